@@ -1,0 +1,177 @@
+"""Pose estimators that run on a clip: OpenPose, MediaPipe, or keypoints that already lie in a folder.
+
+Each is a frozen dataclass that travels to the workers: `name` and `version` go into fingerprints (`name` also into
+`dataset.json`), `estimate` gives a clip's keypoints. Keypoints in an archive are read by `keypoint_archive` instead.
+"""
+
+import hashlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.child import kill_group, run_child
+from pipeline.failure import ClipError
+from pipeline.fingerprint import stamp
+from pipeline.openpose_json import read_folder
+from shards.errors import InputError
+
+# A clip of 75 frames takes OpenPose some 10 s on a GPU and minutes on a CPU.
+TIME_LIMIT = 1800.0
+_MEDIAPIPE_SCRIPT = Path(__file__).with_name("mediapipe_openpose.py")
+
+
+@dataclass(frozen=True)
+class OpenPose:
+    """The real binary, with the command line of the 2021 entry."""
+
+    binary: str
+    models: str | None  # its models folder
+    gpus: tuple[str, ...]  # clip number i runs on GPU i mod n; empty: whatever CUDA_VISIBLE_DEVICES says
+    name: str = "openpose"
+
+    @property
+    def version(self) -> Any:
+        """OpenPose has no dependable --version; the binary's size and time tell one build from another."""
+        return stamp(self.binary)
+
+    def estimate(self, clip: str, frames: int, number: int) -> np.ndarray:
+        """float32 (T, 135, 3) keypoints of a clip of T frames; `number` is its place in the plan.
+
+        Raises:
+            ClipError: OpenPose fails, hangs, or does not give every frame.
+        """
+        environment = dict(os.environ)
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpus[number % len(self.gpus)]
+        with tempfile.TemporaryDirectory(prefix="openpose-") as folder:
+            command = [self.binary, "--render_pose", "0", "--number_people_max", "1", "--display", "0"]
+            command += ["--video", clip, "--write_json", folder, "--model_pose", "BODY_135"]
+            if self.models:
+                command += ["--model_folder", self.models]
+            run_child(command, environment, TIME_LIMIT, clip)
+            return read_folder(Path(folder), frames)
+
+
+@dataclass(frozen=True)
+class MediaPipe:
+    """MediaPipe Holistic in an environment of its own (see `mediapipe_openpose.py`), one server per worker process."""
+
+    name: str = "mediapipe 0.10.21"
+
+    @property
+    def version(self) -> Any:
+        """Changes whenever the script does."""
+        return hashlib.sha256(_MEDIAPIPE_SCRIPT.read_bytes()).hexdigest()[:12]
+
+    def estimate(self, clip: str, frames: int, number: int) -> np.ndarray:
+        """float32 (T, 135, 3) keypoints of a clip of T frames.
+
+        Raises:
+            ClipError: the estimator fails, hangs, or does not give every frame.
+        """
+        with tempfile.TemporaryDirectory(prefix="mediapipe-") as folder:
+            _server().ask(clip, folder)
+            return read_folder(Path(folder), frames)
+
+
+class _MediaPipeServer:
+    """The script with `--serve`: clips in, JSON folders out. Loading the models costs more than a clip, so it stays
+    up."""
+
+    def __init__(self) -> None:
+        command = [_uv(), "run", "--quiet", "--no-project", "--script", str(_MEDIAPIPE_SCRIPT), "--serve"]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
+        )
+
+    def ask(self, clip: str, folder: str) -> None:
+        """Have the JSON of a clip written into a folder.
+
+        Raises:
+            ClipError: the clip cannot be read, or the server died or hung (the next clip gets a new one).
+        """
+        answer: dict[str, Any] = {}
+        try:
+            self._process.stdin.write(json.dumps({"video": clip, "write_json": folder}).encode() + b"\n")
+            self._process.stdin.flush()
+            ready, _, _ = select.select([self._process.stdout], [], [], TIME_LIMIT)
+            if not ready:
+                raise ClipError(f"{clip}: MediaPipe did not finish in {TIME_LIMIT:.0f} s")
+            answer = json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, ValueError) as error:
+            self._process.wait(10)
+            raise ClipError(f"{clip}: MediaPipe ended ({self._last_words()})") from error
+        finally:
+            if not answer:
+                _server.cache_clear()
+                kill_group(self._process)
+        if "error" in answer:
+            raise ClipError(f"{clip}: {answer['error']}")
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit status {self._process.returncode}"
+
+
+@cache
+def _server() -> _MediaPipeServer:
+    return _MediaPipeServer()
+
+
+def _uv() -> str:
+    """The uv that builds and runs MediaPipe's environment: beside our Python, or on PATH.
+
+    Raises:
+        InputError: there is none.
+    """
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if not found:
+        raise InputError("--pose mediapipe needs uv to build its environment: pip install 'signshards[mediapipe]'")
+    return found
+
+
+def find_openpose(named: str | None) -> str | None:
+    """The OpenPose binary: the one named by the user, else $OPENPOSE_BIN, else openpose.bin or openpose on PATH.
+
+    Raises:
+        InputError: a binary was named, and there is none.
+    """
+    named = named or os.environ.get("OPENPOSE_BIN")
+    if named:
+        if not (found := shutil.which(named)):
+            raise InputError(f"{named}: no such program; --openpose-bin and OPENPOSE_BIN name OpenPose's binary")
+        return found
+    return shutil.which("openpose.bin") or shutil.which("openpose")
+
+
+Estimator = OpenPose | MediaPipe
+
+
+def choose_estimator(
+    pose: str | None, openpose_bin: str | None, openpose_models: str | None, gpus: tuple[str, ...]
+) -> tuple[Estimator, str]:
+    """The estimator to run, and why it is that one.
+
+    Raises:
+        InputError: the one asked for is not here.
+    """
+    binary = find_openpose(openpose_bin) if pose in (None, "openpose") else None
+    if binary:
+        return OpenPose(binary, openpose_models, gpus), f"OpenPose: {binary}"
+    if pose == "openpose":
+        raise InputError("no OpenPose binary: give --openpose-bin or OPENPOSE_BIN, or use --pose mediapipe")
+    _uv()
+    return MediaPipe(), "MediaPipe" + ("" if pose else ", since no OpenPose binary was found (--openpose-bin, PATH)")

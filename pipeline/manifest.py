@@ -1,0 +1,192 @@
+"""The manifest: which clips there are, and what is known of them."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shards.errors import InputError
+from shards.files import whole_file
+from shards.sample import id_problem
+
+COLUMNS = ("id", "split", "signer", "label", "color", "depth")
+_SCHEMA = pa.schema([(name, pa.int32() if name == "label" else pa.string()) for name in COLUMNS])
+_AUTSL_SIGNER = re.compile(r"signer(\d+)_sample\d+")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip: a colour video, perhaps a depth video."""
+
+    id: str
+    split: str
+    signer: str
+    label: int | None
+    color: str
+    depth: str | None
+
+
+def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
+    """The samples of an AUTSL tree (`{train,val,test}/<id>_color.mp4`, `<id>_depth.mp4`) or of a manifest CSV, by id.
+
+    Raises:
+        InputError: nothing there, a wrong row, or an id that occurs twice.
+    """
+    samples = list(_from_csv(data) if data.is_file() else _from_tree(data))
+    if not use_depth:
+        samples = [replace(sample, depth=None) for sample in samples]
+    seen: dict[str, Sample] = {}
+    for sample in samples:
+        if problem := id_problem(sample.id):
+            raise InputError(f"{sample.color}: {problem} ({sample.id!r}); rename it or list the clips in a CSV")
+        if sample.id in seen:
+            raise InputError(f"id {sample.id} occurs twice: {seen[sample.id].color} and {sample.color}; rename one")
+        seen[sample.id] = sample
+    return [seen[sample_id] for sample_id in sorted(seen)]
+
+
+def _from_tree(folder: Path) -> Iterator[Sample]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder or CSV file; --data takes an AUTSL tree or a manifest CSV")
+    clips = sorted(folder.glob("*/*_color.mp4"))
+    if not clips:
+        raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts give --data a CSV id,split,…")
+    for clip in clips:
+        sample_id = clip.name.removesuffix("_color.mp4")
+        signer = _AUTSL_SIGNER.fullmatch(sample_id)
+        depth = clip.with_name(f"{sample_id}_depth.mp4")
+        yield Sample(
+            sample_id,
+            clip.parent.name,
+            signer.group(1) if signer else "",
+            None,
+            str(clip.absolute()),
+            str(depth.absolute()) if depth.exists() else None,
+        )
+
+
+def _from_csv(path: Path) -> Iterator[Sample]:
+    rows = read_rows(path)
+    _, header = next(rows, (0, []))
+    if header not in (list(COLUMNS), list(COLUMNS[:-1])):
+        raise InputError(
+            f"{path}: its first line must be id,split,signer,label,color[,depth], not {','.join(header)!r}"
+        )
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
+        value = dict(zip(header, row, strict=True))
+        if not value["split"] or id_problem(value["split"]):
+            raise InputError(f"{path}:{line}: {value['split']!r} cannot name a split")
+        label = None if value["label"] == "" else parse_class(value["label"], path, line)
+        depth = str((path.parent / value["depth"]).absolute()) if value.get("depth") else None
+        color = str((path.parent / value["color"]).absolute())
+        yield Sample(value["id"], value["split"], value["signer"], label, color, depth)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, cells) of a UTF-8 CSV, blank lines left out, cells stripped.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for line, row in enumerate(csv.reader(file), 1):
+                if any(cell.strip() for cell in row):
+                    yield line, [cell.strip() for cell in row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+
+
+def parse_class(text: str, path: Path, line: int) -> int:
+    """The class in a CSV cell; InputError where it is not a whole number from 0 up."""
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise InputError(f"{path}:{line}: class {text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[str]]:
+    """Samples with the classes, and the splits where it has them, of a headerless CSV `id,class[,split]`.
+
+    Returns the samples and the ids in the CSV that name no clip.
+
+    Raises:
+        InputError: a wrong row, a sample with two classes, or no row that names a clip.
+    """
+    labels: dict[str, tuple[int, str | None]] = {}
+    for line, row in read_rows(path):
+        if len(row) not in (2, 3):
+            raise InputError(f"{path}:{line}: expected id,class or id,class,split, found {len(row)} columns")
+        if len(row) == 3 and id_problem(row[2]):
+            raise InputError(f"{path}:{line}: {row[2]!r} cannot name a split")
+        value = (parse_class(row[1], path, line), row[2] if len(row) == 3 else None)
+        if labels.setdefault(row[0], value) != value:
+            raise InputError(f"{path}:{line}: {row[0]} has another class or split further up")
+    known = {sample.id for sample in samples}
+    if not known & labels.keys():
+        example = next(iter(labels), "nothing")
+        raise InputError(f"{path}: none of its ids names a clip (it has {example}, --data has {next(iter(known))})")
+    labelled = []
+    for sample in samples:
+        label, split = labels.get(sample.id, (sample.label, None))
+        labelled.append(replace(sample, label=label, split=split or sample.split))
+    return labelled, sorted(labels.keys() - known)
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names, in class order, of a CSV with the header `ClassId,…`: its column EN, or else the second.
+
+    Raises:
+        InputError: a wrong row, or classes that are not 0, 1, 2, ….
+    """
+    rows = read_rows(path)
+    _, header = next(rows, (0, []))
+    if len(header) < 2 or header[0] != "ClassId":
+        raise InputError(f"{path}: its first line must be ClassId,NAME[,EN]")
+    column = header.index("EN") if "EN" in header else 1
+    names: dict[int, str] = {}
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
+        names[parse_class(row[0], path, line)] = row[column]
+    if sorted(names) != list(range(len(names))):
+        raise InputError(f"{path}: classes must be 0 to {len(names) - 1}, each once")
+    return [names[number] for number in range(len(names))]
+
+
+def class_names(samples: list[Sample], path: Path | None) -> list[str]:
+    """The names in the classes CSV, or "0", "1", … up to the largest class of any sample.
+
+    Raises:
+        InputError: when a sample has a class that the CSV does not name.
+    """
+    count = 1 + max((sample.label for sample in samples if sample.label is not None), default=-1)
+    if path is None:
+        return [str(number) for number in range(count)]
+    names = read_classes(path)
+    if count > len(names):
+        raise InputError(f"{path}: names {len(names)} classes, but a sample has class {count - 1}")
+    return names
+
+
+def write_manifest(path: Path, samples: list[Sample]) -> None:
+    """Write the manifest, whole or not at all."""
+    with whole_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist([asdict(sample) for sample in samples], _SCHEMA), temporary)
+
+
+def read_manifest(path: Path) -> list[Sample]:
+    """The manifest of a workspace.
+
+    Raises:
+        InputError: when there is none.
+    """
+    try:
+        return [Sample(**row) for row in pq.read_table(path).to_pylist()]
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read ({error}); is --work a workspace of `pipeline run`?") from error

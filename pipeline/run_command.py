@@ -1,0 +1,118 @@
+"""From the options of `pipeline run` to a run, its summary and its exit status."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.estimators import choose_estimator
+from pipeline.fingerprint import stamp
+from pipeline.handcrops import CropSettings
+from pipeline.keypoint_archive import archive_parts
+from pipeline.manifest import apply_labels, class_names, read_data, write_manifest
+from pipeline.plan import STAGES
+from pipeline.run import Outcome, run_stages
+from pipeline.stages import KeypointSource, RunSettings
+from pipeline.workspace import Workspace
+from shards.errors import InputError
+from shards.recipe import RECIPES
+
+SOME_FAILED = 3
+_SHOWN = 10
+
+
+def run_command(**options: Any) -> int:
+    """Run what `pipeline run` was asked for; returns the exit status.
+
+    Raises:
+        InputError: an option or an input file is wrong.
+    """
+    samples = read_data(options["data"], use_depth=not options["no_depth"])
+    unknown: list[str] = []
+    if options["labels"]:
+        samples, unknown = apply_labels(samples, options["labels"])
+    stages = STAGES if "all" in options["stages"] else tuple(s for s in STAGES if s in options["stages"])
+    workspace = Workspace(options["work"])
+    settings = RunSettings(
+        workspace=workspace,
+        stages=stages,
+        source=keypoint_source(options),
+        recipe=RECIPES[options["recipe"]],
+        crops=CropSettings(options["quality"]),
+        shards=options["shards"] or workspace.shards,
+        samples_per_shard=options["samples_per_shard"],
+        jobs=options["jobs"] or len(os.sched_getaffinity(0)),
+        ffmpeg=options["ffmpeg"],
+        classes=class_names(samples, options["classes"]),
+    )
+    workspace.create()
+    write_manifest(workspace.manifest, samples)
+    outcomes = run_stages(samples, settings)
+    return summarise(outcomes, settings, options["labels"], unknown)
+
+
+def keypoint_source(options: dict[str, Any]) -> KeypointSource:
+    """Where keypoints come from, said in a line on stderr.
+
+    Raises:
+        InputError: the options contradict each other, or name something that is not there.
+    """
+    pose, path = options["pose"], options["keypoints"]
+    if pose == "import" and path is None:
+        raise InputError("--pose import needs --keypoints: a folder of JSON, a tar, or the first part of a split one")
+    if path is not None and pose in ("openpose", "mediapipe"):
+        raise InputError(f"--keypoints goes with --pose import, not with --pose {pose}")
+    if path is None:
+        gpus = tuple(gpu for gpu in options["gpus"].split(",") if gpu)
+        models = options["openpose_models"]
+        if models and not models.is_dir():
+            raise InputError(f"{models}: no such folder; --openpose-models is the one with pose/body_135 in it")
+        models = str(models.absolute()) if models else None
+        estimator, why = choose_estimator(pose, options["openpose_bin"], models, gpus)
+        click.echo(f"keypoints from {why}", err=True)
+        return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
+    click.echo(f"keypoints from {path}", err=True)
+    if path.is_dir():
+        return KeypointSource("import", str(path.absolute()), folders=find_folders(path))
+    parts = archive_parts(path)
+    return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
+
+
+def find_folders(root: Path) -> dict[str, str]:
+    """The folders of keypoint JSON below a folder, by sample id: `<id>_color.kp`, or just `<id>`.
+
+    Raises:
+        InputError: two folders for one id.
+    """
+    found: dict[str, str] = {}
+    for folder, folders, _ in os.walk(root):
+        for name in folders:
+            sample_id = name.removesuffix(".kp").removesuffix("_color")
+            path = str(Path(folder, name).absolute())
+            if name.endswith(".kp") and found.setdefault(sample_id, path) != path:
+                raise InputError(f"{path} and {found[sample_id]}: two folders of keypoints for {sample_id}; remove one")
+    return found
+
+
+def summarise(outcomes: list[Outcome], settings: RunSettings, labels: Path | None, unknown: list[str]) -> int:
+    """Print what came of the run; returns its exit status."""
+    click.echo("\nstage       done  new  failed  waiting")
+    for outcome in outcomes:
+        failed, waiting = len(outcome.failed), outcome.waiting
+        click.echo(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
+    failures = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
+    for stage, row in failures[:_SHOWN]:
+        click.echo(f"failed: {row.id} ({stage}): {row.error}", err=True)
+    if len(failures) > _SHOWN:
+        click.echo(
+            f"… and {len(failures) - _SHOWN} more: `pipeline status --work {settings.workspace.root} --failed`",
+            err=True,
+        )
+    if unknown:
+        click.echo(f"{labels}: {len(unknown)} ids name no clip, e.g. {unknown[0]}", err=True)
+    if outcomes and outcomes[-1].stage == "shards" and not outcomes[-1].failed:
+        click.echo(f"shards: {settings.shards}")
+    sys.stdout.flush()
+    return SOME_FAILED if failures or unknown else 0

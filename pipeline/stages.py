@@ -1,0 +1,131 @@
+"""What each stage depends on, and what it does with a clip. How stages are run is `run.py`'s business."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.estimators import Estimator
+from pipeline.fingerprint import fingerprint, stamp
+from pipeline.frames import count_frames, video_of
+from pipeline.handcrops import CropSettings, make_sample
+from pipeline.keypoints import estimate_keypoints, import_folder
+from pipeline.manifest import Sample
+from pipeline.poseflow import compute_poseflow
+from pipeline.workspace import Workspace
+from shards.recipe import Recipe
+
+Work = Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class KeypointSource:
+    """Where keypoints come from: an estimator, folders of JSON, or the parts of an archive. One of the three is set."""
+
+    name: str
+    version: Any
+    estimator: Estimator | None = None
+    folders: dict[str, str] | None = None  # sample id: folder
+    archive: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What `pipeline run` was asked for."""
+
+    workspace: Workspace
+    stages: tuple[str, ...]
+    source: KeypointSource
+    recipe: Recipe
+    crops: CropSettings
+    shards: Path
+    samples_per_shard: int
+    jobs: int
+    ffmpeg: str | None
+    classes: list[str]
+
+
+@dataclass
+class Clips:
+    """The clips of a run, and what its stages know of them so far."""
+
+    samples: dict[str, Sample]
+    settings: RunSettings
+    stamps: dict[str, tuple[Any, Any]]  # id: stamps of the colour and the depth video
+    fingerprints: dict[str, dict[str, str]] = field(default_factory=dict)  # stage: id: what it is now
+    facts: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # stage: id: of what is done
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage over clips.
+
+    `depends` gives, for a clip, everything that its result depends on; raise `version` when the stage's code changes
+    what it writes. `work` gives the partial that a worker calls, for a clip and its number in the plan.
+    """
+
+    name: str
+    after: str | None  # the stage before it
+    suffix: str | None  # of its result file, <stage>/<id><suffix>; None: it only states facts
+    version: int
+    depends: Callable[[Clips, str], list[Any]]
+    work: Callable[[Clips, str, int], Work]
+
+    def fingerprints(self, clips: Clips) -> dict[str, str]:
+        """Of every clip whose earlier stages are done."""
+        ready = clips.facts[self.after] if self.after else clips.samples
+        return {key: fingerprint(self.name, self.version, self.depends(clips, key)) for key in ready}
+
+    def results(self, clips: Clips) -> set[str] | None:
+        """Ids whose result file exists; None for a stage without files."""
+        if self.suffix is None:
+            return None
+        folder = clips.settings.workspace.root / self.name
+        return {path.name.removesuffix(self.suffix) for path in folder.glob(f"*{self.suffix}")}
+
+
+def _frames_work(clips: Clips, key: str, number: int) -> Work:
+    return partial(count_frames, clips.samples[key], clips.settings.ffmpeg)
+
+
+def _keypoints_depend(clips: Clips, key: str) -> list[Any]:
+    source = clips.settings.source
+    return [clips.stamps[key][0], source.version, stamp((source.folders or {}).get(key))]
+
+
+def _keypoints_work(clips: Clips, key: str, number: int) -> Work:
+    source, workspace = clips.settings.source, clips.settings.workspace
+    sample, frames = clips.samples[key], clips.facts["frames"][key]["frames"]
+    if source.folders is not None:
+        return partial(import_folder, sample, frames, source.folders.get(key), source.version, workspace)
+    return partial(estimate_keypoints, sample, frames, number, source.estimator, workspace)
+
+
+def _poseflow_depend(clips: Clips, key: str) -> list[Any]:
+    recipe = clips.settings.recipe
+    return [clips.fingerprints["keypoints"][key], recipe.chained_imputation, recipe.scale_per_frame]
+
+
+def _poseflow_work(clips: Clips, key: str, number: int) -> Work:
+    return partial(compute_poseflow, key, clips.settings.recipe, clips.settings.workspace)
+
+
+def _handcrops_depend(clips: Clips, key: str) -> list[Any]:
+    recipe, sample = clips.settings.recipe, clips.samples[key]
+    earlier = [clips.fingerprints[stage][key] for stage in ("frames", "keypoints", "poseflow")]
+    switches = [recipe.box_per_frame, recipe.late_hand_imputation, recipe.aliased_colour]
+    return [earlier, switches, clips.settings.crops.quality, sample.signer, sample.label]
+
+
+def _handcrops_work(clips: Clips, key: str, number: int) -> Work:
+    at, video = clips.settings, video_of(clips.facts["frames"][key])
+    return partial(make_sample, clips.samples[key], video, at.recipe, at.crops, at.workspace, at.ffmpeg)
+
+
+CLIP_STAGES = (
+    Stage("frames", None, None, 1, lambda clips, key: list(clips.stamps[key]), _frames_work),
+    Stage("keypoints", "frames", ".npy", 1, _keypoints_depend, _keypoints_work),
+    Stage("poseflow", "keypoints", ".npy", 1, _poseflow_depend, _poseflow_work),
+    Stage("handcrops", "poseflow", ".tar", 1, _handcrops_depend, _handcrops_work),
+)

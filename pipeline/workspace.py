@@ -1,0 +1,54 @@
+"""Every path of a workspace, and nothing else. See `docs/workspace.md` for what the files hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.files import remove_leftovers
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder behind `--work`."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """One row per sample."""
+        return self.root / "manifest.parquet"
+
+    @property
+    def ledgers(self) -> Path:
+        """What was done, per stage."""
+        return self.root / "ledger"
+
+    @property
+    def shards(self) -> Path:
+        """Where shards go unless `--shards` says otherwise."""
+        return self.root / "shards"
+
+    def keypoints(self, sample_id: str) -> Path:
+        """float32 (T, 135, 3)."""
+        return self.root / "keypoints" / f"{sample_id}.npy"
+
+    def poseflow(self, sample_id: str) -> Path:
+        """float32 (T-1, 135, 2)."""
+        return self.root / "poseflow" / f"{sample_id}.npy"
+
+    def handcrops(self, sample_id: str) -> Path:
+        """A tar of the sample's members."""
+        return self.root / "handcrops" / f"{sample_id}.tar"
+
+    def create(self) -> None:
+        """Make the folders and clear away temporary files of a killed run.
+
+        Raises:
+            InputError: when the folder cannot be written.
+        """
+        for folder in (self.ledgers, *(self.root / name for name in ("keypoints", "poseflow", "handcrops"))):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"{folder}: cannot be made ({error.strerror}); give another --work") from error
+            remove_leftovers(folder)

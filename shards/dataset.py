@@ -1,0 +1,81 @@
+"""`dataset.json`: what a folder of shards is. Written last; readers trust only it and the indexes it names."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shards.errors import InputError
+from shards.files import write_whole
+from shards.recipe import Recipe, recipe_from_json
+
+FILE_NAME = "dataset.json"
+FORMAT = "signshards-1"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar, as it was written."""
+
+    name: str
+    samples: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A shard set: several splits made with one recipe and one estimator.
+
+    `settings` say how it was made: estimator, crop quality, …; two sets can be merged when recipe and settings are
+    equal.
+    """
+
+    recipe: Recipe
+    settings: dict[str, Any]
+    classes: list[str]  # names; the place in the list is the class
+    splits: dict[str, list[Shard]] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write `dataset.json` into the folder of the shards."""
+        value = {
+            "format": FORMAT,
+            "recipe": self.recipe.to_json(),
+            "settings": self.settings,
+            "classes": self.classes,
+            "splits": {
+                split: {"index": f"{split}.parquet", "shards": [asdict(shard) for shard in shards]}
+                for split, shards in sorted(self.splits.items())
+            },
+        }
+        write_whole(folder / FILE_NAME, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """The shard set in a folder.
+
+    Raises:
+        InputError: when there is none, or it is not whole, or of another version.
+    """
+    path = folder / FILE_NAME
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        hint = "it is written last, so the shards stage has not finished here" if folder.is_dir() else "no such folder"
+        raise InputError(f"{path}: not found ({hint})") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run the shards stage again") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise InputError(f"{path}: not of format {FORMAT}; run the shards stage again")
+    try:
+        splits = {split: [Shard(**shard) for shard in entry["shards"]] for split, entry in value["splits"].items()}
+        return Dataset(recipe_from_json(value["recipe"], str(path)), value["settings"], value["classes"], splits)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,84 @@
+"""The Parquet index beside the shards: one row per sample, with the place of every member.
+
+Columns: `id`, `shard` (file name), `label` (class, null where there is none), `signer`, `frames`, then `offset` and
+`size` of every member, in bytes from the start of the shard (`left_depth.mjpg` gives `left_depth_offset`,
+`left_depth_size`; null where the sample has no such member).
+"""
+
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shards.errors import InputError
+from shards.files import whole_file
+from shards.sample import MEMBERS, info_from_json, split_member_name
+
+
+def column(member: str) -> str:
+    """The column prefix of a member: `left_depth` of `left_depth.mjpg`."""
+    return member.partition(".")[0]
+
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("shard", pa.string()),
+        ("label", pa.int32()),
+        ("signer", pa.string()),
+        ("frames", pa.int32()),
+    ]
+    + [(f"{column(member)}_{part}", pa.int64()) for member in MEMBERS for part in ("offset", "size")]
+)
+
+
+def scan_shard(path: Path) -> list[dict[str, Any]]:
+    """The index rows of a shard, read from its tar headers and JSON members.
+
+    Raises:
+        InputError: when it is not a whole tar of samples.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (header := tar.next()) is not None:
+                tar.members = []  # tarfile keeps every header it has seen
+                sample_id, member = split_member_name(header.name)
+                if member not in MEMBERS or not header.isfile():
+                    raise InputError(
+                        f"{path}: {header.name} is not a member of a sample; was another tool at work here?"
+                    )
+                if not rows or rows[-1]["id"] != sample_id:
+                    rows.append(dict.fromkeys(SCHEMA.names) | {"id": sample_id, "shard": path.name})
+                rows[-1][f"{column(member)}_offset"] = header.offset_data
+                rows[-1][f"{column(member)}_size"] = header.size
+                if member == "json":
+                    content = tar.extractfile(header)
+                    info = info_from_json(content.read() if content else b"")
+                    rows[-1].update(label=info.label, signer=info.signer, frames=info.frames)
+    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a whole shard ({error}); make or copy it again") from error
+    return rows
+
+
+def write_index(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the index of a split, whole or not at all."""
+    with whole_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary)
+
+
+def read_index(path: Path) -> pa.Table:
+    """The index of a split.
+
+    Raises:
+        InputError: when it is missing, damaged, or not one of ours.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot read this index ({error}); run the shards stage again") from error
+    if table.schema.names != SCHEMA.names:
+        raise InputError(f"{path}: not an index of this version (columns {table.schema.names})")
+    return table

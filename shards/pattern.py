@@ -1,0 +1,59 @@
+"""PATTERNs: braces, angle brackets, globs and folders that name shards."""
+
+import glob
+import itertools
+import re
+from pathlib import Path
+
+from shards.errors import InputError
+
+_RANGE = re.compile(r"[{<](\d+)\.\.(\d+)[}>]")
+_LIST = re.compile(r"\{([^{}]*,[^{}]*)\}")
+
+
+def expand(pattern: str) -> list[Path]:
+    """The tars that a pattern names, in its order.
+
+    `train-{000..099}.tar` and `train-<000..099>.tar` count, with the zeros of the first number; `{a,b}` lists; `*`, `?`
+    and `[…]` match the file system, sorted; a folder means every tar in it.
+
+    Raises:
+        InputError: when a part of the pattern names no file.
+    """
+    paths: list[Path] = []
+    for name in _expand_braces(pattern):
+        found = _match(name)
+        if not found:
+            hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
+            raise InputError(f"{name}: no such shard{hint}; --shards takes a folder, a glob, or train-{{000..099}}.tar")
+        paths.extend(found)
+    if len(set(paths)) < len(paths):
+        raise InputError(f"{pattern}: names a shard twice")
+    return paths
+
+
+def _match(name: str) -> list[Path]:
+    path = Path(name)
+    if path.is_dir():
+        return sorted(path.glob("*.tar"))
+    if path.is_file():
+        return [path]
+    return [Path(found) for found in sorted(glob.glob(name))]
+
+
+def _expand_braces(text: str) -> list[str]:
+    choices: list[list[str]] = []
+    position = 0
+    for match in re.finditer(f"{_RANGE.pattern}|{_LIST.pattern}", text):
+        choices.append([text[position : match.start()]])
+        first, last, names = match.groups()
+        choices.append(_numbers(first, last) if names is None else names.split(","))
+        position = match.end()
+    choices.append([text[position:]])
+    return ["".join(parts) for parts in itertools.product(*choices)]
+
+
+def _numbers(first: str, last: str) -> list[str]:
+    if int(last) < int(first):
+        raise InputError(f"{first}..{last}: the range runs backwards")
+    return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]

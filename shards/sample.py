@@ -1,0 +1,138 @@
+"""The sample: its members, their names and their JSON.
+
+A sample is a handful of tar members that share the basename before the first dot:
+
+    <id>.json               this module's `SampleInfo`
+    <id>.left.mjpg          colour crops of the left hand: baseline JPEGs, one after another
+    <id>.right.mjpg
+    <id>.left_depth.mjpg    grey JPEGs of the same boxes; only where the clip has depth
+    <id>.right_depth.mjpg
+    <id>.flow.npy           pose flow, float32 (T-1, 135, 2): angle in radians, magnitude in neck lengths
+    <id>.pose.npy           keypoints, float32 (T, 135, 3): x, y in pixels, score; missing = 0
+"""
+
+import io
+import json
+import re
+import tarfile
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+HANDS = ("left", "right")
+# In the order in which they stand in a tar.
+MEMBERS = ("json", "left.mjpg", "right.mjpg", "left_depth.mjpg", "right_depth.mjpg", "flow.npy", "pose.npy")
+DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
+BLOCK = 512
+RECORD = 20 * BLOCK
+# "/" would leave the folder, "." would end the WebDataset key, control characters break every listing.
+_FORBIDDEN_IN_ID = re.compile(r"[./\\\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True)
+class HandTrack:
+    """One hand through a clip of T frames."""
+
+    boxes: np.ndarray  # int (T, 4): x0, y0, x1, y1 in pixels of the video, clipped to it
+    missing: np.ndarray  # bool (T,): no hand was found in this frame
+    jpegs: np.ndarray  # int (T, 4): offset and size in bytes in <id>.<hand>.mjpg, width and height in pixels
+    depth_jpegs: np.ndarray | None = None  # the same for <id>.<hand>_depth.mjpg
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """What `<id>.json` holds."""
+
+    id: str
+    signer: str
+    label: int | None  # class; None for a clip without a label
+    fps: float
+    width: int  # of the video
+    height: int
+    frames: int  # T
+    hands: dict[str, HandTrack] = field(repr=False)
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON; the same info always gives the same bytes."""
+        hands = {}
+        for name, hand in self.hands.items():
+            hands[name] = {"boxes": hand.boxes.tolist(), "missing": hand.missing.astype(int).tolist()}
+            hands[name]["jpegs"] = hand.jpegs.tolist()
+            if hand.depth_jpegs is not None:
+                hands[name]["depth_jpegs"] = hand.depth_jpegs.tolist()
+        value = {key: getattr(self, key) for key in ("id", "signer", "label", "fps", "width", "height", "frames")}
+        return json.dumps(value | {"hands": hands}, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def info_from_json(data: bytes) -> SampleInfo:
+    """The info of a `<id>.json` member; KeyError or ValueError where it is not one."""
+    value: dict[str, Any] = json.loads(data)
+    hands = {}
+    for name in HANDS:
+        hand = value["hands"][name]
+        depth = hand.get("depth_jpegs")
+        hands[name] = HandTrack(
+            np.array(hand["boxes"], np.int32).reshape(-1, 4),
+            np.array(hand["missing"], bool),
+            np.array(hand["jpegs"], np.int64).reshape(-1, 4),
+            None if depth is None else np.array(depth, np.int64).reshape(-1, 4),
+        )
+    return SampleInfo(**{**value, "hands": hands})
+
+
+def id_problem(sample_id: str) -> str | None:
+    """Why a string cannot be a sample's id, or None when it can."""
+    if not sample_id or len(sample_id.encode()) > 180:
+        return "an id has 1 to 180 bytes"
+    if found := _FORBIDDEN_IN_ID.search(sample_id):
+        return f"an id cannot contain {found.group()!r}"
+    return None
+
+
+class Packed(NamedTuple):
+    """A tar of one sample, and where its members are."""
+
+    data: bytes
+    places: dict[str, tuple[int, int]]  # member: offset and size of its content
+    extent: int  # bytes without the end-of-archive blocks: what goes into a shard
+
+
+def pack(sample_id: str, members: dict[str, bytes]) -> Packed:
+    """A tar of one sample, in the order of `MEMBERS`, with nothing in it that depends on time, user or machine."""
+    buffer = io.BytesIO()
+    places = {}
+    for name in MEMBERS:
+        if name in members:
+            header = tarfile.TarInfo(f"{sample_id}.{name}")
+            header.size = len(members[name])
+            buffer.write(header.tobuf(tarfile.GNU_FORMAT))
+            places[name] = (buffer.tell(), header.size)
+            buffer.write(members[name])
+            buffer.write(bytes(-header.size % BLOCK))
+    extent = buffer.tell()
+    buffer.write(end_of_archive(extent))
+    return Packed(buffer.getvalue(), places, extent)
+
+
+def end_of_archive(extent: int) -> bytes:
+    """What follows `extent` bytes of members: two zero blocks, filled up to a record as GNU tar and tarfile do."""
+    return bytes(-(extent + 2 * BLOCK) % RECORD + 2 * BLOCK)
+
+
+def split_member_name(name: str) -> tuple[str, str]:
+    """(`signer0_sample1`, `left.mjpg`) of `signer0_sample1.left.mjpg`."""
+    key, _, member = name.partition(".")
+    return key, member
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """The array as a `.npy` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def array_from_npy(data: bytes | memoryview) -> np.ndarray:
+    """The array of a `.npy` member; ValueError for one that would need unpickling."""
+    return np.load(io.BytesIO(data), allow_pickle=False)
