@@ -1,0 +1,89 @@
+"""Checkpoints: a model with everything needed to use it, and, for resuming, everything needed to go on."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from shards.errors import InputError
+from shards.files import whole_file
+from shards.recipe import Recipe, recipe_from_json
+from train.safe_load import load_state, load_untrusted
+from train.vtn import VTN, ModelSettings
+from train.window import Window
+
+FORMAT = "signshards-checkpoint-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds."""
+
+    model: dict[str, torch.Tensor]  # state dict
+    model_settings: ModelSettings
+    recipe: Recipe
+    window: Window
+    image_size: int
+    classes: list[str] | None  # names; None where an imported checkpoint has none
+    training: dict[str, Any] = field(default_factory=dict)  # for --resume; empty in a file that is only for prediction
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        value = {
+            "format": FORMAT,
+            "model": self.model,
+            "model_settings": asdict(self.model_settings),
+            "recipe": self.recipe.to_json(),
+            "window": asdict(self.window),
+            "image_size": self.image_size,
+            "classes": self.classes,
+            "training": self.training,
+        }
+        try:
+            with whole_file(path) as temporary:
+                torch.save(value, temporary)
+        except (OSError, RuntimeError) as error:
+            # torch's zip writer turns a full disk or a missing folder into a RuntimeError.
+            raise InputError(
+                f"{path}: cannot be written ({error}); is the disk full, or the folder missing?"
+            ) from error
+
+    def build(self) -> VTN:
+        """The model with its weights, on the CPU, in evaluation mode.
+
+        Raises:
+            InputError: the weights do not fit the settings.
+        """
+        model = VTN(self.model_settings, self.recipe)
+        load_state(model, self.model, "checkpoint")
+        return model.eval()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of ours; nothing in it is executed.
+
+    Raises:
+        InputError: no such file, damaged, or not ours.
+    """
+    value = load_untrusted(path)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: not a checkpoint of signshards; for one of the 2021 reference: python -m tools.import_checkpoint"
+        )
+    try:
+        return Checkpoint(
+            value["model"],
+            ModelSettings(**value["model_settings"]),
+            recipe_from_json(value["recipe"], str(path)),
+            Window(**value["window"]),
+            value["image_size"],
+            value["classes"],
+            value.get("training", {}),
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: a part is missing or wrong ({error}); give another checkpoint") from error

@@ -1,0 +1,129 @@
+"""Reading what the model needs of one sample: the sampled frames' crops, their boxes, and the pose features.
+
+Only the JPEGs that the window asks for are decoded, each once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+
+from shards.errors import InputError
+from shards.recipe import Recipe
+from shards.sample import HANDS, MEMBERS, HandTrack, array_from_npy, info_from_json
+from shards.shardset import MemberReader, ShardSet
+from train.features import pose_features
+from train.hands import COLOR, COLOR_AS_GREY, DEPTH, Pick, pick_crops
+from train.views import View, seen_boxes
+from train.window import Window, window_frames
+
+_JSON, _FLOW = MEMBERS.index("json"), MEMBERS.index("flow.npy")
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """One JPEG and the size it decodes to."""
+
+    data: memoryview
+    width: int
+    height: int
+    as_grey: bool = False  # a colour JPEG that is to lose its colour
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The crops of a sample for one clip of the model's input: M JPEGs stand at N = 2·L places (frame by frame, hand by
+    hand)."""
+
+    jpegs: list[Jpeg]
+    place: np.ndarray  # int (N,): which JPEG
+    boxes: np.ndarray  # float32 (N, 4): what is seen of it, x0, y0, x1, y1 in its pixels
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One sample, ready to be decoded into a batch."""
+
+    color: Crops
+    depth: Crops | None
+    pose: np.ndarray  # float32 (L, 106)
+    missing: int  # places whose hand was not found
+
+
+def read_clip(
+    shards: ShardSet, reader: MemberReader, sample: int, window: Window, view: View, recipe: Recipe, with_depth: bool
+) -> Clip:
+    """Read one sample under a view.
+
+    Raises:
+        InputError: its members are not what the index and the JSON say.
+    """
+    try:
+        info = info_from_json(reader.read(sample, _JSON))
+        flow = array_from_npy(reader.read(sample, _FLOW))
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(shards, sample, error) from error
+    frames = window_frames(info.frames, window, recipe, view.start)
+    missing = {hand: info.hands[hand].missing for hand in HANDS}
+    picks = pick_crops(frames, missing, recipe, with_depth)
+    swap = view.mirrored and not recipe.flip_pixels_only
+    crops = []
+    for number, pick in enumerate(picks):
+        if pick is None:
+            crops.append(None)
+            continue
+        jpegs, place = _read_jpegs(reader, sample, info.hands, pick)
+        if swap:
+            place = place[:, ::-1]
+        place = place.reshape(-1)
+        sizes = np.array([(jpeg.width, jpeg.height) for jpeg in jpegs])
+        boxes = seen_boxes(sizes, view, recipe, padded=number == 1)
+        crops.append(Crops(jpegs, place, boxes[place]))
+    pose = pose_features(flow, frames, recipe, mirrored=swap)
+    return Clip(crops[0], crops[1], pose, sum(int(missing[hand][frames].sum()) for hand in HANDS))
+
+
+def _read_jpegs(
+    reader: MemberReader, sample: int, hands: dict[str, HandTrack], pick: Pick
+) -> tuple[list[Jpeg], np.ndarray]:
+    """The JPEGs that a pick names, each once, and which of them stands where, int (L, 2)."""
+    jpegs: list[Jpeg] = []
+    place = np.empty(pick.frame.shape, np.int64)
+    for hand, name in enumerate(HANDS):
+        for kind in (COLOR, DEPTH, COLOR_AS_GREY):
+            wanted = pick.kind[:, hand] == kind
+            if not wanted.any():
+                continue
+            table = hands[name].depth_jpegs if kind == DEPTH else hands[name].jpegs
+            rows = table[pick.frame[wanted, hand]]
+            offsets, first, inverse = np.unique(rows[:, 0], return_index=True, return_inverse=True)
+            # One read from the first to the last JPEG of the window: what lies between costs less than more reads.
+            start, end = int(offsets[0]), int((rows[:, 0] + rows[:, 1]).max())
+            member = MEMBERS.index(f"{name}_depth.mjpg" if kind == DEPTH else f"{name}.mjpg")
+            data = memoryview(reader.read(sample, member, start, end - start))
+            place[wanted, hand] = len(jpegs) + inverse.reshape(-1)
+            for offset, size, width, height in rows[first].tolist():
+                jpeg = data[offset - start : offset - start + size]
+                jpegs.append(Jpeg(jpeg, width, height, kind == COLOR_AS_GREY))
+    return jpegs, place
+
+
+def decode_into(jpeg: Jpeg, channels: int, buffer: np.ndarray) -> None:
+    """Decode a JPEG into uint8 memory of exactly its size, with 3 channels or 1.
+
+    Raises:
+        ValueError: it is damaged, or of another size.
+    """
+    if jpeg.as_grey and channels == 3:
+        decoded = simplejpeg.decode_jpeg(jpeg.data, "GRAY")
+        buffer.reshape(-1, 3)[:] = decoded.reshape(-1, 1)
+    else:
+        decoded = simplejpeg.decode_jpeg(jpeg.data, "RGB" if channels == 3 else "GRAY", buffer=buffer)
+    if decoded.shape[:2] != (jpeg.height, jpeg.width):
+        raise ValueError(f"a JPEG is {decoded.shape[1]}×{decoded.shape[0]}, not {jpeg.width}×{jpeg.height}")
+
+
+def damaged(shards: ShardSet, sample: int, error: Exception) -> InputError:
+    """The error for a sample whose bytes are wrong."""
+    path = shards.paths[shards.shard[sample]]
+    return InputError(f"{path}: sample {shards.ids[sample]} is damaged ({error}); `shards verify --full {path.parent}`")

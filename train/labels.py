@@ -1,0 +1,45 @@
+"""Label and prediction files: headerless CSV `id,class[,…]`."""
+
+import csv
+from pathlib import Path
+
+from shards.errors import InputError
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [(line, row) for line, row in enumerate(csv.reader(file), 1) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+
+
+def read_ids(path: Path) -> list[str]:
+    """The first column, in its order.
+
+    Raises:
+        InputError: unreadable, empty, or an id occurs twice.
+    """
+    ids = [row[0].strip() for _, row in _rows(path)]
+    if not ids:
+        raise InputError(f"{path}: is empty; expected lines id,class")
+    if len(set(ids)) < len(ids):
+        raise InputError(f"{path}: an id occurs twice, e.g. {next(i for n, i in enumerate(ids) if i in ids[:n])}")
+    return ids
+
+
+def read_labels(path: Path) -> dict[str, int]:
+    """Class by id.
+
+    Raises:
+        InputError: unreadable or empty, a class that is not a whole number, or an id with two classes.
+    """
+    labels: dict[str, int] = {}
+    for line, row in _rows(path):
+        if len(row) < 2 or not row[1].strip().isdecimal():
+            raise InputError(f"{path}:{line}: expected id,class with a whole number, found {','.join(row)!r}")
+        if labels.setdefault(row[0].strip(), int(row[1])) != int(row[1]):
+            raise InputError(f"{path}:{line}: {row[0]} has another class further up")
+    if not labels:
+        raise InputError(f"{path}: is empty; expected lines id,class")
+    return labels

@@ -1,0 +1,199 @@
+"""From shards to batches: an IterableDataset over the index whose workers yield whole batches of raw pixels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from shards.recipe import Recipe
+from shards.shardset import MemberReader, ShardSet
+from train.clip import Crops, damaged, decode_into, read_clip
+from train.order import epoch_order, evaluation_batches, share, training_batches
+from train.views import EVALUATION, View, draw_view
+from train.window import Window
+
+
+@dataclass
+class Pixels:
+    """The crops of a batch at native size: uint8 pixels one crop after another, rows of 3 (colour) or 1 (grey) bytes.
+
+    N = B·L·2 places, sample by sample, frame by frame, left hand then right.
+    """
+
+    values: torch.Tensor  # uint8 (P, 3) or (P, 1)
+    start: torch.Tensor  # int64 (N,): the crop's first row in `values`
+    size: torch.Tensor  # int32 (N, 2): width, height
+    box: torch.Tensor  # float32 (N, 4): what is seen, in the crop's pixels
+
+
+@dataclass
+class Batch:
+    """B samples on their way to the device."""
+
+    color: Pixels
+    depth: Pixels | None
+    pose: torch.Tensor  # float32 (B, L, 106)
+    labels: torch.Tensor  # int64 (B,): class; -1 where there is none
+    mirrored: torch.Tensor  # bool (B,)
+    light: torch.Tensor  # float32 (B, 3): brightness, contrast, saturation factors
+    ids: list[str]
+    total: int  # samples of the global batch that this is a part of
+
+    def pin_memory(self) -> "Batch":
+        """What DataLoader calls with `pin_memory=True`."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device; from pinned memory the copy does not block."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def record_stream(self, stream: torch.cuda.Stream) -> None:
+        """Tell the allocator that a stream uses this batch, which another stream copied."""
+
+        def record(tensor: torch.Tensor) -> torch.Tensor:
+            tensor.record_stream(stream)
+            return tensor
+
+        self._map(record)
+
+    def _map(self, change) -> "Batch":  # noqa: ANN001 - a function of a tensor
+        def all_of(value: object) -> object:
+            if isinstance(value, torch.Tensor):
+                return change(value)
+            return Pixels(*map(change, vars(value).values())) if isinstance(value, Pixels) else value
+
+        return Batch(*(all_of(value) for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """What is read, and how."""
+
+    window: Window
+    recipe: Recipe
+    with_depth: bool = False
+    batch_size: int = 4
+    workers: int = 2
+    seed: int = 42
+    rank: int = 0
+    ranks: int = 1
+
+
+class ShardDataset(IterableDataset):
+    """Batches of one epoch. Set `epoch` and `position` (samples seen, over all ranks) before iterating.
+
+    With `training` false: every sample once, in index order, unaugmented.
+    """
+
+    def __init__(self, shards: ShardSet, settings: LoaderSettings, training: bool) -> None:
+        self.shards = shards
+        self.settings = settings
+        self.training = training
+        self.epoch = 0
+        self.position = 0
+
+    def batches(self) -> list[tuple[int, int, int]]:
+        """(start, end, samples of the global batch) in the epoch's order, of this rank."""
+        at, count = self.settings, len(self.shards)
+        if not self.training:
+            return [(*part, part[1] - part[0]) for part in evaluation_batches(count, at.batch_size, at.rank, at.ranks)]
+        whole = training_batches(count, at.batch_size, at.ranks, self.position)
+        return [(*share(start, end, at.rank, at.ranks), end - start) for start, end in whole]
+
+    def __len__(self) -> int:
+        return len(self.batches())
+
+    def __iter__(self) -> Iterator[Batch]:
+        # DataLoader takes one batch from each worker in turn, so worker w of n yields batches w, w + n, …
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        order = epoch_order(len(self.shards), self.settings.seed, self.epoch) if self.training else None
+        reader = MemberReader(self.shards)
+        try:
+            for start, end, total in self.batches()[first::step]:
+                samples = np.arange(start, end) if order is None else order[start:end]
+                yield self._batch(reader, samples.tolist(), total)
+        finally:
+            reader.close()
+
+    def view(self, sample: int) -> View:
+        """How a sample is seen in this epoch."""
+        if not self.training:
+            return EVALUATION
+        return draw_view(self.settings.seed, self.epoch, self.shards.ids[sample].as_py(), self.settings.recipe)
+
+    def _batch(self, reader: MemberReader, samples: list[int], total: int) -> Batch:
+        at = self.settings
+        views = [self.view(sample) for sample in samples]
+        clips = [
+            read_clip(self.shards, reader, sample, at.window, view, at.recipe, at.with_depth)
+            for sample, view in zip(samples, views, strict=True)
+        ]
+        return Batch(
+            self._pixels(samples, [clip.color for clip in clips], 3),
+            # The reference's quirks put colour into the depth clip, too.
+            self._pixels(samples, [clip.depth for clip in clips], 3 if at.recipe.mixed_depth else 1)
+            if at.with_depth
+            else None,
+            torch.from_numpy(np.stack([clip.pose for clip in clips])),
+            torch.from_numpy(self.shards.labels[samples].astype(np.int64)),
+            torch.tensor([view.mirrored for view in views]),
+            torch.tensor([(view.brightness, view.contrast, view.saturation) for view in views]),
+            [self.shards.ids[sample].as_py() for sample in samples],
+            total,
+        )
+
+    def _pixels(self, samples: list[int], clips: list[Crops], channels: int) -> Pixels:
+        """Decode the crops of a batch one after another into one piece of memory, without copying."""
+        sizes = np.array([(jpeg.width, jpeg.height) for clip in clips for jpeg in clip.jpegs])
+        ends = np.cumsum(sizes.prod(axis=1))
+        values = torch.empty((int(ends[-1]), channels), dtype=torch.uint8)
+        memory = values.numpy().reshape(-1)
+        begins = np.concatenate([[0], ends[:-1]])
+        number, places = 0, []
+        for sample, clip in zip(samples, clips, strict=True):
+            places.append(number + clip.place)
+            for jpeg in clip.jpegs:
+                try:
+                    decode_into(jpeg, channels, memory[begins[number] * channels : ends[number] * channels])
+                except ValueError as error:
+                    raise damaged(self.shards, sample, error) from error
+                number += 1
+        place = np.concatenate(places)
+        return Pixels(
+            values,
+            torch.from_numpy(begins[place]),
+            torch.from_numpy(sizes[place].astype(np.int32)),
+            torch.from_numpy(np.concatenate([clip.boxes for clip in clips])),
+        )
+
+
+def check_depth(shards: ShardSet) -> None:
+    """InputError unless every sample has depth."""
+    has = shards.has("left_depth.mjpg")
+    if not has.all():
+        from shards.errors import InputError
+
+        lacking = shards.ids[int(np.argmin(has))]
+        raise InputError(f"{shards.source}: sample {lacking} has no depth; train VTN_HCPF, or make shards with depth")
+
+
+def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin: bool = False) -> DataLoader:
+    """A DataLoader of whole batches; `loader.dataset` is the ShardDataset.
+
+    Raises:
+        InputError: depth is asked for and missing.
+    """
+    if settings.with_depth:
+        check_depth(shards)
+    batches = len(ShardDataset(shards, settings, training))
+    settings = replace(settings, workers=min(settings.workers, max(batches, 1)))
+    return DataLoader(
+        ShardDataset(shards, settings, training),
+        batch_size=None,
+        num_workers=settings.workers,
+        pin_memory=pin,
+        prefetch_factor=2 if settings.workers else None,
+    )

