@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.files import remove_leftovers, write_whole
+from shards.files import remove_leftovers, whole_file, write_whole
 from shards.shardset import ShardSet, open_shards
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.distributed import Ranks
@@ -229,7 +229,8 @@ class Session:
         training = {} if name == BEST else self._training_state()
         path = at.run_dir / name
         if name == LAST and path.exists():
-            path.replace(at.run_dir / PREVIOUS)
+            with whole_file(at.run_dir / PREVIOUS) as temporary:
+                temporary.hardlink_to(path)
         Checkpoint(
             model.state_dict(), at.model, at.loader.recipe, at.loader.window, at.image_size, self.classes, training
         ).write(path)
