@@ -1,0 +1,220 @@
+"""Writes the generated data set: an AUTSL tree of videos, OpenPose keypoints, labels and class names.
+
+Everything is GENERATED: drawn figures and an invented vocabulary, no person and no language. Signers differ in build,
+place, looks, speed and habits; the signers of val and test occur nowhere else but come from the same distributions.
+
+    mp4/<split>/signer<S>_sample<N>_color.mp4, …_depth.mp4     512×512, 30 fps, H.264; depth: nearer is brighter
+    kp/<split>/<id>_color.kp/<id>_color_<frame:012d>_keypoints.json    OpenPose BODY_135
+    labels.csv (id,class,split; no header), classes.csv (ClassId,EN), README.txt
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.demo import figure
+from pipeline.demo.signs import SIGNS, perform, random_style, vary
+from shards.errors import InputError
+
+FPS = 30
+# Stands in README.txt, so that clips of another generator are not taken for this one's: raise it when the drawing,
+# the motion or the noise changes.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """How many signers each split has, and how often each of them performs each of the eight signs.
+
+    Many signers who perform each sign once teach more about unseen signers than few who repeat themselves.
+    """
+
+    signers_train: int = 12
+    signers_val: int = 2
+    signers_test: int = 4
+    repetitions: int = 1
+    seed: int = 42
+
+
+@dataclass(frozen=True)
+class DemoClip:
+    """One performance: `sample` counts from 1 within a signer, `label` is the sign's place in `SIGNS`."""
+
+    split: str
+    signer: int
+    sample: int
+    label: int
+
+    @property
+    def id(self) -> str:
+        """The id as AUTSL forms it."""
+        return f"signer{self.signer}_sample{self.sample}"
+
+
+def plan(settings: DemoSettings) -> list[DemoClip]:
+    """Every clip of the data set. Each signer is in one split and performs every sign, in an order of their own."""
+    counts = {"train": settings.signers_train, "val": settings.signers_val, "test": settings.signers_test}
+    splits = [split for split, count in counts.items() for _ in range(count)]
+    clips = []
+    for signer, split in enumerate(splits):
+        order = _generator(settings.seed, signer, 0, "order").permutation(len(SIGNS) * settings.repetitions)
+        clips += [DemoClip(split, signer, n, int(place) % len(SIGNS)) for n, place in enumerate(order, start=1)]
+    return clips
+
+
+def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
+    """Writes the data set into `out` with `jobs` processes; what an interrupted call left is continued, not redone.
+
+    The same settings give the same files. A complete data set is left untouched, times of its files included.
+
+    Raises:
+        InputError: `out` holds something else, or a video cannot be written.
+    """
+    _claim(out, _readme(settings))
+    clips = plan(settings)
+    for split in sorted({clip.split for clip in clips}):
+        (out / "mp4" / split).mkdir(parents=True, exist_ok=True)
+        (out / "kp" / split).mkdir(parents=True, exist_ok=True)
+    missing = [clip for clip in clips if not _video(out, clip, "color").exists()]
+    work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_make)(out, settings.seed, clip) for clip in missing)
+    for _ in tqdm(work, total=len(missing), desc="drawing clips", unit="clip", disable=None if missing else True):
+        pass
+    if not (out / "labels.csv").exists():
+        names = "".join(f"{label},{sign.name}\n" for label, sign in enumerate(SIGNS))
+        _write(out / "classes.csv", "ClassId,EN\n" + names)
+        _write(out / "labels.csv", "".join(f"{clip.id},{clip.label},{clip.split}\n" for clip in clips))
+
+
+def _claim(out: Path, readme: str) -> None:
+    """Marks `out` as holding the data set that `readme` describes; refuses a folder that holds anything else."""
+    found = out / "README.txt"
+    ours = found.is_file() and found.read_text(encoding="utf-8") == readme
+    if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: holds something else than these generated clips; name another folder or remove it")
+    out.mkdir(parents=True, exist_ok=True)
+    _write(found, readme)
+
+
+def observe(points: NDArray[np.float64], unit: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """What a pose estimator would make of a clip's true points (T, 135, 3): (T, 135, 3) of x, y, score; missing is 0.
+
+    Points jitter by about 0.6 % of the shoulder width (`unit`, pixels), fingers by 1 %. Lost are: points outside the
+    picture or unknown, 1 % of all others, and for each hand in two of three clips a spell of 2 to 8 frames without
+    fingers, without fingers and wrist, or without elbow.
+    """
+    frames = len(points)
+    seen = np.empty_like(points)
+    spread = np.full((figure.POINTS, 1), 0.006 * unit)
+    spread[25:65] = 0.01 * unit
+    seen[..., :2] = points[..., :2] + spread * rng.standard_normal((frames, figure.POINTS, 2))
+    seen[..., 2] = rng.uniform(0.55, 0.95, (frames, figure.POINTS))
+    with np.errstate(invalid="ignore"):
+        inside = ((seen[..., :2] > 0) & (seen[..., :2] < figure.SIZE)).all(axis=-1)
+    lost = ~inside | (rng.random((frames, figure.POINTS)) < 0.01)
+    for hand, start in enumerate(figure.HAND_START):
+        fingers, wrist = list(range(start, start + 20)), figure.WRISTS[hand]
+        spells = (fingers, [*fingers, wrist], [figure.ELBOWS[hand]], [])
+        spell = spells[rng.choice(4, p=[2 / 9, 2 / 9, 2 / 9, 1 / 3])]
+        begin, length = rng.integers(0, frames - 8), rng.integers(2, 9)
+        lost[begin : begin + length, spell] = True
+    seen[lost] = 0
+    return seen.round(3)
+
+
+def _generator(seed: int, signer: int, sample: int, purpose: str) -> np.random.Generator:
+    """Independent of the order in which clips are made, and of what is drawn for other purposes."""
+    return np.random.default_rng([seed, signer, sample, *purpose.encode()])
+
+
+def _make(out: Path, seed: int, clip: DemoClip) -> None:
+    """Draws one clip and writes its files; the colour video comes last: where it exists, the rest does too."""
+    of_signer = _generator(seed, clip.signer, 0, "signer")
+    body, look = figure.random_body(of_signer), figure.random_look(of_signer)
+    habits = random_style(of_signer)
+    rng = _generator(seed, clip.signer, clip.sample, "clip")
+    shift, scale = rng.uniform(-8, 8, 2), rng.uniform(0.97, 1.03)
+    body = replace(body, x=body.x + shift[0], y=body.y + shift[1], unit=body.unit * scale)
+    points = figure.skeleton(body, perform(SIGNS[clip.label], vary(habits, rng), rng))
+    points[..., :2] += _sway(len(points), 0.02 * body.unit, rng)
+    _write_keypoints(out / "kp" / clip.split / f"{clip.id}_color.kp", observe(points, body.unit, rng))
+    scene = figure.Scene(body, look, rng)
+    frames = [scene.draw(frame) for frame in points]
+    _encode(_video(out, clip, "depth"), (depth for _, depth in frames), "gray")
+    _encode(_video(out, clip, "color"), (colour for colour, _ in frames), "rgb24")
+
+
+def _sway(frames: int, size: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(T, 1, 2): nobody sits quite still."""
+    time = np.arange(frames)[:, None]
+    return size * np.sin(2 * np.pi * time / rng.uniform(25, 60, 2) + rng.uniform(0, 2 * np.pi, 2))[:, None]
+
+
+def _video(out: Path, clip: DemoClip, kind: str) -> Path:
+    return out / "mp4" / clip.split / f"{clip.id}_{kind}.mp4"
+
+
+def _write_keypoints(folder: Path, seen: NDArray[np.float64]) -> None:
+    """One OpenPose JSON per frame, one person each; the folder appears under its name when it is whole."""
+    temporary = folder.with_name(f"{folder.name}.tmp")
+    for old in (temporary, folder):
+        if old.exists():
+            shutil.rmtree(old)
+    temporary.mkdir()
+    for index, frame in enumerate(seen):
+        person = {"person_id": [-1], "pose_keypoints_2d": frame.ravel().tolist()}
+        text = json.dumps({"version": 1.3, "people": [person]})
+        (temporary / f"{folder.stem}_{index:012d}_keypoints.json").write_text(text, encoding="utf-8")
+    temporary.replace(folder)
+
+
+def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], pixels: str) -> None:
+    """H.264 of frames of 512×512[×3]; one thread, because clips run side by side and bytes must not depend on cores.
+
+    `ultrafast` takes 0.30 s of processor time for both videos of a clip, 340 KB; `veryfast` 0.55 s, 110 KB.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    size = f"{figure.SIZE}x{figure.SIZE}"
+    raw = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=pixels, s=size, framerate=FPS)
+    codec = {"vcodec": "libx264", "preset": "ultrafast", "crf": 23, "pix_fmt": "yuv420p", "threads": 1}
+    stream = raw.output(str(temporary), format="mp4", **codec).global_args("-loglevel", "error").overwrite_output()
+    args = ffmpeg.compile(stream, cmd=imageio_ffmpeg.get_ffmpeg_exe())
+    # Frames are written here, not by `communicate`: that one sends 512 bytes to 4 KB at a time.
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        # A dead FFmpeg breaks the pipe; what it said before is in stderr.
+        with contextlib.suppress(BrokenPipeError):
+            for frame in frames:
+                process.stdin.write(frame.tobytes())
+        _, said = process.communicate()
+    if process.returncode != 0:
+        temporary.unlink(missing_ok=True)
+        reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); free some space or name another folder")
+    temporary.replace(path)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _readme(settings: DemoSettings) -> str:
+    names = ", ".join(sign.name for sign in SIGNS)
+    return (
+        "These clips are GENERATED by `pipeline demo` (signshards): drawn figures performing invented signs.\n"
+        "They show no person and no sign language; scores on them say only that the programs work from end to end.\n"
+        f"Signs: {names}.\n"
+        "Keypoints are the drawing's own, with jitter and losses added; no pose estimator has seen these clips.\n"
+        f"Made with {settings}, generator version {VERSION}.\n"
+    )

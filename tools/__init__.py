@@ -1,0 +1,1 @@
+"""Things run from a checkout: benchmarks, importing reference checkpoints, stand-ins for tests."""

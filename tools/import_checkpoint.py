@@ -1,0 +1,150 @@
+"""Make a checkpoint of ours from one that the 2021 reference wrote: `python -m tools.import_checkpoint`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from torch import Tensor
+
+from shards.errors import InputError
+from shards.recipe import REFERENCE
+from train.safe_load import load_state, load_untrusted
+from train.vtn import VTN, ModelSettings
+
+PREFIX = "model."
+IMAGE_SIZE = 224
+# Blocks in the first stage of a ResNet-18 and of a ResNet-34.
+CNN_OF_BLOCKS = {2: "rn18", 3: "rn34"}
+
+
+class NotRead:
+    """Stands for a class or function of Lightning that a checkpoint names where nothing of use to us is kept."""
+
+
+# What a checkpoint of Lightning 1.1.1 names besides tensors, read from that release's source: callback classes, as keys
+# of their states, and a function that became the value of the flags `gpus` and `tpu_cores` where those were not given
+# (Lightning issue 7031).
+LIGHTNING_GLOBALS = [
+    (NotRead, f"pytorch_lightning.{name}")
+    for name in (
+        "callbacks.early_stopping.EarlyStopping",
+        "callbacks.model_checkpoint.ModelCheckpoint",
+        "utilities.argparse_utils._gpus_arg_default",
+    )
+]
+
+
+def read_reference(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights, named as in our models, and the flags that are numbers or text, of a Lightning checkpoint.
+
+    Raises:
+        InputError: the file is unreadable, unsafe, or has no weights of a model.
+    """
+    content = load_untrusted(path, LIGHTNING_GLOBALS)
+    weights = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise InputError(f"{path}: has no `state_dict` of tensors; give a checkpoint that the reference wrote")
+    flags = content.get("hyper_parameters", {})
+    if not isinstance(flags, dict):
+        raise InputError(f"{path}: its `hyper_parameters` are no dictionary; give a checkpoint of Lightning 1.1")
+    state = {str(name).removeprefix(PREFIX): value for name, value in weights.items()}
+    return state, {name: value for name, value in flags.items() if isinstance(value, int | float | str)}
+
+
+def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: Path) -> ModelSettings:
+    """The settings that the shapes of the weights tell, and the dropout that the flags tell (0 without).
+
+    Raises:
+        InputError: a weight that is needed for it is missing, or a flag contradicts the weights.
+    """
+
+    def shape(name: str, dimensions: int) -> torch.Size:
+        if name not in state or state[name].ndim != dimensions:
+            raise InputError(f"{source}: has no usable weight {PREFIX}{name}; give a VTN_HCPF or VTN_HCPF_D")
+        return state[name].shape
+
+    dropout = flags.get("dropout", 0.0)
+    if isinstance(dropout, str):
+        raise InputError(f"{source}: its flag dropout is {dropout!r}, not a number; it is damaged")
+    num_classes, width = shape("classifier.fc.weight", 2)
+    length, _ = shape("self_attention_decoder.position_encoding.enc.weight", 2)
+    heads, _, _ = shape("self_attention_decoder.layers.0.slf_attn.w_qs", 3)
+    blocks = {name.split(".")[3] for name in state if name.startswith("feature_extractor.resnet.4.")}
+    layers = {name.split(".")[2] for name in state if name.startswith("self_attention_decoder.layers.")}
+    try:
+        settings = ModelSettings(
+            name="VTN_HCPF_D" if any(name.startswith("feature_extractor_d.") for name in state) else "VTN_HCPF",
+            num_classes=num_classes,
+            cnn=CNN_OF_BLOCKS.get(len(blocks), f"with {len(blocks)} blocks"),
+            sequence_length=length,
+            num_layers=len(layers),
+            num_heads=heads,
+            embed_size=width // 2,
+            dropout=dropout,
+        )
+    except InputError as error:
+        raise InputError(f"{source}: {error.message}") from error
+    for flag, value in {**asdict(settings), "model": settings.name}.items():
+        if flags.get(flag, value) != value:
+            raise InputError(f"{source}: its flag {flag} is {flags[flag]!r}, its weights say {value!r}; it is damaged")
+    return settings
+
+
+def checkpoint_of(model: VTN, stride: int) -> dict[str, Any]:
+    """The content of a checkpoint of ours."""
+    return {
+        "format": "signshards-checkpoint-1",
+        "model": model.state_dict(),
+        "model_settings": asdict(model.settings),
+        "recipe": model.recipe.to_json(),
+        "window": {"length": model.settings.sequence_length, "stride": stride},
+        "classes": None,
+        "image_size": IMAGE_SIZE,
+    }
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Write a torch file under a temporary name, then rename it, so that a file that exists is whole.
+
+    Raises:
+        InputError: the folder is missing or cannot be written to.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist; make it, or give another")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(content, file)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}); give another place") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@click.command()
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
+@click.option("--temporal-stride", type=click.IntRange(min=1), help="Stride of the window, where REFERENCE has none.")
+def main(reference: Path, out: Path, temporal_stride: int | None) -> None:
+    """Make a checkpoint of ours from REFERENCE, a Lightning checkpoint of the 2021 reference."""
+    state, flags = read_reference(reference)
+    settings = settings_of(state, flags, reference)
+    stride = temporal_stride or flags.get("temporal_stride")
+    if not isinstance(stride, int) or stride < 1:
+        raise InputError(f"{reference}: does not say its stride; give --temporal-stride (2 in the published runs)")
+    model = VTN(settings, REFERENCE)
+    load_state(model, state, reference)
+    save(checkpoint_of(model, stride), out)
+    click.echo(
+        f"{out}: {settings.name} with {settings.cnn}, {settings.num_classes} classes, "
+        f"{settings.sequence_length} frames at stride {stride}"
+    )
+
+
+if __name__ == "__main__":
+    main()
