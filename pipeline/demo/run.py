@@ -1,0 +1,58 @@
+"""`pipeline demo`: the project's main job from beginning to end, on generated clips, by the commands that users type."""
+
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from pipeline.demo.generate import DemoSettings, generate
+from shards.errors import InputError
+
+# Small enough for two cores and no pretrained weights: six 48-pixel crops per hand, spread over 31 frames.
+_MODEL = "--cnn rn18 --weights none --image-size 48 --sequence-length 6 --temporal-stride 6"
+_ATTENTION = "--num-layers 2 --num-heads 4 --embed-size 64"
+_SCHEDULE = "--learning-rate 1e-3 --schedule cosine --warmup-epochs 2 --max-epochs 28 --patience 28"
+_TRAINING = f"{_MODEL} {_ATTENTION} {_SCHEDULE} --batch-size 8 --accumulate-grad-batches 1 --num-workers 1"
+
+
+def run_demo(out: Path) -> None:
+    """Generate clips under `out`, run every stage, train, predict signers that were not trained on, and evaluate.
+
+    Raises:
+        InputError: the [train] extra is not installed, or a command failed.
+    """
+    if find_spec("torch") is None:
+        raise InputError("pipeline demo trains a model, which needs torch: pip install 'signshards[train]'")
+    start = time.monotonic()
+    click.echo("The clips of this demo are GENERATED: drawn figures with made-up signs, not filmed people.")
+    settings = DemoSettings()
+    clips, work, run = out / "clips", out / "work", out / "run"
+    generate(clips, settings, len(os.sched_getaffinity(0)))
+    _command("pipeline.cli", "run", "--data", clips / "mp4", "--labels", clips / "labels.csv", "--classes",
+             clips / "classes.csv", "--pose", "import", "--keypoints", clips / "kp", "--work", work)  # fmt: skip
+    shards = work / "shards"
+    resume = ["--resume"] if (run / "config.json").exists() else []
+    _command("train.cli", "--shards", shards / "train-*.tar", "--val-shards", shards / "val-*.tar", "--run-dir", run,
+             *_TRAINING.split(), *resume)  # fmt: skip
+    predictions = out / "predictions.csv"
+    _command(
+        "train.predict_cli", "--checkpoint", run / "best.pt", "--shards", shards / "test-*.tar", "--out", predictions
+    )
+    click.echo(f"\nSigners that the model has never seen, {time.monotonic() - start:.0f} s after the start:")
+    _command("train.evaluate_cli", "--predictions", predictions, "--labels", clips / "labels.csv")
+    click.echo("These clips are generated; the figure says that the parts work together, nothing about real signs.")
+
+
+def _command(module: str, *arguments: str | Path) -> None:
+    """Run one of our commands as a process of its own, as a user would, after showing it."""
+    words = [str(argument) for argument in arguments]
+    name = {"pipeline.cli": "pipeline", "train.cli": "train"}.get(module, module.split(".")[1].removesuffix("_cli"))
+    click.echo(f"\n$ {name} {' '.join(words)}")
+    sys.stdout.flush()
+    status = subprocess.run([sys.executable, "-m", module, *words], check=False).returncode
+    if status:
+        raise InputError(f"`{name}` ended with status {status}; see above")
