@@ -1,5 +1,6 @@
 """Data for the tests: small clips made here with FFmpeg, and the real ones under ../shared where they are."""
 
+import io
 import json
 import subprocess
 import tarfile
@@ -56,7 +57,7 @@ def moving_keypoints(frames: int, seed: int, scale: float = 1.0) -> np.ndarray:
     keypoints[:, 5, :2], keypoints[:, 6, :2] = (100, 50), (60, 50)
     keypoints[:, 17, :2], keypoints[:, 18, :2] = (80, 45), (80, 18)
     keypoints[:, 7, :2], keypoints[:, 8, :2] = (108, 80), (52, 80)
-    keypoints[:, 9, :2], keypoints[:, 10, :2] = (110, 70) + circle, (50, 70) - circle
+    keypoints[:, 9, :2], keypoints[:, 10, :2] = np.add((110, 70), circle), np.subtract((50, 70), circle)
     keypoints[..., 2] = 0.9
     keypoints[frames // 2 : frames // 2 + 2, 10] = 0
     keypoints[..., :2] *= scale
@@ -118,3 +119,22 @@ def tiny_reference_work(tiny: Path, tmp_path_factory: pytest.TempPathFactory) ->
     work = tmp_path_factory.mktemp("work-reference")
     assert run_pipeline(tiny, work, "--samples-per-shard", "3", "--recipe", "reference") == 0
     return work
+
+
+@pytest.fixture(scope="session")
+def mini_keypoints(autsl_mini: Path) -> dict[str, np.ndarray]:
+    """float32 (T, 135, 3) of the real clips, by id, straight from the released archive."""
+    frames: dict[str, dict[int, list]] = {}
+    stream = io.BytesIO(b"".join(part.read_bytes() for part in sorted(autsl_mini.glob("kp.tar.bz2.*"))))
+    with tarfile.open(fileobj=stream, mode="r:bz2") as tar:
+        for member in tar:
+            if member.isfile():
+                people = json.load(tar.extractfile(member))["people"]
+                name = Path(member.name).name.removesuffix("_keypoints.json")
+                sample_id, _, number = name.rpartition("_color_")
+                points = people[0]["pose_keypoints_2d"] if people else [0.0] * 405
+                frames.setdefault(sample_id, {})[int(number)] = points
+    return {
+        sample_id: np.array([parts[number] for number in range(len(parts))], np.float32).reshape(-1, 135, 3)
+        for sample_id, parts in frames.items()
+    }
