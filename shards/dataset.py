@@ -77,5 +77,8 @@ def read_dataset(folder: Path) -> Dataset:
 
 def sha256_of(path: Path) -> str:
     """The file's SHA-256, as hexadecimal digits."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

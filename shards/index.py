@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.sample import MEMBERS, info_from_json, split_member_name
+from shards.sample import MEMBERS, end_of_archive, info_from_json, padded, split_member_name
 
 
 def column(member: str) -> str:
@@ -38,29 +38,51 @@ def scan_shard(path: Path) -> list[dict[str, Any]]:
     """The index rows of a shard, read from its tar headers and JSON members.
 
     Raises:
-        InputError: when it is not a whole tar of samples.
+        InputError: when it is not a whole tar of samples, as `shards.writer` writes it.
     """
     rows: list[dict[str, Any]] = []
+    extent = 0
     try:
-        with tarfile.open(path, "r:") as tar:
+        with tarfile.open(path, "r:", encoding="utf-8") as tar:
             while (header := tar.next()) is not None:
                 tar.members = []  # tarfile keeps every header it has seen
-                sample_id, member = split_member_name(header.name)
-                if member not in MEMBERS or not header.isfile():
-                    raise InputError(
-                        f"{path}: {header.name} is not a member of a sample; was another tool at work here?"
-                    )
-                if not rows or rows[-1]["id"] != sample_id:
-                    rows.append(dict.fromkeys(SCHEMA.names) | {"id": sample_id, "shard": path.name})
-                rows[-1][f"{column(member)}_offset"] = header.offset_data
-                rows[-1][f"{column(member)}_size"] = header.size
-                if member == "json":
-                    content = tar.extractfile(header)
-                    info = info_from_json(content.read() if content else b"")
-                    rows[-1].update(label=info.label, signer=info.signer, frames=info.frames)
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError) as error:
+                _add_member(rows, path, tar, header)
+                extent = header.offset_data + padded(header.size)
+        _check_end(path, extent)
+    except (tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
         raise InputError(f"{path}: not a whole shard ({error}); make or copy it again") from error
     return rows
+
+
+def _add_member(rows: list[dict[str, Any]], path: Path, tar: tarfile.TarFile, header: tarfile.TarInfo) -> None:
+    sample_id, member = split_member_name(header.name)
+    if member not in MEMBERS or not header.isfile():
+        raise InputError(f"{path}: {header.name} is not a member of a sample; was another tool at work here?")
+    if not rows or rows[-1]["id"] != sample_id:
+        rows.append(dict.fromkeys(SCHEMA.names) | {"id": sample_id, "shard": path.name})
+    row = rows[-1]
+    if any(row[f"{column(later)}_offset"] is not None for later in MEMBERS[MEMBERS.index(member) :]):
+        raise InputError(f"{path}: {header.name} stands after a member it should precede, or twice; make it again")
+    row[f"{column(member)}_offset"] = header.offset_data
+    row[f"{column(member)}_size"] = header.size
+    if member == "json":
+        content = tar.extractfile(header)
+        info = info_from_json(content.read() if content else b"")
+        if info.id != sample_id:
+            raise InputError(f"{path}: {header.name} is about sample {info.id}; make or copy it again")
+        row.update(label=info.label, signer=info.signer, frames=info.frames)
+
+
+def _check_end(path: Path, extent: int) -> None:
+    """tarfile takes the end of the file, and anything that is no header, for the end of the archive: so must not we."""
+    with path.open("rb") as file:
+        file.seek(extent)
+        expected = end_of_archive(extent)
+        found = file.read(len(expected) + 1)
+    if len(found) < len(expected):
+        raise InputError(f"{path}: cut off: no end of the archive after the members' {extent} bytes; copy it again")
+    if found != expected:
+        raise InputError(f"{path}: neither a member nor the end of the archive at byte {extent}; copy it again")
 
 
 def write_index(path: Path, rows: list[dict[str, Any]]) -> None:

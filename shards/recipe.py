@@ -37,6 +37,9 @@ class Recipe:
     late_hand_imputation: bool = False
     # A missing right hand swaps colour and depth; imputing a left hand copies colour into depth. Without: never mixed.
     mixed_depth: bool = False
+    # Frames are converted to RGB as OpenCV has FFmpeg do it, quickly and 1 to 2 grey levels too dark. Without: a crop's
+    # JPEG holds the video's own luma and chroma.
+    opencv_colour: bool = False
     # Crops over 256 are shrunk without antialiasing in colour (with it in depth). Without: antialiased in both.
     aliased_colour: bool = False
     # A horizontal flip mirrors pixels only. Without: hands are swapped, flow and keypoints mirrored, as in a mirror.

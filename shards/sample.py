@@ -24,8 +24,10 @@ HANDS = ("left", "right")
 # In the order in which they stand in a tar.
 MEMBERS = ("json", "left.mjpg", "right.mjpg", "left_depth.mjpg", "right_depth.mjpg", "flow.npy", "pose.npy")
 DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
+POINTS = 135  # keypoints of OpenPose's BODY_135
 BLOCK = 512
 RECORD = 20 * BLOCK
+_NAME_IN_HEADER = 100  # bytes of a name that a tar header has room for
 # "/" would leave the folder, "." would end the WebDataset key, control characters break every listing.
 _FORBIDDEN_IN_ID = re.compile(r"[./\\\x00-\x1f\x7f]")
 
@@ -68,17 +70,21 @@ class SampleInfo:
 def info_from_json(data: bytes) -> SampleInfo:
     """The info of a `<id>.json` member; KeyError or ValueError where it is not one."""
     value: dict[str, Any] = json.loads(data)
-    hands = {}
-    for name in HANDS:
-        hand = value["hands"][name]
-        depth = hand.get("depth_jpegs")
-        hands[name] = HandTrack(
-            np.array(hand["boxes"], np.int32).reshape(-1, 4),
-            np.array(hand["missing"], bool),
-            np.array(hand["jpegs"], np.int64).reshape(-1, 4),
-            None if depth is None else np.array(depth, np.int64).reshape(-1, 4),
-        )
-    return SampleInfo(**{**value, "hands": hands})
+    try:
+        hands = {name: _track(value["hands"][name]) for name in HANDS}
+        return SampleInfo(**{**value, "hands": hands})
+    except (TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"not the JSON of a sample: {error}") from error
+
+
+def _track(hand: dict[str, Any]) -> HandTrack:
+    depth = hand.get("depth_jpegs")
+    return HandTrack(
+        np.array(hand["boxes"], np.int32).reshape(-1, 4),
+        np.array(hand["missing"], bool),
+        np.array(hand["jpegs"], np.int64).reshape(-1, 4),
+        None if depth is None else np.array(depth, np.int64).reshape(-1, 4),
+    )
 
 
 def id_problem(sample_id: str) -> str | None:
@@ -100,19 +106,49 @@ class Packed(NamedTuple):
 
 def pack(sample_id: str, members: dict[str, bytes]) -> Packed:
     """A tar of one sample, in the order of `MEMBERS`, with nothing in it that depends on time, user or machine."""
-    buffer = io.BytesIO()
-    places = {}
+    layout = lay_out(sample_id, {name: len(content) for name, content in members.items()})
+    data = b"".join(tar_member(sample_id, name, members[name]) for name in layout.places)
+    return Packed(data + end_of_archive(layout.extent), layout.places, layout.extent)
+
+
+class Layout(NamedTuple):
+    """Where the members of a sample are, from the start of its first header."""
+
+    places: dict[str, tuple[int, int]]  # member: offset and size of its content
+    extent: int  # bytes of all members, headers and padding included
+
+
+def lay_out(sample_id: str, sizes: dict[str, int]) -> Layout:
+    """The layout of a sample whose members have these sizes in bytes."""
+    places, position = {}, 0
     for name in MEMBERS:
-        if name in members:
-            header = tarfile.TarInfo(f"{sample_id}.{name}")
-            header.size = len(members[name])
-            buffer.write(header.tobuf(tarfile.GNU_FORMAT))
-            places[name] = (buffer.tell(), header.size)
-            buffer.write(members[name])
-            buffer.write(bytes(-header.size % BLOCK))
-    extent = buffer.tell()
-    buffer.write(end_of_archive(extent))
-    return Packed(buffer.getvalue(), places, extent)
+        if name in sizes:
+            position += header_size(sample_id, name)
+            places[name] = (position, sizes[name])
+            position += padded(sizes[name])
+    return Layout(places, position)
+
+
+def tar_member(sample_id: str, name: str, content: bytes) -> bytes:
+    """A member as it stands in a tar: header, content, padding."""
+    return tar_header(sample_id, name, len(content)) + content + bytes(-len(content) % BLOCK)
+
+
+def tar_header(sample_id: str, name: str, size: int) -> bytes:
+    """The header of a member: of `header_size` bytes, the same everywhere (mtime, owner and group are 0)."""
+    header = tarfile.TarInfo(f"{sample_id}.{name}")
+    header.size = size
+    return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
+
+
+def header_size(sample_id: str, name: str) -> int:
+    """Bytes before a member's content: one block, and two more (GNU `././@LongLink`) for a name of over 100 bytes."""
+    return BLOCK if len(f"{sample_id}.{name}".encode()) <= _NAME_IN_HEADER else 3 * BLOCK
+
+
+def padded(size: int) -> int:
+    """Bytes that a content of `size` bytes takes in a tar."""
+    return size + -size % BLOCK
 
 
 def end_of_archive(extent: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shards.dataset import FILE_NAME, Dataset, read_dataset
 from shards.errors import InputError
@@ -89,7 +90,8 @@ def _rows(folder: Path, dataset: Dataset, names: list[str]) -> pa.Table:
     tables = []
     for split in dict.fromkeys(known[name][0] for name in names):
         table = read_index(folder / f"{split}.parquet")
-        tables.append(table.filter(pa.compute.is_in(table["shard"], pa.array(names))))
+        wanted = [name for name in names if known[name][0] == split]
+        tables.append(table.filter(pc.is_in(table["shard"], pa.array(wanted))))
     table = pa.concat_tables(tables)
     expected = sum(known[name][1].samples for name in names)
     if len(table) != expected:

@@ -1,0 +1,121 @@
+"""The `shards` command. Heavy imports wait until a command runs."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from shards.planning import SAMPLES_PER_SHARD
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """Look after shard sets: list, verify, split, reshard, inspect.
+
+    DIR is a folder with a dataset.json. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
+    `verify` found faults; 1 anything else.
+    """
+
+
+_FOLDER = click.Path(path_type=Path)
+_JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default="the number of cores",
+    help="Workers.",
+)
+_SETTINGS = {"show_default": True}
+
+
+@main.command("list", context_settings=_SETTINGS)
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with the classes' names and counts.")
+def list_command(folder: Path, as_json: bool) -> None:
+    """Show what a shard set holds: splits, samples, bytes, classes, signers, recipe."""
+    from shards.listing import show
+
+    show(folder, as_json)
+
+
+@main.command(context_settings=_SETTINGS)
+@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.option("--full", is_flag=True, help="Every byte: SHA-256, every JPEG decoded, offsets, shapes, finite values.")
+@_JOBS
+def verify(folder: Path, full: bool, jobs: int) -> None:
+    """Check that a shard set is what its dataset.json and its indexes say.
+
+    The quick check looks at sizes, tar headers and JSON members; it cannot see a changed pixel, --full can. Faults are
+    printed one a line, and the exit status is then 3.
+    """
+    from shards.verify import verify as check
+
+    report = check(folder, full, jobs)
+    for fault in report.faults:
+        click.echo(fault)
+    what = f"{report.shards} shards, {report.samples} samples, {report.bytes / 1e6:.1f} MB"
+    if report.faults:
+        click.echo(f"{folder}: {len(report.faults)} faults in {what}", err=True)
+        sys.exit(3)
+    click.echo(f"{folder}: all right: {what}" + ("" if full else " (contents not read: --full does)"))
+
+
+@main.command(context_settings=_SETTINGS)
+@click.option("--labels", type=_FOLDER, help="Headerless CSV id,class[,split]; signers from ids signer<S>_sample<N>.")
+@click.option("--shards", metavar="PATTERN", help="Shards instead: a folder, a glob or train-{000..099}.tar.")
+@click.option("--holdout-signers", metavar="LIST", help="Signers for the second split, e.g. 8,9.")
+@click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
+@click.option("--fractions", metavar="LIST", default="0.8,0.2", help="Shares of the splits, with --by.")
+@click.option("--seed", type=int, default=0, help="With --by.")
+@click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
+@click.option("--out", required=True, type=_FOLDER, help="Headerless CSV id,split, for `shards reshard --assign`.")
+def split(labels: Path | None, shards: str | None, out: Path, **options: object) -> None:
+    """Propose which sample goes into which split.
+
+    --by signer leaves no signer on two sides; --by sample does not care, and warns.
+    """
+    from shards.split_command import SplitOptions, split_command
+
+    split_command(labels, shards, out, SplitOptions(**options))
+
+
+@main.command(context_settings=_SETTINGS)
+@click.option(
+    "--shards",
+    metavar="PATTERN",
+    required=True,
+    multiple=True,
+    help="Folder, glob or train-{000..099}.tar; several merge.",
+)
+@click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed run, which then goes on.")
+@click.option("--assign", type=_FOLDER, help="Headerless CSV id,split or id,class,split; other ids are left out.")
+@click.option("--samples-per-shard", type=click.IntRange(min=1), default=SAMPLES_PER_SHARD, help="Samples in a tar.")
+@click.option("--classes", metavar="LIST", help="Only these classes, by number, e.g. 0,3; they keep their numbers.")
+@click.option("--signers", metavar="LIST", help="Only these signers.")
+@click.option("--drop", multiple=True, type=click.Choice(("depth", "pose")), help="Members to leave out.")
+@_JOBS
+def reshard(shards: tuple[str, ...], out: Path, jobs: int, **options: object) -> None:
+    """Make other shards of the same samples: other splits, another size, a subset, several sets in one.
+
+    Members are copied byte for byte; the originals stay as they are.
+    """
+    from shards.reshard_command import ReshardOptions, reshard_command
+
+    reshard_command(shards, out, ReshardOptions(**options), jobs)
+
+
+@main.command(context_settings=_SETTINGS)
+@click.argument("pattern", metavar="DIR|PATTERN")
+@click.option("--out", type=_FOLDER, default=Path("shards.html"), help="The page: one file, no network needed.")
+@click.option("--samples", type=click.IntRange(min=1), default=12, help="How many to show, from all over the set.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")
+def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None:
+    """Make an HTML page with pictures: hands and skeletons over time, histograms of classes, signers and frames."""
+    from shards.inspect_page import inspect as make_page
+
+    make_page(pattern, out, samples, ids)
+
+
+if __name__ == "__main__":
+    main()

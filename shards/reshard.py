@@ -1,0 +1,133 @@
+"""`shards reshard`: another division of the same samples, by copying their bytes.
+
+Threads, not processes: hashing, reading and writing let go of the interpreter, and processes would cost half a second.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shards.dataset import FILE_NAME, Shard, sha256_of
+from shards.errors import InputError
+from shards.files import remove_leftovers
+from shards.index import SCHEMA, column, write_index
+from shards.progress import progress
+from shards.reshard_journal import Journal, Written
+from shards.reshard_plan import Plan, Source, as_row, new_sizes
+from shards.sample import DEPTH_MEMBERS, MEMBERS, header_size, info_from_json, lay_out, padded, tar_header, tar_member
+from shards.writer import Extent, Piece, write_shard
+
+
+class Outcome(NamedTuple):
+    """What `reshard` did."""
+
+    written: int  # shards
+    kept: int  # shards that an earlier run had finished
+    samples: int
+    bytes: int
+
+
+def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
+    """Bring the folder `out` to the plan: shards, then indexes, then `dataset.json`. After a kill, run it again.
+
+    Raises:
+        InputError: the folder holds something else; a source is not what its index says.
+    """
+    sources = {sample.extent.path.parent for samples in plan.shards.values() for sample in samples}
+    if out.resolve() in sources:
+        raise InputError(f"{out}: is one of the folders to be read, and they stay as they are; give another --out")
+    journal = Journal(out, plan.fingerprint())
+    (out / FILE_NAME).unlink(missing_ok=True)
+    remove_leftovers(out)
+    done = dict(_make_all(plan, out, journal, jobs))
+    _finish(plan, out, done)
+    kept = sum(done[name] is journal.before.get(name) for name in done)
+    shards = [written.shard for written in done.values()]
+    return Outcome(len(done) - kept, kept, sum(s.samples for s in shards), sum(s.bytes for s in shards))
+
+
+def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tuple[str, Written]]:
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {
+            pool.submit(_make, plan, out / name, samples, journal.before.get(name)): name
+            for name, samples in plan.shards.items()
+        }
+        try:
+            for future in progress(as_completed(futures), len(futures), "reshard", "shard"):
+                written = future.result()
+                journal.add(written)
+                yield futures[future], written
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _make(plan: Plan, path: Path, samples: list[Source], before: Written | None) -> Written:
+    """Write a shard, unless what an earlier run of this plan wrote is still there, byte for byte."""
+    if before and path.is_file() and path.stat().st_size == before.shard.bytes:
+        return before
+    json_sizes: list[int] = []
+    shard = write_shard(path, (_pieces(sample, plan.dropped, json_sizes) for sample in samples))
+    return Written(shard, tuple(json_sizes))
+
+
+def _pieces(sample: Source, dropped: frozenset[str], json_sizes: list[int]) -> Extent | list[Piece]:
+    """What is copied of a sample; appends the size of its JSON where members are dropped."""
+    path, start, _ = sample.extent
+    head = header_size(sample.id, "json")
+    with path.open("rb") as file:
+        file.seek(start)
+        # A cheap look at where we are: an index of another run would have us copy rubbish.
+        if file.read(head) != tar_header(sample.id, "json", sample.sizes["json"]):
+            raise InputError(f"{path}: {sample.id} is not where the index says; `shards verify {path.parent}`")
+        if not dropped:
+            return sample.extent
+        content = file.read(sample.sizes["json"])
+    if dropped.intersection(sample.sizes, DEPTH_MEMBERS):
+        content = _json_without_depth(path, sample.id, content)
+    json_sizes.append(len(content))
+    pieces: list[Piece] = [tar_member(sample.id, "json", content)]
+    places = lay_out(sample.id, sample.sizes).places
+    for name in MEMBERS[1:]:
+        if name in places and name not in dropped:
+            offset, size = places[name]
+            before = header_size(sample.id, name)
+            pieces.append(Extent(path, start + offset - before, before + padded(size)))
+    return pieces
+
+
+def _json_without_depth(path: Path, sample_id: str, content: bytes) -> bytes:
+    """The JSON as it would have been made of a clip without depth."""
+    try:
+        info = info_from_json(content)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path}: the json of {sample_id} is damaged ({error}); copy the shard again") from error
+    hands = {name: replace(track, depth_jpegs=None) for name, track in info.hands.items()}
+    return replace(info, hands=hands).to_json()
+
+
+def _finish(plan: Plan, out: Path, done: dict[str, Written]) -> None:
+    splits: dict[str, list[Shard]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name, samples in plan.shards.items():
+        split = samples[0].split
+        splits.setdefault(split, []).append(done[name].shard)
+        rows.setdefault(split, []).extend(index_rows(plan, name, samples, done[name].json_sizes))
+    for split, split_rows in rows.items():
+        write_index(out / f"{split}.parquet", split_rows)
+    replace(plan.dataset, splits=splits).write(out)
+
+
+def index_rows(plan: Plan, name: str, samples: list[Source], json_sizes: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """The index rows of a new shard."""
+    start = 0
+    for number, sample in enumerate(samples):
+        sizes = new_sizes(sample, plan, json_sizes[number] if json_sizes else None)
+        layout = lay_out(sample.id, sizes)
+        row = dict.fromkeys(SCHEMA.names) | as_row(sample, name)
+        for member, (offset, size) in layout.places.items():
+            row[f"{column(member)}_offset"] = start + offset
+            row[f"{column(member)}_size"] = size
+        yield row
+        start += layout.extent

@@ -1,0 +1,156 @@
+"""Dividing samples into splits: pure functions of ids, classes, signers and a seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shards.errors import InputError
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """N samples to be divided."""
+
+    ids: list[str]
+    labels: list[int | None]  # class
+    signers: list[str]  # "" where unknown
+
+
+def hold_out(samples: Labelled, signers: list[str], names: tuple[str, str]) -> list[str]:
+    """The split of every sample: `names[1]` for those signers, `names[0]` for the others.
+
+    Raises:
+        InputError: a signer that has no sample, nobody left over, or samples without a signer.
+    """
+    _need_signers(samples)
+    known = set(samples.signers)
+    if unknown := [signer for signer in signers if signer not in known]:
+        listed = ", ".join(sorted(known, key=_by_number)[:50])
+        raise InputError(f"--holdout-signers: no sample of signer {', '.join(unknown)}; there are {listed}")
+    if not known - set(signers):
+        raise InputError("--holdout-signers: these are all the signers; somebody must be left to train on")
+    return [names[signer in signers] for signer in samples.signers]
+
+
+def by_signer(samples: Labelled, fractions: list[float], names: list[str], seed: int) -> list[str]:
+    """The split of every sample: no signer on two sides, and every class divided about as `fractions` say.
+
+    Signers, in an order drawn from the seed, go one by one where they make the least misfit (see `_misfit`); then one
+    moves, or two change places, as long as that makes it less. So a split is good, not always the best there is.
+
+    Raises:
+        InputError: fewer signers than splits, or samples without a signer.
+    """
+    _need_signers(samples)
+    signers, signer = np.unique(samples.signers, return_inverse=True)
+    if len(signers) < len(fractions):
+        raise InputError(f"--by signer: {len(signers)} signers cannot make {len(fractions)} splits")
+    _, classes = np.unique([-1 if label is None else label for label in samples.labels], return_inverse=True)
+    counts = np.zeros((len(signers), classes.max() + 1))
+    np.add.at(counts, (signer, classes), 1)
+    side = _greedy(counts, np.array(fractions), np.random.default_rng(seed).permutation(len(signers)))
+    side = _improve(counts, np.array(fractions), side)
+    return [names[split] for split in side[signer].tolist()]
+
+
+def by_sample(samples: Labelled, fractions: list[float], names: list[str], seed: int) -> list[str]:
+    """The split of every sample: every class divided as `fractions`, whoever signs.
+
+    Class by class, in an order within it that is drawn from the seed, every sample goes to the split that is furthest
+    behind its share; so all shares, of every class and in all, are met to about a sample.
+    """
+    order = np.random.default_rng(seed).permutation(len(samples.ids))
+    order = order[np.argsort([-1 if samples.labels[i] is None else samples.labels[i] for i in order], kind="stable")]
+    counts, result = np.zeros(len(fractions)), [""] * len(order)
+    for done, sample in enumerate(order.tolist(), 1):
+        split = int(np.argmax(np.array(fractions) * done - counts))
+        counts[split] += 1
+        result[sample] = names[split]
+    return result
+
+
+def leaking_signers(signers: list[str], splits: list[str]) -> dict[str, list[str]]:
+    """The signers who are in more than one split, and in which."""
+    found: dict[str, set[str]] = {}
+    for signer, split in zip(signers, splits, strict=True):
+        found.setdefault(signer, set()).add(split)
+    leaks = {signer: sorted(names) for signer, names in found.items() if signer and len(names) > 1}
+    return dict(sorted(leaks.items(), key=lambda item: _by_number(item[0])))
+
+
+def describe(samples: Labelled, splits: list[str]) -> list[str]:
+    """A line per split: samples, classes, signers; then what is wrong with the division, if anything is."""
+    lines = []
+    classes = {label for label in samples.labels if label is not None}
+    for name in dict.fromkeys(sorted(splits)):
+        inside = [i for i, split in enumerate(splits) if split == name]
+        here = {samples.labels[i] for i in inside} - {None}
+        signers = sorted({samples.signers[i] for i in inside} - {""}, key=_by_number)
+        shown = ", ".join(signers[:12]) + (", …" if len(signers) > 12 else "")
+        lines.append(
+            f"{name}: {len(inside)} samples ({len(inside) / len(splits):.1%}), {len(here)} of {len(classes)} classes, "
+            f"{len(signers)} signers ({shown})"
+        )
+        if classes - here:
+            lines.append(f"warning: {name} has no sample of class {', '.join(map(str, sorted(classes - here)[:20]))}")
+    if leaks := leaking_signers(samples.signers, splits):
+        signer, names = next(iter(leaks.items()))
+        lines.append(
+            f"warning: {len(leaks)} signers are in several splits (signer {signer} in {' and '.join(names)}): "
+            "accuracy will say nothing about people who were not seen in training"
+        )
+    return lines
+
+
+def _need_signers(samples: Labelled) -> None:
+    if "" in samples.signers:
+        sample_id = samples.ids[samples.signers.index("")]
+        raise InputError(
+            f"no signer is known of {sample_id}: ids must be signer<S>_sample<N>, or --shards must say who signs"
+        )
+
+
+def _by_number(signer: str) -> tuple[int, str]:
+    return (int(signer) if signer.isdigit() else 10**9, signer)
+
+
+def _misfit(counts: np.ndarray, fractions: np.ndarray, side: np.ndarray) -> float:
+    """Chi-square distance of the splits' class counts from their shares; `counts` is (signers, classes), `side` the
+    split of each signer (-1: none yet). An empty split counts as infinitely bad."""
+    found = np.stack([counts[side == split].sum(axis=0) for split in range(len(fractions))])
+    if (side >= 0).all() and not found.any(axis=1).all():
+        return np.inf
+    wanted = fractions[:, None] * counts.sum(axis=0)
+    return float(((found - wanted) ** 2 / wanted).sum())
+
+
+def _greedy(counts: np.ndarray, fractions: np.ndarray, order: np.ndarray) -> np.ndarray:
+    side = np.full(len(counts), -1)
+    for place, signer in enumerate(order.tolist()):
+        left = len(order) - place
+        empty = [split for split in range(len(fractions)) if split not in side]
+        costs = {}
+        for split in empty if len(empty) >= left else range(len(fractions)):
+            side[signer] = split
+            costs[split] = _misfit(counts, fractions, side)
+        side[signer] = min(costs, key=costs.__getitem__)
+    return side
+
+
+def _improve(counts: np.ndarray, fractions: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """The nearest division that no move of a signer, and no exchange of two, makes better."""
+    best = _misfit(counts, fractions, side)
+    while True:
+        moves = [(a, None, split) for a in range(len(side)) for split in range(len(fractions)) if split != side[a]]
+        moves += [(a, b, side[b]) for a in range(len(side)) for b in range(a) if side[a] != side[b]]
+        tried = []
+        for a, b, split in moves:
+            candidate = side.copy()
+            candidate[a] = split
+            if b is not None:
+                candidate[b] = side[a]
+            tried.append((_misfit(counts, fractions, candidate), candidate))
+        cost, candidate = min(tried, key=lambda pair: pair[0])
+        if not cost < best - 1e-9:
+            return side
+        best, side = cost, candidate

@@ -1,0 +1,91 @@
+"""The small CSV files around a shard set: labels, assignments of samples to splits."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.files import whole_file
+from shards.sample import id_problem
+
+_AUTSL_SIGNER = re.compile(r"signer(\d+)_sample\d+")
+
+
+def signer_of(sample_id: str) -> str:
+    """The signer in an id of AUTSL's form, `signer<S>_sample<N>`; "" for another id."""
+    match = _AUTSL_SIGNER.fullmatch(sample_id)
+    return match.group(1) if match else ""
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, cells) of a UTF-8 CSV, blank lines left out, cells stripped.
+
+    Raises:
+        InputError: when it cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for line, row in enumerate(csv.reader(file), 1):
+                if any(cell.strip() for cell in row):
+                    yield line, [cell.strip() for cell in row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+
+
+def parse_class(text: str, path: Path, line: int) -> int:
+    """The class in a CSV cell; InputError where it is not a whole number from 0 up."""
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise InputError(f"{path}:{line}: class {text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def read_labels(path: Path) -> dict[str, int]:
+    """Classes by id of a headerless CSV `id,class[,split]`, in its order.
+
+    Raises:
+        InputError: a wrong row, no row, or an id that occurs twice.
+    """
+    labels: dict[str, int] = {}
+    for line, row in read_rows(path):
+        if len(row) not in (2, 3):
+            raise InputError(f"{path}:{line}: expected id,class or id,class,split, found {len(row)} columns")
+        if row[0] in labels:
+            raise InputError(f"{path}:{line}: {row[0]} is further up already")
+        labels[row[0]] = parse_class(row[1], path, line)
+    if not labels:
+        raise InputError(f"{path}: has no rows")
+    return labels
+
+
+def read_assignment(path: Path) -> dict[str, str]:
+    """Splits by id of a headerless CSV `id,split` or `id,class,split` (a first line `id,…,split` is passed over).
+
+    Raises:
+        InputError: a wrong row, no row, or an id that occurs twice.
+    """
+    splits: dict[str, str] = {}
+    for line, row in read_rows(path):
+        if line == 1 and (row[0], row[-1]) == ("id", "split"):
+            continue
+        if len(row) not in (2, 3):
+            raise InputError(f"{path}:{line}: expected id,split or id,class,split, found {len(row)} columns")
+        if not is_split_name(row[-1]):
+            raise InputError(f"{path}:{line}: {row[-1]!r} cannot name a split")
+        if row[0] in splits:
+            raise InputError(f"{path}:{line}: {row[0]} is further up already")
+        splits[row[0]] = row[-1]
+    if not splits:
+        raise InputError(f"{path}: has no rows")
+    return splits
+
+
+def is_split_name(name: str) -> bool:
+    """Whether a string can name a split: it becomes part of file names."""
+    return id_problem(name) is None and not name.startswith("-")
+
+
+def write_assignment(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write (id, split) rows as a headerless CSV, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -1,0 +1,73 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from shards.dataset import Dataset, Shard, read_dataset, sha256_of
+from shards.errors import InputError
+from shards.recipe import REFERENCE
+
+_DATASET = Dataset(
+    REFERENCE,
+    {"estimator": "import", "quality": 95},
+    ["abla", "açmak", "<b>"],
+    {"val": [Shard("val-000.tar", 1, 10240, "00")], "train": [Shard("train-000.tar", 2, 20480, "ab")]},
+)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    assert read_dataset(tmp_path) == _DATASET
+    assert "açmak" in (tmp_path / "dataset.json").read_text(encoding="utf-8")
+    first = (tmp_path / "dataset.json").read_bytes()
+    _DATASET.write(tmp_path)
+    assert (tmp_path / "dataset.json").read_bytes() == first
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has not finished here"):
+        read_dataset(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        read_dataset(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"{}", b'{"format": "signshards-0"}'])
+def test_not_ours(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"dataset\.json: "):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["recipe", "settings", "classes", "splits"])
+def test_part_missing(tmp_path: Path, key: str) -> None:
+    _DATASET.write(tmp_path)
+    value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
+    del value[key]
+    (tmp_path / "dataset.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=key):
+        read_dataset(tmp_path)
+
+
+def test_recipe_of_another_version(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
+    value["recipe"]["quirks"].pop()
+    (tmp_path / "dataset.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match="not one this version has"):
+        read_dataset(tmp_path)
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc" * 100_000)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_pipeline_states_count_bytes_and_hash_of_every_shard(tiny_work: Path) -> None:
+    folder = tiny_work / "shards"
+    dataset = read_dataset(folder)
+    listed = {shard.name: shard for shards in dataset.splits.values() for shard in shards}
+    assert sorted(listed) == sorted(path.name for path in folder.glob("*.tar"))
+    for name, shard in listed.items():
+        data = (folder / name).read_bytes()
+        assert (shard.bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())

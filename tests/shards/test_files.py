@@ -1,0 +1,73 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shards.files import remove_leftovers, whole_file, write_whole
+
+_HALF = """
+import sys, time
+from pathlib import Path
+from shards.files import whole_file
+with whole_file(Path(sys.argv[1])) as temporary, temporary.open("wb") as file:
+    file.write(b"half")
+    file.flush()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_write_replaces_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    write_whole(path, b"old")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_temporary_name_is_hidden_and_beside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with whole_file(path) as first, whole_file(path) as second:
+        assert first.parent == second.parent == tmp_path  # a rename over file systems would not be atomic
+        assert first != second
+        assert first.name.startswith(".")
+        assert not list(tmp_path.glob("*.tar"))
+        first.write_bytes(b"1")
+        second.write_bytes(b"2")
+    assert path.read_bytes() == b"1"  # the outer block ends last
+
+
+def test_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    with subprocess.Popen([sys.executable, "-c", _HALF, str(path)], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout.readline() == "ready\n"
+        writer.send_signal(signal.SIGKILL)
+    assert path.read_bytes() == b"old"
+    assert len(names(tmp_path)) == 2
+    assert remove_leftovers(tmp_path) == 1
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_remove_leftovers_leaves_other_files_alone(tmp_path: Path) -> None:
+    for name in (".hidden", "a.tmp", "a.tar"):
+        (tmp_path / name).touch()
+    assert remove_leftovers(tmp_path) == 0
+    assert names(tmp_path) == [".hidden", "a.tar", "a.tmp"]
+    assert remove_leftovers(tmp_path / "absent") == 0

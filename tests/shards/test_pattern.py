@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from shards.errors import InputError
+from shards.pattern import expand
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("train-008", "train-009", "train-010", "val-000", "val-001", "test-7"):
+        (tmp_path / f"{name}.tar").touch()
+    (tmp_path / "train.parquet").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("train-{008..010}.tar", ["train-008", "train-009", "train-010"]),
+        ("train-<009..010>.tar", ["train-009", "train-010"]),
+        ("val-{000..001}.tar", ["val-000", "val-001"]),
+        ("{val,train}-{008..008,000}.tar", None),  # nested: not supported, so an error
+        ("{val-001,train-008}.tar", ["val-001", "train-008"]),
+        ("{val,val}-00{0..1}.tar", None),  # twice
+        ("test-{7..7}.tar", ["test-7"]),
+        ("t*.tar", ["test-7", "train-008", "train-009", "train-010"]),
+        ("train-00[89].tar", ["train-008", "train-009"]),
+        ("val-00?.tar", ["val-000", "val-001"]),
+        ("val-000.tar", ["val-000"]),
+        ("", ["test-7", "train-008", "train-009", "train-010", "val-000", "val-001"]),
+    ],
+)
+def test_expand(folder: Path, pattern: str, expected: list[str] | None) -> None:
+    if expected is None:
+        with pytest.raises(InputError):
+            expand(f"{folder}/{pattern}")
+    else:
+        assert [path.stem for path in expand(f"{folder}/{pattern}")] == expected
+
+
+def test_missing_shard_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"train-011\.tar: no such shard"):
+        expand(f"{folder}/train-{{008..011}}.tar")
+
+
+def test_range_backwards(folder: Path) -> None:
+    with pytest.raises(InputError, match="backwards"):
+        expand(f"{folder}/train-{{010..008}}.tar")
+
+
+def test_shard_twice(folder: Path) -> None:
+    with pytest.raises(InputError, match="twice"):
+        expand(f"{folder}/{{val-000,val-000}}.tar")
+
+
+def test_folder_without_shards(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \.tar"):
+        expand(str(tmp_path))

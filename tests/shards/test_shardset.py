@@ -1,0 +1,125 @@
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shards import shardset
+from shards.errors import InputError
+from shards.sample import MEMBERS
+from shards.shardset import MemberReader, open_shards
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {header.name: tar.extractfile(header).read() for header in tar.getmembers()}
+
+
+def test_columns_are_the_samples_of_the_tars_in_order(tiny_work: Path) -> None:
+    folder = tiny_work / "shards"
+    shards = open_shards(str(folder))
+    names = [path.name for path in shards.paths]
+    assert names == ["train-000.tar", "train-001.tar", "val-000.tar"]
+    expected = {}
+    for number, path in enumerate(shards.paths):
+        for name, data in contents(path).items():
+            if name.endswith(".json"):
+                expected[name[:-5]] = (number, json.loads(data))
+    assert shards.ids.to_pylist() == list(expected)
+    assert len(shards) == 6
+    for i, (number, info) in enumerate(expected.values()):
+        assert shards.shard[i] == number
+        assert (shards.labels[i], shards.frames[i]) == (info["label"], info["frames"])
+        assert shards.signers[i].as_py() == info["signer"]
+    assert all(shards.has(member).all() for member in MEMBERS)
+
+
+@pytest.mark.parametrize("open_files", [64, 1])
+def test_reader_gives_the_bytes_that_tarfile_gives(tiny_work: Path, monkeypatch, open_files: int) -> None:
+    monkeypatch.setattr(shardset, "_OPEN_FILES", open_files)
+    shards = open_shards(str(tiny_work / "shards"))
+    expected = {name: data for path in shards.paths for name, data in contents(path).items()}
+    reader = MemberReader(shards)
+    for sample in [5, 0, 4, 1, 3, 2]:
+        for number, member in enumerate(MEMBERS):
+            data = expected[f"{shards.ids[sample]}.{member}"]
+            assert reader.read(sample, number) == data
+            assert reader.read(sample, number, 7) == data[7:]
+            assert reader.read(sample, number, 7, 11) == data[7:18]
+    reader.close()
+    assert reader.read(0, 0) == expected[f"{shards.ids[0]}.json"]
+    reader.close()
+
+
+def test_pattern_takes_one_split_or_one_shard(tiny_work: Path) -> None:
+    folder = tiny_work / "shards"
+    assert len(open_shards(f"{folder}/train-{{000..001}}.tar")) == 4
+    one = open_shards(f"{folder}/train-001.tar")
+    assert len(one) == 1
+    assert one.ids.to_pylist() == open_shards(str(folder)).ids.to_pylist()[3:4]
+
+
+def test_samples_without_depth_and_without_label(shards: Path) -> None:
+    from shards.index import read_index, write_index
+
+    rows = read_index(shards / "val.parquet").to_pylist()
+    for key in ("label", "left_depth_offset", "left_depth_size"):
+        rows[1][key] = None
+    write_index(shards / "val.parquet", rows)
+    found = open_shards(f"{shards}/val-000.tar")
+    assert found.labels.tolist()[1] == -1
+    assert found.labels.tolist()[0] >= 0
+    assert found.has("left_depth.mjpg").tolist() == [True, False]
+
+
+def test_truncated_shard_is_named(shards: Path) -> None:
+    with (shards / "train-001.tar").open("r+b") as file:
+        file.truncate(10240)
+    with pytest.raises(InputError, match=r"train-001\.tar: 10240 bytes"):
+        open_shards(str(shards))
+    assert len(open_shards(f"{shards}/train-000.tar")) == 3  # the others can be read
+
+
+def test_foreign_shard_is_named(shards: Path) -> None:
+    shutil.copy(shards / "val-000.tar", shards / "train-002.tar")
+    with pytest.raises(InputError, match=r"train-002\.tar: not in dataset\.json"):
+        open_shards(str(shards))
+
+
+def test_shards_without_dataset_json(shards: Path) -> None:
+    (shards / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset\.json: not found"):
+        open_shards(str(shards))
+
+
+def test_mixed_recipes(tiny_work: Path, tiny_reference_work: Path) -> None:
+    pattern = f"{{{tiny_work}/shards,{tiny_reference_work}/shards}}"
+    with pytest.raises(InputError, match="recipe or classes differ"):
+        open_shards(pattern)
+
+
+def test_index_of_another_run_with_another_count(shards: Path) -> None:
+    shutil.copy(shards / "val.parquet", shards / "train.parquet")
+    with pytest.raises(InputError, match="lists 2 samples for these shards"):
+        open_shards(str(shards))
+
+
+def test_shard_cut_after_opening(shards: Path) -> None:
+    found = open_shards(str(shards))
+    with (shards / "val-000.tar").open("r+b") as file:
+        file.truncate(10240)
+    reader = MemberReader(found)
+    with pytest.raises(InputError, match=r"val-000\.tar: ends inside signer2_sample"):
+        for sample in range(len(found)):
+            reader.read(sample, MEMBERS.index("pose.npy"))
+    reader.close()
+
+
+def test_offsets_of_members(tiny_work: Path) -> None:
+    shards = open_shards(str(tiny_work / "shards"))
+    assert shards.offsets.dtype == shards.sizes.dtype == np.int64
+    assert (shards.offsets % 512 == 0).all()
+    ends = shards.offsets + shards.sizes
+    assert (ends[:, :-1] < shards.offsets[:, 1:]).all()

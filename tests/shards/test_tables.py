@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from shards.errors import InputError
+from shards.tables import is_split_name, read_assignment, read_labels, signer_of, write_assignment
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.csv"
+
+
+def test_labels_with_and_without_splits_windows_lines_and_a_mark(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbfsigner0_sample1,41\r\n\r\n b , 0 \r\n")
+    assert read_labels(path) == {"signer0_sample1": 41, "b": 0}
+    path.write_text("a,1,train\nb,2,val\n")
+    assert read_labels(path) == {"a": 1, "b": 2}
+    assert read_assignment(path) == {"a": "train", "b": "val"}
+
+
+def test_assignment_with_and_without_header(path: Path) -> None:
+    for header in ("", "id,split\n"):
+        path.write_text(f"{header}a,train\nb,dev\n")
+        assert read_assignment(path) == {"a": "train", "b": "dev"}
+    path.write_text("a,train\nid,split\n")
+    assert read_assignment(path) == {"a": "train", "id": "split"}
+
+
+def test_assignment_round_trip(path: Path) -> None:
+    rows = [("işaret 1", "train"), ('a"b,c', "val")]
+    write_assignment(path, rows)
+    assert read_assignment(path) == dict(rows)
+    assert path.read_bytes().count(b"\r") == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no rows"),
+        ("a\n", r"a\.csv:1: expected"),
+        ("a,b,c,d\n", r"a\.csv:1: expected"),
+        ("a,train\na,val\n", r"a\.csv:2: a is further up"),
+        ("a,../x\n", r"a\.csv:1: '\.\./x' cannot name a split"),
+        ("a,\n", "cannot name a split"),
+    ],
+)
+def test_wrong_assignments(path: Path, content: str, message: str) -> None:
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_assignment(path)
+
+
+@pytest.mark.parametrize("content", ["", "a\n", "a,x\n", "a,-1\n", "a,1.5\n", "id,class\n", "a,1\na,1\n", "a,²\n"])
+def test_wrong_labels(path: Path, content: str) -> None:
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"a\.csv"):
+        read_labels(path)
+
+
+def test_unreadable(path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read as CSV"):
+        read_labels(path)
+    path.write_bytes(b"\xff\xff,1\n")
+    with pytest.raises(InputError, match="cannot be read as CSV"):
+        read_labels(path)
+
+
+def test_signers_and_split_names() -> None:
+    assert [signer_of(key) for key in ("signer12_sample3", "signer1_sample2_x", "x", "signer_sample1")] == [
+        "12",
+        "",
+        "",
+        "",
+    ]
+    assert [is_split_name(name) for name in ("train", "", "a/b", "a.b", "-x")] == [True, False, False, False, False]
