@@ -2,33 +2,57 @@
 
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pipeline.failure import ClipError
 
+_SUPERVISOR = str(Path(__file__).with_name("supervise.py"))
+_LOG_TAIL = 4096
 
-def run_child(command: Sequence[str], environment: dict[str, str], seconds: float, about: str) -> None:
-    """Run a program in a process group of its own; kill the group when it takes longer than `seconds`.
+
+class Finished(NamedTuple):
+    """A program that came to its end."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+def capture(command: Sequence[str], seconds: float, about: str) -> Finished:
+    """Run a short-lived program to its end and keep what it prints.
 
     Raises:
-        ClipError: it cannot be started, fails, or takes too long; `about` names the clip.
+        ClipError: it cannot be started, or takes longer than `seconds`; `about` names the clip.
+    """
+    with start_group(command, subprocess.PIPE, subprocess.PIPE) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ClipError(f"{about}: {command[0]} did not finish in {seconds:g} s") from error
+        finally:
+            kill_group(process)
+    return Finished(process.returncode, stdout, stderr)
+
+
+def start_group(command: Sequence[str], stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own, for `kill_group`.
+
+    Raises:
+        ClipError: it cannot be started.
     """
     try:
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, bufsize=0, start_new_session=True
         )
     except OSError as error:
         raise ClipError(f"{command[0]}: cannot be started ({error.strerror})") from error
-    try:
-        _, log = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired as error:
-        raise ClipError(f"{about}: {command[0]} did not finish in {seconds:.0f} s") from error
-    finally:
-        kill_group(process)
-    if process.returncode:
-        said = log.decode(errors="replace").strip().splitlines()
-        raise ClipError(f"{about}: {command[0]} ended with {process.returncode}: {said[-1] if said else 'no message'}")
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -36,3 +60,61 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+class Supervised:
+    """A program that a supervisor (`supervise.py`) ends, with everything it started, when we end it or die.
+
+    `process` has the pipes that were asked for in `streams`, as `subprocess.Popen` takes them.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None, **streams: Any) -> None:
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            supervisor = [sys.executable, "-I", "-S", _SUPERVISOR, str(theirs.fileno()), *command]
+            self.process = subprocess.Popen(
+                supervisor, env=environment, pass_fds=(theirs.fileno(),), start_new_session=True, **streams
+            )
+
+    def wait(self, seconds: float | None = None) -> str:
+        """How the program ended: its exit status (minus the signal that killed it), or why it could not be started.
+
+        Raises:
+            TimeoutError: it has not ended in this time.
+        """
+        self._line.settimeout(seconds)
+        return self._line.recv(1000).decode(errors="replace") or "its supervisor was killed"
+
+    def end(self) -> None:
+        """Kill it and everything it started, even where the supervisor itself was killed."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._line.close()
+
+
+def run_child(command: Sequence[str], environment: Mapping[str, str], seconds: float, about: str) -> None:
+    """Run an estimator to its end.
+
+    Raises:
+        ClipError: it cannot be started, fails, or takes longer than `seconds`; `about` names the clip.
+    """
+    with tempfile.TemporaryFile() as log:
+        child = Supervised(command, environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            ended = child.wait(seconds)
+        except TimeoutError as error:
+            raise ClipError(f"{about}: {command[0]} did not finish in {seconds:g} s") from error
+        finally:
+            child.end()
+        if ended != "0":
+            how = f"ended with {ended}" if ended.lstrip("-").isdigit() else ended
+            raise ClipError(f"{about}: {command[0]} {how}: {last_line(log)}")
+
+
+def last_line(log: Any) -> str:
+    """The last line that a program wrote into the binary file `log`."""
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - _LOG_TAIL))
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "no message"

@@ -49,6 +49,11 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="Keypoints for --pose import: a folder with <id>_color.kp folders, a tar, or the first part of a split one.",
 )
+@click.option(
+    "--poseflow",
+    type=click.Path(path_type=Path),
+    help="Released pose flow (kpflow2.tar.bz2 or its first part) instead of computing it; for --recipe reference.",
+)
 @click.option("--gpus", default="", help="GPUs for OpenPose, e.g. 0,1: clips go round.  [default: what CUDA shows]")
 @click.option(
     "--recipe",
@@ -57,6 +62,8 @@ def main() -> None:
     help="`reference` reproduces the 2021 entry's quirks, for its released checkpoints.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: the number of cores]")
+@click.option("--scheduler", help="Dask scheduler, tcp://HOST:PORT: run on its workers.  [default: local processes]")
+@click.option("--part", help="I/N: only part I of N of the clips, with no shards; N drivers may run side by side.")
 @click.option("--shards", type=click.Path(path_type=Path), help="Folder for the shards.  [default: WORK/shards]")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), default=256, help="Samples in a tar.")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="JPEG quality of the crops.")

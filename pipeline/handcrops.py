@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import simplejpeg
-from PIL import Image
 
 from pipeline.boxes import hand_boxes, nearest_present
+from pipeline.crops import Picture, crop, encode, grey, shrink, size_of
 from pipeline.manifest import Sample
-from pipeline.video import Video, decode, ffmpeg_binary, planes
+from pipeline.video import Region, Video, decode, ffmpeg_binary, planes
 from pipeline.workspace import Workspace
 from shards.files import write_whole
 from shards.recipe import Recipe
 from shards.sample import HANDS, HandTrack, SampleInfo, npy_bytes, pack
 
-# The trainer's 224-pixel window comes out of crops whose short side is 256: more pixels would only cost time.
-SHORT_SIDE = 256
 # What stands for a hand that no frame shows: a grey square, as neutral as a picture gets.
 _NEUTRAL = np.full((16, 16), 128, np.uint8)
 
@@ -28,6 +25,31 @@ class CropSettings:
     variance)."""
 
     quality: int = 95
+
+
+@dataclass(frozen=True)
+class CutStyle:
+    """How one of the two videos is read and stored: depth as grey JPEGs, always antialiased."""
+
+    is_depth: bool
+    opencv_colour: bool
+    aliased: bool
+    quality: int
+
+    @property
+    def kind(self) -> str:
+        """Of frames, for `decode`."""
+        if self.opencv_colour:
+            return "rgb"
+        return "grey" if self.is_depth else "planes"
+
+    def picture(self, frame: np.ndarray, region: Region) -> Picture:
+        """A region of a decoded frame, for `crop`."""
+        if self.opencv_colour:
+            return frame.reshape(region.height, region.width, 3)
+        if self.is_depth:
+            return (frame.reshape(region.height, region.width),)
+        return planes(frame, region.width, region.height)
 
 
 @dataclass(frozen=True)
@@ -64,8 +86,10 @@ def make_sample(
     keypoints = np.load(workspace.keypoints(sample.id))
     hands = {hand: plan_hand(keypoints, hand, video, recipe) for hand in HANDS}
     binary = ffmpeg_binary(ffmpeg)
-    color = cut_video(sample.color, video, hands, settings, recipe.aliased_colour, binary)
-    depth = cut_video(sample.depth, video, hands, settings, None, binary) if sample.depth else None
+    color_style = CutStyle(False, recipe.opencv_colour, recipe.aliased_colour, settings.quality)
+    depth_style = CutStyle(True, recipe.opencv_colour, False, settings.quality)
+    color = cut_video(sample.color, video, hands, color_style, binary)
+    depth = cut_video(sample.depth, video, hands, depth_style, binary) if sample.depth else None
     tracks = {
         hand: HandTrack(plan.boxes, plan.missing, color[hand][1], depth[hand][1] if depth else None)
         for hand, plan in hands.items()
@@ -86,31 +110,45 @@ def make_sample(
 
 
 def cut_video(
-    path: str,
-    video: Video,
-    hands: dict[str, HandPlan],
-    settings: CropSettings,
-    aliased: bool | None,
-    binary: str,
+    path: str, video: Video, hands: dict[str, HandPlan], style: CutStyle, binary: str
 ) -> dict[str, tuple[bytes, np.ndarray]]:
     """One pass over a video: every hand's crops as JPEGs.
 
-    `aliased`: how colour crops over 256 pixels are shrunk; None for a depth video, which becomes grey JPEGs,
-    antialiased.
-
     Returns:
         Per hand the JPEGs, one after another, and int64 (T, 4): offset, size, width, height of every frame's JPEG.
+
+    Raises:
+        ClipError: the video does not decode to the frames it should have.
     """
-    grey = aliased is None
     jpegs: dict[str, dict[int, tuple[bytes, int, int]]] = {hand: {} for hand in hands}
     wanted = {hand: set() if plan.source is None else set(plan.source.tolist()) for hand, plan in hands.items()}
-    for number, frame in enumerate(decode(path, video, "gray" if grey else "yuvj420p", binary)):
-        image = (frame.reshape(video.height, video.width),) if grey else planes(frame, video.width, video.height)
+    region = cut_region(hands, video, style)
+    corner = np.array([region.x, region.y] * 2)
+    for number, frame in enumerate(decode(path, video, style.kind, binary, region)):
+        image = style.picture(frame, region)
         for hand, plan in hands.items():
             if number in wanted[hand]:
-                crop = shrink(crop_planes(image, plan.cut[number].tolist()), aliased=bool(aliased))
-                jpegs[hand][number] = (encode(crop, settings.quality), crop[0].shape[1], crop[0].shape[0])
-    return {hand: _join(jpegs[hand], plan, settings.quality) for hand, plan in hands.items()}
+                cut = crop(image, (plan.cut[number] - corner).tolist())
+                if style.is_depth and isinstance(cut, np.ndarray):
+                    cut = grey(cut)
+                cut = shrink(cut, style.aliased)
+                jpegs[hand][number] = (encode(cut, style.quality), *size_of(cut))
+    return {hand: _join(jpegs[hand], plan, style.quality) for hand, plan in hands.items()}
+
+
+def cut_region(hands: dict[str, HandPlan], video: Video, style: CutStyle) -> Region:
+    """The part of the frames that some crop needs; the rest need not come through the pipe.
+
+    All of it for OpenCV's colours: FFmpeg's conversion to RGB looks at the neighbours of the pixels it converts.
+    """
+    boxes = [plan.cut[np.unique(plan.source)] for plan in hands.values() if plan.source is not None]
+    if style.opencv_colour or not boxes:
+        return Region(0, 0, video.width, video.height)
+    every = np.concatenate(boxes)
+    x, y = (every[:, :2].min(axis=0) // 2 * 2).tolist()
+    # Up to an even pixel, too: chroma planes of the region are then exactly the frame's.
+    ends = np.minimum(-(-every[:, 2:].max(axis=0) // 2) * 2, [video.width, video.height]).tolist()
+    return Region(x, y, ends[0] - x, ends[1] - y)
 
 
 def _join(jpegs: dict[int, tuple[bytes, int, int]], plan: HandPlan, quality: int) -> tuple[bytes, np.ndarray]:
@@ -125,50 +163,3 @@ def _join(jpegs: dict[int, tuple[bytes, int, int]], plan: HandPlan, quality: int
         offset += len(data)
     table = np.array([place[number] for number in source.tolist()], np.int64)
     return b"".join(jpegs[number][0] for number in sorted(jpegs)), table
-
-
-def crop_planes(image: tuple[np.ndarray, ...], box: list[int]) -> tuple[np.ndarray, ...]:
-    """A box (x0, y0, x1, y1) cut out of a Y plane, or of Y, U and V planes of which U and V have half the size.
-
-    Where the box starts at an odd pixel, its chroma samples lie between the frame's: they are the mean of two.
-    """
-    x0, y0, x1, y1 = box
-    luma = np.ascontiguousarray(image[0][y0:y1, x0:x1])
-    return (luma, *(_halved(_halved(plane, y0, y1, 0), x0, x1, 1) for plane in image[1:]))
-
-
-def _halved(plane: np.ndarray, start: int, end: int, axis: int) -> np.ndarray:
-    count, first = -(-(end - start) // 2), start // 2
-    indexes = np.minimum(np.arange(first, first + count), plane.shape[axis] - 1)
-    cut = plane.take(indexes, axis)
-    if start % 2:
-        after = plane.take(np.minimum(indexes + 1, plane.shape[axis] - 1), axis)
-        cut = ((cut.astype(np.uint16) + after + 1) >> 1).astype(np.uint8)
-    return cut
-
-
-def shrink(crop: tuple[np.ndarray, ...], aliased: bool) -> tuple[np.ndarray, ...]:
-    """The crop with a short side of at most 256 (long side int(256·long/short)), bilinear, with or without
-    antialiasing."""
-    height, width = crop[0].shape
-    short = min(width, height)
-    if short <= SHORT_SIDE:
-        return crop
-    new_width, new_height = SHORT_SIDE * width // short, SHORT_SIDE * height // short
-    sizes = [(new_width, new_height)] + [(-(-new_width // 2), -(-new_height // 2))] * (len(crop) - 1)
-    return tuple(_resize(plane, size, aliased) for plane, size in zip(crop, sizes, strict=True))
-
-
-def _resize(plane: np.ndarray, size: tuple[int, int], aliased: bool) -> np.ndarray:
-    image = Image.fromarray(plane)
-    if not aliased:
-        return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
-    # An affine transform samples two pixels per axis wherever it lands, as OpenCV's bilinear resize does.
-    matrix = (image.width / size[0], 0, 0, 0, image.height / size[1], 0)
-    return np.asarray(image.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
-
-
-def encode(crop: tuple[np.ndarray, ...], quality: int) -> bytes:
-    """A baseline JPEG of Y, or of Y, U and V planes (4:2:0), as they are: no colour conversion."""
-    y, u, v = crop if len(crop) == 3 else (crop[0], None, None)
-    return simplejpeg.encode_jpeg_yuv_planes(y, u, v, quality)

@@ -2,15 +2,17 @@
 
 Rows go to a journal as they come (`<stage>.jsonl`, one line each, so that a kill loses none) and are folded into
 `<stage>.parquet` when the stage ends. A part of a job array (`--part I/N`) keeps its own two files; readers merge them
-all, and of two rows for a sample the later wins.
+all (of two rows for a sample the later wins), and the next whole run puts them into `<stage>.parquet`.
 """
 
+import errno
 import json
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,46 +56,63 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, stage: str, part: str = "") -> None:
-        self.stage = stage
         suffix = f".{part}" if part else ""
         self._table = folder / f"{stage}{suffix}.parquet"
         self._journal = folder / f"{stage}{suffix}.jsonl"
         self.rows = read_rows(folder, stage)
-        self._own = {row.id: row for row in [*_read_table(self._table), *_read_journal(self._journal)]}
-        self._file: TextIO | None = None
+        # A whole run keeps all rows, a part only those of its own files: the others belong to other drivers.
+        self._own = _merge([self._table, self._journal]) if part else self.rows
+        files = [self._journal] if part else _files(folder, stage)
+        self._folded = [path for path in files if path != self._table and path.exists()]
+        self._file: BinaryIO | None = None
 
     def record(self, row: Row) -> None:
-        """Keep a row. When this returns, a kill of the driver does not lose it."""
+        """Keep a row. When this returns, a kill of the driver does not lose it.
+
+        Raises:
+            OSError: the disk is full, or what else keeps us from writing.
+        """
+        line = json.dumps(asdict(row)).encode() + b"\n"
         if self._file is None:
+            # Not buffered: what could not be written must not be tried again at exit.
+            self._file = self._journal.open("ab", buffering=0)
             # A kill may have left half a line; what follows must not be glued to it.
-            self._file = self._journal.open("a", encoding="utf-8")
-            if self._file.tell():
-                self._file.write("\n")
-        self._file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-        self._file.flush()
+            line = b"\n" + line if self._file.tell() else line
+        if self._file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._journal))
         self.rows[row.id] = self._own[row.id] = row
 
-    def fold(self, keep: Iterable[str] | None = None) -> None:
-        """Write the table and empty the journal. With `keep`, rows of other ids (removed samples) go."""
-        if keep is not None:
-            kept = set(keep)
-            self.rows = {key: row for key, row in self.rows.items() if key in kept}
-            self._own = {key: row for key, row in self._own.items() if key in kept}
+    def fold(self, keep: Iterable[str]) -> None:
+        """Write the table, without the rows of ids that are not in `keep` (removed samples), and remove what is in it
+        now: the journal and, in a whole run, the files of parts."""
+        removed = self._own.keys() - set(keep)
+        for key in removed:
+            del self._own[key]
+            self.rows.pop(key, None)
         if self._file is not None:
             self._file.close()
             self._file = None
-        if self._own or self._table.exists():
+            self._folded.append(self._journal)
+        if removed or self._folded:
             write_table(self._table, self._own.values())
-        self._journal.unlink(missing_ok=True)
+        for path in self._folded:
+            path.unlink(missing_ok=True)
+        self._folded = []
 
 
 def read_rows(folder: Path, stage: str) -> dict[str, Row]:
     """All rows of a stage, of whole runs and of parts; of two rows for an id the later."""
+    return _merge(_files(folder, stage))
+
+
+def _files(folder: Path, stage: str) -> list[Path]:
+    return sorted(folder.glob(f"{stage}.*")) if folder.is_dir() else []
+
+
+def _merge(paths: Iterable[Path]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
-    paths = sorted(folder.glob(f"{stage}.*")) if folder.is_dir() else []
     for path in paths:
-        found = _read_table(path) if path.suffix == ".parquet" else _read_journal(path)
-        for row in found:
+        for row in _read_table(path) if path.suffix == ".parquet" else _read_journal(path):
             if row.id not in rows or rows[row.id].time <= row.time:
                 rows[row.id] = row
     return rows
@@ -107,10 +126,10 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
 
 
 def _read_table(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
     try:
         columns = pq.read_table(path, schema=_SCHEMA).to_pydict()
+    except FileNotFoundError:
+        return []
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: damaged ({error}); remove it, and what it listed is done again") from error
     facts = [json.loads(text) for text in columns.pop("facts")]
@@ -119,13 +138,14 @@ def _read_table(path: Path) -> list[Row]:
 
 
 def _read_journal(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []  # folded by its driver since we listed the folder
     rows = []
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                rows.append(Row(**json.loads(line)))
-            except (ValueError, TypeError):
-                continue  # half a line, where a kill met the writing of it: that sample is done again
+    for line in lines:
+        try:
+            rows.append(Row(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # half a line, where a kill met the writing of it: that sample is done again
     return rows

@@ -41,12 +41,22 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
         samples = [replace(sample, depth=None) for sample in samples]
     seen: dict[str, Sample] = {}
     for sample in samples:
+        if not all(path is None or _is_utf8(path) for path in (sample.color, sample.depth)):
+            raise InputError(f"{sample.color!r}: its name is not UTF-8, which the ledgers need; rename it")
         if problem := id_problem(sample.id):
             raise InputError(f"{sample.color}: {problem} ({sample.id!r}); rename it or list the clips in a CSV")
         if sample.id in seen:
             raise InputError(f"id {sample.id} occurs twice: {seen[sample.id].color} and {sample.color}; rename one")
         seen[sample.id] = sample
     return [seen[sample_id] for sample_id in sorted(seen)]
+
+
+def _is_utf8(path: str) -> bool:
+    """False for a name that Python can only hold with surrogates."""
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _from_tree(folder: Path) -> Iterator[Sample]:

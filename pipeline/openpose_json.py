@@ -26,10 +26,13 @@ def parse_frame(data: bytes, name: str) -> np.ndarray:
         people = json.loads(data)["people"]
         if not people:
             return np.zeros((POINTS, 3), np.float32)
-        values = np.array(people[0]["pose_keypoints_2d"], np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below
+            values = np.array(people[0]["pose_keypoints_2d"], np.float32)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ClipError(f"{name}: not OpenPose's JSON ({type(error).__name__}: {error})") from error
-    if values.shape != (POINTS * 3,):
+    if values.ndim != 1:
+        raise ClipError(f"{name}: not OpenPose's JSON (its pose_keypoints_2d is not a list of numbers)")
+    if len(values) != POINTS * 3:
         raise ClipError(f"{name}: {values.size} numbers where BODY_135 has {POINTS * 3}; use --model_pose BODY_135")
     if not np.isfinite(values).all():
         raise ClipError(f"{name}: a keypoint is not a finite number")

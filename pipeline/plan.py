@@ -20,7 +20,7 @@ class StagePlan:
     new: int = 0
     changed: int = 0  # done or failed before, with another fingerprint
     retried: int = 0  # failed before, with this fingerprint
-    lost: int = 0  # done, but the result file is gone
+    lost: int = 0  # done, but the result file is gone, or of another size
 
     def describe(self) -> str:
         """One line for people."""
@@ -36,7 +36,11 @@ class StagePlan:
 
 
 def plan_stage(
-    stage: str, ids: Iterable[str], fingerprints: Mapping[str, str], rows: Mapping[str, Row], results: set[str] | None
+    stage: str,
+    ids: Iterable[str],
+    fingerprints: Mapping[str, str],
+    rows: Mapping[str, Row],
+    results: Mapping[str, int] | None,
 ) -> StagePlan:
     """Sort clips into done, to do and waiting.
 
@@ -45,7 +49,7 @@ def plan_stage(
         ids: all clips.
         fingerprints: of the clips whose earlier stages are done, what this stage's fingerprint is now.
         rows: the stage's ledger.
-        results: ids whose result file exists; None for a stage without result files.
+        results: the size in bytes of every result file there is, by id; None for a stage without result files.
     """
     plan = StagePlan(stage)
     for sample_id in ids:
@@ -61,7 +65,7 @@ def plan_stage(
             plan.changed += 1
         elif row.status == FAILED:
             plan.retried += 1
-        elif results is not None and sample_id not in results:
+        elif results is not None and results.get(sample_id) != row.bytes:
             plan.lost += 1
         else:
             continue

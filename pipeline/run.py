@@ -1,19 +1,24 @@
 """`pipeline run`: the stages, one after another, over all clips."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pipeline.cluster import Cluster
 from pipeline.fingerprint import stamp
-from pipeline.keypoint_archive import import_archive
+from pipeline.keypoint_archive import POSE_FLOW, import_archive
 from pipeline.ledger import DONE, FAILED, Ledger, Row
 from pipeline.manifest import Sample
 from pipeline.plan import StagePlan, done_facts, plan_stage
-from pipeline.progress import progress
-from pipeline.runner import Task, run_tasks
+from pipeline.runner import Task, end_workers, run_tasks
 from pipeline.shards_stage import ShardItem, plan_shards, write_dataset, write_shards
 from pipeline.stages import CLIP_STAGES, Clips, RunSettings, Stage
 from shards.errors import InputError
+from shards.files import remove_leftovers
+from shards.progress import progress
+
+Engine = Callable[[list[Task]], Iterator[Row]]
 
 
 @dataclass(frozen=True)
@@ -32,24 +37,49 @@ def run_stages(samples: list[Sample], settings: RunSettings) -> list[Outcome]:
 
     Raises:
         InputError: the shards stage has clips before it that no earlier stage has tried.
+        OSError: the disk is full or read-only.
+        RunError: the cluster is gone.
     """
     stamps = {sample.id: (stamp(sample.color), stamp(sample.depth)) for sample in samples}
     clips = Clips({sample.id: sample for sample in samples}, settings, stamps)
-    outcomes = [_run_stage(stage, clips) for stage in CLIP_STAGES]
-    if "shards" in settings.stages:
-        outcomes.append(_make_shards(clips, {row.id for outcome in outcomes for row in outcome.failed}))
+    with _engine(settings) as run:
+        outcomes = [_run_stage(stage, clips, run) for stage in CLIP_STAGES]
+        if "shards" in settings.stages:
+            outcomes.append(_make_shards(clips, {row.id for outcome in outcomes for row in outcome.failed}, run))
     return [outcome for outcome in outcomes if outcome.stage in settings.stages]
 
 
-def _run_stage(stage: Stage, clips: Clips) -> Outcome:
-    ledger = Ledger(clips.settings.workspace.ledgers, stage.name)
+@contextmanager
+def _engine(settings: RunSettings) -> Iterator[Engine]:
+    """What runs a stage's tasks: local worker processes, or a Dask cluster."""
+    if settings.scheduler is None:
+        try:
+            yield lambda tasks: run_tasks(tasks, settings.jobs)
+        except BaseException:
+            end_workers()
+            if settings.part is None:  # other parts may be writing
+                settings.workspace.remove_leftovers()
+                remove_leftovers(settings.shards)
+            raise
+        return
+    cluster = Cluster(settings.scheduler)
+    try:
+        yield cluster.run
+    finally:
+        cluster.close()
+
+
+def _run_stage(stage: Stage, clips: Clips, run: Engine) -> Outcome:
+    ledger = Ledger(
+        clips.settings.workspace.ledgers, stage.name, clips.settings.part.name if clips.settings.part else ""
+    )
     clips.fingerprints[stage.name] = stage.fingerprints(clips)
     plan = plan_stage(stage.name, clips.samples, clips.fingerprints[stage.name], ledger.rows, stage.results(clips))
     ready = plan.ready
     if stage.name in clips.settings.stages:
         print(plan.describe(), file=sys.stderr)
         if plan.todo:
-            for row in progress(_rows(stage, clips, plan), len(plan.todo), stage.name):
+            for row in progress(_rows(stage, clips, plan, run), len(plan.todo), stage.name):
                 ledger.record(row)
         ledger.fold(keep=clips.samples)
     else:
@@ -61,16 +91,23 @@ def _run_stage(stage: Stage, clips: Clips) -> Outcome:
     return Outcome(stage.name, len(facts), len(facts.keys() & plan.todo.keys()), failed, len(plan.waiting))
 
 
-def _rows(stage: Stage, clips: Clips, plan: StagePlan) -> Iterator[Row]:
+def _rows(stage: Stage, clips: Clips, plan: StagePlan, run: Engine) -> Iterator[Row]:
     """What comes of a stage's clips, in any order."""
-    if stage.name == "keypoints" and clips.settings.source.archive:
+    source, workspace = clips.settings.source, clips.settings.workspace
+    if stage.name == "keypoints" and source.archive:
         wanted = {key: (value, clips.facts["frames"][key]["frames"]) for key, value in plan.todo.items()}
-        return import_archive(list(clips.settings.source.archive), wanted, clips.settings.workspace)
-    tasks = (Task(key, value, stage.work(clips, key, i)) for i, (key, value) in enumerate(plan.todo.items()))
-    return run_tasks(tasks, clips.settings.jobs)
+        yield from import_archive(list(source.archive), wanted, workspace)
+        return
+    if stage.name == "poseflow" and clips.settings.flow_archive:
+        wanted = {key: (value, clips.facts["frames"][key]["frames"] - 1) for key, value in plan.todo.items()}
+        yield from import_archive(list(clips.settings.flow_archive), wanted, workspace, POSE_FLOW)
+        return
+    yield from run([Task(key, value, stage.work(clips, key, i)) for i, (key, value) in enumerate(plan.todo.items())])
+    if stage.name == "keypoints" and source.estimator:
+        end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
 
 
-def _make_shards(clips: Clips, failed: set[str]) -> Outcome:
+def _make_shards(clips: Clips, failed: set[str], run: Engine) -> Outcome:
     at, crops = clips.settings, clips.facts["handcrops"]
     undone = [key for key in clips.samples if key not in crops and key not in failed]
     if undone:
@@ -91,9 +128,7 @@ def _make_shards(clips: Clips, failed: set[str]) -> Outcome:
     ]
     shards = plan_shards(items, at.samples_per_shard)
     ledger = Ledger(at.workspace.ledgers, "shards")
-    rows = write_shards(
-        at.shards, shards, ledger, lambda tasks: progress(run_tasks(tasks, at.jobs), len(tasks), "shards")
-    )
+    rows = write_shards(at.shards, shards, ledger, lambda tasks: progress(run(tasks), len(tasks), "shards", "shard"))
     ledger.fold(keep=shards)
     bad = [row for row in rows if row.status != DONE]
     if not bad:

@@ -8,13 +8,18 @@ from typing import Any
 import click
 
 from pipeline.estimators import choose_estimator
+from pipeline.failure import RunError, is_disk_trouble
 from pipeline.fingerprint import stamp
 from pipeline.handcrops import CropSettings
 from pipeline.keypoint_archive import archive_parts
+from pipeline.lock import workspace_lock
 from pipeline.manifest import apply_labels, class_names, read_data, write_manifest
+from pipeline.part import Part, parse_part
 from pipeline.plan import STAGES
 from pipeline.run import Outcome, run_stages
+from pipeline.runner import end_workers
 from pipeline.stages import KeypointSource, RunSettings
+from pipeline.stopping import Stopped, stop_on_signals
 from pipeline.workspace import Workspace
 from shards.errors import InputError
 from shards.recipe import RECIPES
@@ -27,30 +32,70 @@ def run_command(**options: Any) -> int:
     """Run what `pipeline run` was asked for; returns the exit status.
 
     Raises:
-        InputError: an option or an input file is wrong.
+        InputError: an option or an input file is wrong, or another driver works on the workspace.
+        RunError: the disk is full, we were told to stop, or the cluster is gone; what was done is kept.
     """
+    with stop_on_signals():
+        try:
+            return _run(options)
+        except Stopped as error:
+            end_workers()
+            raise RunError(
+                f"stopped by {error}; what is done is kept, and the same command goes on from here"
+            ) from error
+        except OSError as error:
+            if not is_disk_trouble(error):
+                raise
+            where = error.filename or options["work"]
+            raise RunError(
+                f"{where}: {error.strerror}; what is done is kept: make room, run the same command"
+            ) from error
+
+
+def _run(options: dict[str, Any]) -> int:
     samples = read_data(options["data"], use_depth=not options["no_depth"])
     unknown: list[str] = []
     if options["labels"]:
         samples, unknown = apply_labels(samples, options["labels"])
-    stages = STAGES if "all" in options["stages"] else tuple(s for s in STAGES if s in options["stages"])
-    workspace = Workspace(options["work"])
+    part = parse_part(options["part"]) if options["part"] else None
+    # Workers of a cluster do not share our working directory.
+    workspace = Workspace(options["work"].absolute())
     settings = RunSettings(
         workspace=workspace,
-        stages=stages,
+        stages=chosen_stages(options["stages"], part),
         source=keypoint_source(options),
         recipe=RECIPES[options["recipe"]],
         crops=CropSettings(options["quality"]),
-        shards=options["shards"] or workspace.shards,
+        shards=(options["shards"] or workspace.shards).absolute(),
         samples_per_shard=options["samples_per_shard"],
         jobs=options["jobs"] or len(os.sched_getaffinity(0)),
         ffmpeg=options["ffmpeg"],
         classes=class_names(samples, options["classes"]),
+        flow_archive=flow_archive(options["poseflow"], options["recipe"]),
+        scheduler=options["scheduler"],
+        part=part,
     )
     workspace.create()
-    write_manifest(workspace.manifest, samples)
-    outcomes = run_stages(samples, settings)
+    with workspace_lock(workspace.ledgers, part):
+        if part is None:
+            workspace.remove_leftovers()
+        write_manifest(workspace.manifest, samples)
+        if part is not None:
+            samples = [sample for sample in samples if part.holds(sample.id)]
+        outcomes = run_stages(samples, settings)
     return summarise(outcomes, settings, options["labels"], unknown)
+
+
+def chosen_stages(asked: tuple[str, ...], part: Part | None) -> tuple[str, ...]:
+    """The stages to run, in order. The shards hold clips of all parts, so a part leaves them to a later run.
+
+    Raises:
+        InputError: a part was asked for the shards.
+    """
+    if part is not None and "shards" in asked:
+        raise InputError("--stage shards does not go with --part: run it once, without --part, when all parts are done")
+    stages = STAGES if "all" in asked else tuple(stage for stage in STAGES if stage in asked)
+    return stages if part is None else tuple(stage for stage in stages if stage != "shards")
 
 
 def keypoint_source(options: dict[str, Any]) -> KeypointSource:
@@ -75,9 +120,24 @@ def keypoint_source(options: dict[str, Any]) -> KeypointSource:
         return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
     click.echo(f"keypoints from {path}", err=True)
     if path.is_dir():
-        return KeypointSource("import", str(path.absolute()), folders=find_folders(path))
+        return KeypointSource("import", "import", folders=find_folders(path), root=str(path.absolute()))
     parts = archive_parts(path)
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
+
+
+def flow_archive(path: Path | None, recipe: str) -> tuple[Path, ...]:
+    """The parts of the archive that pose flow is read from; none: it is computed.
+
+    Raises:
+        InputError: no such archive, or its flow is not that of the recipe.
+    """
+    if path is None:
+        return ()
+    if recipe != "reference":
+        raise InputError(
+            f"--poseflow {path}: released pose flow goes with --recipe reference; leave it out to compute it"
+        )
+    return tuple(archive_parts(path))
 
 
 def find_folders(root: Path) -> dict[str, str]:
@@ -114,5 +174,9 @@ def summarise(outcomes: list[Outcome], settings: RunSettings, labels: Path | Non
         click.echo(f"{labels}: {len(unknown)} ids name no clip, e.g. {unknown[0]}", err=True)
     if outcomes and outcomes[-1].stage == "shards" and not outcomes[-1].failed:
         click.echo(f"shards: {settings.shards}")
+    if settings.part:
+        click.echo(
+            f"part {settings.part.number}/{settings.part.count}; when all are done: --stage shards, without --part"
+        )
     sys.stdout.flush()
     return SOME_FAILED if failures or unknown else 0

@@ -1,6 +1,5 @@
 """Stage `shards`: the samples of every split as tars, their indexes, and `dataset.json` last."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,9 @@ from pipeline.ledger import DONE, Ledger, Row
 from pipeline.manifest import Sample
 from pipeline.runner import Task
 from shards.dataset import FILE_NAME, Dataset, Shard
+from shards.files import remove_leftovers
 from shards.index import SCHEMA, column, write_index
+from shards.planning import plan_split
 from shards.recipe import Recipe
 from shards.writer import Extent, write_shard
 
@@ -28,21 +29,14 @@ class ShardItem:
     facts: Mapping[str, Any]  # `extent`, `places`
 
 
-def shard_order(sample_id: str) -> bytes:
-    """The sort key of samples within a split: a hash, so that a sequential reader meets classes and signers mixed."""
-    return hashlib.sha256(sample_id.encode()).digest()
-
-
 def plan_shards(items: Iterable[ShardItem], samples_per_shard: int) -> dict[str, list[ShardItem]]:
-    """The shards by file name (`train-000.tar`, …): every split in hash order, cut into pieces."""
+    """The shards of all splits, by file name."""
     splits: dict[str, list[ShardItem]] = {}
     for item in items:
         splits.setdefault(item.sample.split, []).append(item)
     shards = {}
     for split, members in sorted(splits.items()):
-        members.sort(key=lambda item: shard_order(item.sample.id))
-        for number, start in enumerate(range(0, len(members), samples_per_shard)):
-            shards[f"{split}-{number:03d}.tar"] = members[start : start + samples_per_shard]
+        shards |= plan_split(split, members, lambda item: item.sample.id, samples_per_shard)
     return shards
 
 
@@ -101,6 +95,7 @@ def write_shards(
     Returns the rows of the shards that were written, failed ones too.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     tasks = shard_tasks(folder, shards, ledger.rows)
     stale = [name for name, row in ledger.rows.items() if name not in shards and row.facts.get("folder") == str(folder)]
     if tasks or stale:

@@ -1,5 +1,6 @@
 """What each stage depends on, and what it does with a clip. How stages are run is `run.py`'s business."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.estimators import Estimator
-from pipeline.fingerprint import fingerprint, stamp
+from pipeline.fingerprint import fingerprint, stamp, stamp_folder
 from pipeline.frames import count_frames, video_of
 from pipeline.handcrops import CropSettings, make_sample
 from pipeline.keypoints import estimate_keypoints, import_folder
 from pipeline.manifest import Sample
+from pipeline.part import Part
 from pipeline.poseflow import compute_poseflow
 from pipeline.workspace import Workspace
 from shards.recipe import Recipe
@@ -23,10 +25,11 @@ Work = Callable[[], dict[str, Any]]
 class KeypointSource:
     """Where keypoints come from: an estimator, folders of JSON, or the parts of an archive. One of the three is set."""
 
-    name: str
-    version: Any
+    name: str  # for `dataset.json`
+    version: Any  # for fingerprints
     estimator: Estimator | None = None
     folders: dict[str, str] | None = None  # sample id: folder
+    root: str = ""  # of the folders, for messages
     archive: tuple[Path, ...] = ()
 
 
@@ -44,6 +47,9 @@ class RunSettings:
     jobs: int
     ffmpeg: str | None
     classes: list[str]
+    flow_archive: tuple[Path, ...] = ()  # pose flow comes from these parts of an archive
+    scheduler: str | None = None  # of a Dask cluster, instead of local processes
+    part: Part | None = None
 
 
 @dataclass
@@ -77,12 +83,13 @@ class Stage:
         ready = clips.facts[self.after] if self.after else clips.samples
         return {key: fingerprint(self.name, self.version, self.depends(clips, key)) for key in ready}
 
-    def results(self, clips: Clips) -> set[str] | None:
-        """Ids whose result file exists; None for a stage without files."""
+    def results(self, clips: Clips) -> dict[str, int] | None:
+        """Sizes in bytes of the result files there are, by id; None for a stage without files."""
         if self.suffix is None:
             return None
-        folder = clips.settings.workspace.root / self.name
-        return {path.name.removesuffix(self.suffix) for path in folder.glob(f"*{self.suffix}")}
+        with os.scandir(clips.settings.workspace.root / self.name) as entries:
+            files = [entry for entry in entries if entry.name.endswith(self.suffix)]
+            return {entry.name.removesuffix(self.suffix): entry.stat().st_size for entry in files}
 
 
 def _frames_work(clips: Clips, key: str, number: int) -> Work:
@@ -91,19 +98,21 @@ def _frames_work(clips: Clips, key: str, number: int) -> Work:
 
 def _keypoints_depend(clips: Clips, key: str) -> list[Any]:
     source = clips.settings.source
-    return [clips.stamps[key][0], source.version, stamp((source.folders or {}).get(key))]
+    return [clips.stamps[key][0], source.version, stamp_folder((source.folders or {}).get(key))]
 
 
 def _keypoints_work(clips: Clips, key: str, number: int) -> Work:
     source, workspace = clips.settings.source, clips.settings.workspace
     sample, frames = clips.samples[key], clips.facts["frames"][key]["frames"]
     if source.folders is not None:
-        return partial(import_folder, sample, frames, source.folders.get(key), source.version, workspace)
+        return partial(import_folder, sample, frames, source.folders.get(key), source.root, workspace)
     return partial(estimate_keypoints, sample, frames, number, source.estimator, workspace)
 
 
 def _poseflow_depend(clips: Clips, key: str) -> list[Any]:
     recipe = clips.settings.recipe
+    if clips.settings.flow_archive:
+        return [clips.stamps[key][0], [stamp(part) for part in clips.settings.flow_archive]]
     return [clips.fingerprints["keypoints"][key], recipe.chained_imputation, recipe.scale_per_frame]
 
 
@@ -114,7 +123,7 @@ def _poseflow_work(clips: Clips, key: str, number: int) -> Work:
 def _handcrops_depend(clips: Clips, key: str) -> list[Any]:
     recipe, sample = clips.settings.recipe, clips.samples[key]
     earlier = [clips.fingerprints[stage][key] for stage in ("frames", "keypoints", "poseflow")]
-    switches = [recipe.box_per_frame, recipe.late_hand_imputation, recipe.aliased_colour]
+    switches = [recipe.box_per_frame, recipe.late_hand_imputation, recipe.opencv_colour, recipe.aliased_colour]
     return [earlier, switches, clips.settings.crops.quality, sample.signer, sample.label]
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.child import capture, kill_group, start_group
 from pipeline.failure import ClipError
 
 # A clip of seconds takes FFmpeg well under one; what takes this long hangs (a dead network file system, a broken file).
@@ -58,12 +60,9 @@ def probe(paths: Sequence[str], binary: str) -> list[Video]:
     streams = [_input(path)["v:0"] for path in paths]
     # framecrc lists one line per packet of every stream; the checksums cost nothing that can be measured.
     command = ffmpeg.output(*streams, "pipe:", format="framecrc", codec="copy").global_args("-hide_banner", "-nostdin")
-    try:
-        done = subprocess.run(ffmpeg.compile(command, cmd=binary), capture_output=True, timeout=TIME_LIMIT)
-    except subprocess.TimeoutExpired as error:
-        raise ClipError(f"{paths[0]}: FFmpeg did not finish in {TIME_LIMIT:.0f} s") from error
+    done = capture(ffmpeg.compile(command, cmd=binary), TIME_LIMIT, paths[0])
     log = done.stderr.decode(errors="replace")
-    if done.returncode:
+    if done.status:
         if len(paths) > 1:
             return [probe([path], binary)[0] for path in paths]  # finds out which one it is
         raise ClipError(f"{paths[0]}: not a readable video ({_reason(log)})")
@@ -71,11 +70,20 @@ def probe(paths: Sequence[str], binary: str) -> list[Video]:
     return [_facts(done.stdout.decode(), stream, inputs[stream], path) for stream, path in enumerate(paths)]
 
 
-def decode(path: str, video: Video, pixel_format: str, binary: str) -> Iterator[np.ndarray]:
-    """The frames of a video, each the uint8 bytes of one frame in FFmpeg's `pixel_format` (rotation applied).
+class Region(NamedTuple):
+    """A part of a picture, in pixels; x and y are even, so that half-size chroma planes can be cut there."""
 
-    `yuvj420p` gives full-range BT.601 planes, as JPEG uses them; `gray` one full-range plane. The array is reused: copy
-    what is kept.
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def decode(path: str, video: Video, kind: str, binary: str, region: Region | None = None) -> Iterator[np.ndarray]:
+    """The frames of a video (rotation applied), or a region of them, each as uint8 bytes.
+
+    `kind`: "planes" gives Y, U and V planes at half chroma size, full-range BT.601, as JPEG stores them (see `planes`);
+    "grey" only Y; "rgb" what OpenCV reads, (height, width, 3). The array is reused: copy what is kept.
 
     Raises:
         ClipError: FFmpeg fails, hangs, or gives another number of frames than `video` has.
@@ -83,30 +91,38 @@ def decode(path: str, video: Video, pixel_format: str, binary: str) -> Iterator[
     import ffmpeg
 
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
-    options = {"format": "rawvideo", "pix_fmt": pixel_format, "fps_mode": "passthrough", "threads": 1}
+    options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
     stream = _input(path, threads=1)["v:0"]
-    if pixel_format.startswith("yuvj"):
-        stream = stream.filter("scale", out_color_matrix="bt601", out_range="full")
+    if region is not None:
+        stream = stream.filter("crop", region.width, region.height, region.x, region.y, exact=1)
+    if kind == "rgb":
+        options["pix_fmt"] = "rgb24"
+    else:
+        # For the usual limited-range 4:2:0 video this passes pictures on; `_full_range` is a table look-up afterwards,
+        # a fifth of what FFmpeg's own range conversion costs.
+        stream = stream.filter("scale", out_color_matrix="bt601", out_range="limited").filter("format", "yuv420p")
+        if kind == "grey":
+            stream = stream.filter("extractplanes", "y")
     command = ffmpeg.output(stream, "pipe:", **options).global_args("-hide_banner", "-nostdin", "-loglevel", "error")
-    frame = np.empty(frame_bytes(video, pixel_format), np.uint8)
+    width, height = (region.width, region.height) if region else (video.width, video.height)
+    frame = np.empty(_frame_bytes(width, height, kind), np.uint8)
     count = 0
     with tempfile.TemporaryFile() as log:
-        arguments = ffmpeg.compile(command, cmd=binary)
-        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, bufsize=0) as process:
-            timer = threading.Timer(TIME_LIMIT, process.kill)
+        with start_group(ffmpeg.compile(command, cmd=binary), subprocess.PIPE, log) as process:
+            timer = threading.Timer(TIME_LIMIT, kill_group, [process])
             timer.start()
             try:
                 while _fill(process.stdout, frame):
                     count += 1
                     if count > video.frames:
                         break
-                    yield frame
+                    yield frame if kind == "rgb" else _full_range(frame, width * height)
             finally:
                 timed_out = not timer.is_alive()
                 timer.cancel()
-                process.kill()
+                kill_group(process)
         if timed_out:
-            raise ClipError(f"{path}: FFmpeg did not finish in {TIME_LIMIT:.0f} s")
+            raise ClipError(f"{path}: {binary} did not finish in {TIME_LIMIT:g} s")
         if count != video.frames:
             log.seek(0)
             reason = _reason(log.read().decode(errors="replace"))
@@ -115,7 +131,7 @@ def decode(path: str, video: Video, pixel_format: str, binary: str) -> Iterator[
 
 
 def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Views of the Y (h, w), U and V (⌈h/2⌉, ⌈w/2⌉) planes of a yuvj420p frame."""
+    """Views of the Y (h, w), U and V (⌈h/2⌉, ⌈w/2⌉) planes of a frame of kind "planes"."""
     half_width, half_height = -(-width // 2), -(-height // 2)
     luma, chroma = width * height, half_width * half_height
     return (
@@ -125,10 +141,26 @@ def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.n
     )
 
 
-def frame_bytes(video: Video, pixel_format: str) -> int:
-    """The bytes of one frame."""
-    luma = video.width * video.height
-    return luma if pixel_format == "gray" else luma + 2 * (-(-video.width // 2) * -(-video.height // 2))
+def _frame_bytes(width: int, height: int, kind: str) -> int:
+    luma = width * height
+    return {"grey": luma, "rgb": 3 * luma, "planes": luma + 2 * (-(-width // 2) * -(-height // 2))}[kind]
+
+
+def _table(low: int, high: int, middle: float) -> bytes:
+    """From limited range (`low` to `high`) to 0 … 255 about `middle`, for `bytes.translate`."""
+    values = (np.arange(256) - (low + high) / 2) * 255 / (high - low) + middle
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8).tobytes()
+
+
+# Rec. 601: luma 16 to 235, chroma 16 to 240 about 128.
+_LUMA, _CHROMA = _table(16, 235, 127.5), _table(16, 240, 128)
+
+
+def _full_range(frame: np.ndarray, luma: int) -> np.ndarray:
+    """A limited-range frame, whose first `luma` bytes are Y, at full range."""
+    data = memoryview(frame)
+    full = bytes(data[:luma]).translate(_LUMA) + bytes(data[luma:]).translate(_CHROMA)
+    return np.frombuffer(full, np.uint8)
 
 
 def _input(path: str, **options: int) -> "ffmpeg.nodes.FilterableStream":  # noqa: F821 - imported where it is used: 70 ms

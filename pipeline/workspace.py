@@ -1,5 +1,6 @@
 """Every path of a workspace, and nothing else. See `docs/workspace.md` for what the files hold."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,14 +42,23 @@ class Workspace:
         return self.root / "handcrops" / f"{sample_id}.tar"
 
     def create(self) -> None:
-        """Make the folders and clear away temporary files of a killed run.
+        """Make the folders.
 
         Raises:
-            InputError: when the folder cannot be written.
+            InputError: when they cannot be made or written.
         """
-        for folder in (self.ledgers, *(self.root / name for name in ("keypoints", "poseflow", "handcrops"))):
+        for folder in self._folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
             except OSError as error:
-                raise InputError(f"{folder}: cannot be made ({error.strerror}); give another --work") from error
+                raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --work") from error
+
+    def remove_leftovers(self) -> None:
+        """Clear away the temporary files of a killed run. Those of a running one go too: hold the lock."""
+        for folder in (self.root, *self._folders):
             remove_leftovers(folder)
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [self.ledgers, *(self.root / name for name in ("keypoints", "poseflow", "handcrops"))]

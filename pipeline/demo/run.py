@@ -1,4 +1,4 @@
-"""`pipeline demo`: the project's main job from beginning to end, on generated clips, by the commands that users type."""
+"""`pipeline demo`: the main job from beginning to end, on generated clips, by the commands that users type."""
 
 import os
 import subprocess

@@ -1,8 +1,8 @@
 """The generated vocabulary: eight invented signs, each a wrist path and a hand shape, and how a signer performs them.
 
-The signs come in four pairs. The two of a pair share the path, the direction of the hand and whether one or two hands
-move, and differ only by hand shape; each hand shape in turn occurs on several paths. So wrist motion alone cannot do
-better than one in two, and hand shape alone cannot tell the signs that share it: a recogniser needs both.
+Two pairs of signs share the path, the direction of the hand and whether one or two hands move, and differ only by hand
+shape; each hand shape in turn occurs on several paths. So wrist motion alone cannot do better than three in four, and
+hand shape alone cannot tell the signs that share it: a recogniser needs both.
 Every signer is right-handed.
 
 Coordinates are relative to the signer: unit is the shoulder width, the origin lies midway between the shoulders. A path
@@ -68,10 +68,17 @@ def _up_and_down(phase: Array, amplitude: float) -> Array:
     return _stack(0.5, 0.5 + 0.32 * amplitude * np.sin(phase), 0.55, phase)
 
 
+def _wheels(phase: Array, amplitude: float) -> Array:
+    radius = 0.25 * amplitude
+    return _stack(0.6 + radius * np.cos(phase), 0.5 + radius * np.sin(phase), 0.55, phase)
+
+
 SIDEWAYS = Path(_sideways, two_handed=False, lean=0.35)
 ROUND = Path(_round, two_handed=False)
 APART = Path(_apart, two_handed=True, lean=0.2)
+VERTICAL = Path(_up_and_down, two_handed=False)
 ALTERNATING = Path(_up_and_down, two_handed=True, left_phase=np.pi)
+WHEELS = Path(_wheels, two_handed=True)
 
 
 @dataclass(frozen=True)
@@ -83,16 +90,16 @@ class Sign:
     shape: HandShape
 
 
-# A sign's class is its place here. Neighbours (0 and 1, 2 and 3, …) differ only by hand shape.
+# A sign's class is its place here. Of the first four, neighbours (0 and 1, 2 and 3) differ only by hand shape.
 SIGNS = (
     Sign("wave", SIDEWAYS, OPEN),
     Sign("no", SIDEWAYS, POINT),
-    Sign("circle", ROUND, POINT),
-    Sign("stir", ROUND, FIST),
     Sign("open", APART, OPEN),
     Sign("stretch", APART, FIST),
+    Sign("circle", ROUND, POINT),
+    Sign("chop", VERTICAL, OPEN),
     Sign("climb", ALTERNATING, OPEN),
-    Sign("drum", ALTERNATING, FIST),
+    Sign("wheel", WHEELS, FIST),
 )
 
 

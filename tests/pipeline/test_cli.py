@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from conftest import run_pipeline
+
 from shards.dataset import read_dataset
 
 

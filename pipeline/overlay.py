@@ -1,0 +1,219 @@
+"""What the pipeline saw in a clip and what a model said of it, drawn on its video: skeleton, hand boxes, answers.
+
+The picture is brought to one size (short side 512), so that lines and letters are the same in every video. Below it
+stands a panel with the likeliest signs and a line of time, on which the window of the answer is marked.
+"""
+
+import contextlib
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.boxes import nearest_present
+from pipeline.skeleton import BODY_LINES, FACE, HAND_LINES
+from pipeline.video import Video, decode, ffmpeg_binary
+from shards.errors import InputError
+from shards.files import whole_file
+from shards.sample import HANDS, HandTrack, SampleInfo
+
+SHORT_SIDE = 512
+PANEL = 132  # height of the panel, pixels
+_MARGIN = 18
+# Pillow draws without antialiasing: figures are drawn this much larger and shrunk.
+_FINER = 2
+_COLOURS = {"body": (188, 146, 255), "left": (255, 176, 59), "right": (64, 196, 255)}
+_GROUND, _GROOVE, _BRIGHT, _DIM, _ACCENT = (22, 25, 31), (52, 58, 68), (244, 246, 250), (160, 168, 180), (122, 220, 148)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of a window of the clip."""
+
+    start: float  # seconds, of the first frame it saw
+    end: float  # seconds, of the last one's end
+    signs: list[tuple[str, float]]  # name and probability, the likeliest first
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The size of the drawn video, and how pixels of the clip get there."""
+
+    width: int
+    height: int  # of the picture, without the panel
+    scale: float  # pixels of the clip to pixels here
+
+    @classmethod
+    def of(cls, width: int, height: int) -> "Canvas":
+        """For a clip of this size; sides are even, as 4:2:0 video needs them."""
+        scale = SHORT_SIDE / min(width, height)
+        return cls(2 * round(width * scale / 2), 2 * round(height * scale / 2), scale)
+
+
+def draw_video(clip: Path, info: SampleInfo, keypoints: np.ndarray, answers: Sequence[Answer], out: Path) -> None:
+    """Write an MP4 (H.264, no sound) of a clip with everything drawn in, whole or not at all.
+
+    Args:
+        clip: the video.
+        info: its sample's JSON.
+        keypoints: float32 (T, 135, 3) x, y in pixels, score; missing = 0.
+        answers: at least one; with several, each frame has the one whose window's middle is nearest.
+        out: path of the MP4.
+
+    Raises:
+        ClipError: the clip does not decode as it did for the pipeline.
+        InputError: FFmpeg cannot write the file.
+    """
+    binary, video = ffmpeg_binary(), Video(info.frames, info.width, info.height, info.fps)
+    canvas = Canvas.of(info.width, info.height)
+    pictures = decode(str(clip), video, "rgb", binary)
+    frames = draw_frames(pictures, info, keypoints, answers, canvas)
+    encode(out, frames, (canvas.width, canvas.height + PANEL), info.fps, binary)
+
+
+def draw_frames(
+    pictures: Iterable[np.ndarray], info: SampleInfo, keypoints: np.ndarray, answers: Sequence[Answer], canvas: Canvas
+) -> Iterator[Image.Image]:
+    """The drawn frames, from the clip's frames as bytes of RGB."""
+    stand_ins = {hand: nearest_present(info.hands[hand].missing) for hand in HANDS}
+    for number, picture in enumerate(pictures):
+        image = Image.fromarray(picture.reshape(info.height, info.width, 3))
+        image = image.resize((canvas.width, canvas.height), Image.Resampling.BICUBIC)
+        layer = Image.new("RGBA", (canvas.width * _FINER, canvas.height * _FINER))
+        pen = ImageDraw.Draw(layer)
+        draw_skeleton(pen, keypoints[number, :, :2] * canvas.scale * _FINER)
+        for hand in HANDS:
+            draw_box(pen, hand, info.hands[hand], number, stand_ins[hand], canvas.scale * _FINER)
+        layer = layer.resize(image.size, Image.Resampling.BOX)
+        whole = Image.new("RGB", (canvas.width, canvas.height + PANEL), _GROUND)
+        whole.paste(image)
+        whole.paste(layer, mask=layer)
+        answer = answers[answer_at((number + 0.5) / info.fps, answers)]
+        draw_panel(ImageDraw.Draw(whole), canvas, answer, number / info.fps, info.frames / info.fps)
+        yield whole
+
+
+def answer_at(time: float, answers: Sequence[Answer]) -> int:
+    """Which answer holds at a time (s): that of the window whose middle is nearest, of two the earlier."""
+    middles = np.array([(answer.start + answer.end) / 2 for answer in answers])
+    return int(np.abs(middles - time).argmin())
+
+
+def draw_skeleton(pen: ImageDraw.ImageDraw, points: np.ndarray) -> None:
+    """Draw (135, 2) points in the pen's pixels; a missing point is (0, 0)."""
+    seen = points.any(axis=1)
+    for x, y in points[list(FACE)][seen[list(FACE)]].tolist():
+        pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(*_COLOURS["body"], 150))
+    for lines, width, opacity in ((BODY_LINES, 5, 200), (HAND_LINES, 3, 235)):
+        for start, end, owner in lines:
+            if seen[start] and seen[end]:
+                ends = [tuple(points[start].tolist()), tuple(points[end].tolist())]
+                pen.line(ends, fill=(*_COLOURS[owner], opacity), width=width)
+                for x, y in ends:
+                    pen.ellipse((x - width, y - width, x + width, y + width), fill=(*_COLOURS[owner], opacity))
+
+
+def draw_box(
+    pen: ImageDraw.ImageDraw, hand: str, track: HandTrack, number: int, stand_in: np.ndarray | None, scale: float
+) -> None:
+    """A hand's box in a frame; where the hand is missing, dashed, the box of the frame whose crop stands for it."""
+    colour, font = _COLOURS[hand], _font(26)
+    missing = bool(track.missing[number])
+    if stand_in is None:
+        place = {"left": 0, "right": 1}[hand]
+        pen.text((_MARGIN, _MARGIN + 34 * place), f"no {hand} hand in this clip", fill=(*colour, 230), font=font)
+        return
+    x0, y0, x1, y1 = (track.boxes[stand_in[number]] * scale).tolist()
+    if missing:
+        corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+        for start, end in pairwise(corners):
+            _dash(pen, start, end, (*colour, 190))
+    else:
+        pen.rectangle((x0, y0, x1, y1), outline=(*colour, 255), width=4)
+    label = f"{hand} not found" if missing else hand
+    left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
+    height = bottom - top + 14
+    # Above the box, or inside it where that would be outside the picture.
+    y = y0 - height if y0 >= height else y0
+    pen.rectangle((x0, y, x0 + right - left + 16, y + height), fill=(*colour, 120 if missing else 255))
+    pen.text((x0 + 8 - left, y + 7 - top), label, fill=(20, 22, 26, 255), font=font)
+
+
+def _dash(pen: ImageDraw.ImageDraw, start: tuple, end: tuple, colour: tuple[int, ...], step: float = 16) -> None:
+    first, last = np.array(start), np.array(end)
+    count = max(1, int(np.abs(last - first).max() / step))
+    for n in range(0, count, 2):
+        ends = [tuple((first + (last - first) * share / count).tolist()) for share in (n, n + 1)]
+        pen.line(ends, fill=colour, width=4)
+
+
+def draw_panel(pen: ImageDraw.ImageDraw, canvas: Canvas, answer: Answer, time: float, length: float) -> None:
+    """The signs of an answer with their probabilities, and the time in the clip (s, of `length`) below."""
+    right = canvas.width - _MARGIN
+    for number, (name, probability) in enumerate(answer.signs[:3]):
+        first = number == 0
+        size, y = (24, canvas.height + 12) if first else (16, canvas.height + 24 + 24 * number)
+        colour = _BRIGHT if first else _DIM
+        bar = right - 150
+        pen.text((_MARGIN, y), _fitting(name, size, bar - 12 - _MARGIN), fill=colour, font=_font(size))
+        middle, half = y + size * 0.6, 5 if first else 3
+        pen.rounded_rectangle((bar, middle - half, bar + 90, middle + half), radius=half, fill=_GROOVE)
+        if probability * 90 >= 2 * half:
+            pen.rounded_rectangle(
+                (bar, middle - half, bar + 90 * probability, middle + half), half, fill=_ACCENT if first else _DIM
+            )
+        pen.text((right, y), f"{probability:.0%}", fill=colour, font=_font(size), anchor="ra")
+    y, width = canvas.height + PANEL - 16, right - _MARGIN
+    pen.rounded_rectangle((_MARGIN, y - 2, right, y + 2), 2, fill=_GROOVE)
+    start, end = (_MARGIN + width * second / length for second in (answer.start, answer.end))
+    pen.rounded_rectangle((start, y - 2, end, y + 2), 2, fill=_ACCENT)
+    x = _MARGIN + width * time / length
+    pen.ellipse((x - 5, y - 5, x + 5, y + 5), fill=_BRIGHT)
+
+
+def _fitting(text: str, size: int, width: float) -> str:
+    """The text, cut so that it is at most this wide."""
+    if _font(size).getlength(text) <= width:
+        return text
+    while text and _font(size).getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans where the system has it (Turkish, Greek, Arabic, …), else Pillow's own, which has English letters."""
+    try:
+        return ImageFont.truetype("DejaVuSans.ttf", size)
+    except OSError:
+        return ImageFont.load_default(size)
+
+
+def encode(path: Path, frames: Iterable[Image.Image], size: tuple[int, int], rate: float, binary: str) -> None:
+    """Write RGB frames of one size (width, height) as an MP4, whole or not at all.
+
+    Raises:
+        InputError: FFmpeg cannot write it.
+    """
+    import ffmpeg
+
+    with whole_file(path) as temporary:
+        raw = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s="{}x{}".format(*size), framerate=rate)
+        codec = {"vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p", "movflags": "+faststart"}
+        stream = raw.output(f"file:{temporary}", format="mp4", **codec)
+        stream = stream.global_args("-loglevel", "error").overwrite_output()
+        command = ffmpeg.compile(stream, cmd=binary)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            # A dead FFmpeg breaks the pipe; what it said before is in stderr.
+            with contextlib.suppress(BrokenPipeError):
+                for frame in frames:
+                    process.stdin.write(frame.tobytes())
+            _, said = process.communicate()
+        if process.returncode:
+            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+            raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); make room or name another file")

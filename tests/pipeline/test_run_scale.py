@@ -1,0 +1,128 @@
+"""A workspace of AUTSL's size in which everything is done. The clips are empty files, the results small ones."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from driving import ROOT, command, fake_openpose
+
+from pipeline.estimators import OpenPose
+from pipeline.fingerprint import stamp
+from pipeline.handcrops import CropSettings
+from pipeline.ledger import DONE, Row, write_table
+from pipeline.manifest import read_data
+from pipeline.stages import CLIP_STAGES, Clips, KeypointSource, RunSettings
+from pipeline.workspace import Workspace
+from shards.recipe import DEFAULT
+from shards.sample import DEPTH_MEMBERS, MEMBERS, pack
+
+AUTSL = {"train": 28_142, "val": 4_418, "test": 3_742}
+
+
+class Used(NamedTuple):
+    status: int
+    seconds: float
+    megabytes: float  # the most that was resident
+    output: str
+
+
+def measure(arguments: list[str]) -> Used:
+    """Run a command and see what it takes."""
+    start = time.monotonic()
+    process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return Used(process.returncode, time.monotonic() - start, usage.ru_maxrss / 1024, output)
+
+
+def generate(folder: Path, counts: dict[str, int]) -> Path:
+    """A manifest CSV and its clips: empty files, since nobody will open them."""
+    (folder / "clips").mkdir()
+    with (folder / "clips.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "split", "signer", "label", "color", "depth"])
+        for number in range(sum(counts.values())):
+            name = f"signer{number % 43}_sample{number}"
+            split = "train" if number < counts["train"] else "val" if number < counts["train"] + counts["val"] else "test"
+            videos = [f"clips/{name}_color.mp4", f"clips/{name}_depth.mp4"]
+            for video in videos:
+                (folder / video).touch()
+            rows.writerow([name, split, number % 43, number % 226, *videos])
+    return folder / "clips.csv"
+
+
+def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
+    """Ledgers and result files as if all clips had come through the first four stages.
+
+    The fingerprints are those that the stages themselves compute; the result files are small, and only the samples'
+    tars are in their real form, since the shards stage copies them.
+    """
+    workspace = Workspace(work)
+    workspace.create()
+    estimator = OpenPose(str(openpose), None, ())
+    source = KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
+    settings = RunSettings(workspace, (), source, DEFAULT, CropSettings(), workspace.shards, 256, 1, None, [])
+    samples = {sample.id: sample for sample in read_data(data)}
+    clips = Clips(samples, settings, {key: (stamp(s.color), stamp(s.depth)) for key, s in samples.items()})
+    members = dict.fromkeys(set(MEMBERS) - {"json"}, b"x" * 300) | {"json": b"{}"}
+    for stage in CLIP_STAGES:
+        prints = clips.fingerprints[stage.name] = stage.fingerprints(clips)
+        rows, facts = [], {}
+        for key in samples:
+            if stage.name == "frames":
+                size, facts[key] = 0, {"frames": 60, "width": 512, "height": 512, "fps": 30.0}
+            elif stage.name == "handcrops":
+                packed = pack(key, members)
+                workspace.handcrops(key).write_bytes(packed.data)
+                size = len(packed.data)
+                facts[key] = {"missing": [0, 0], "extent": packed.extent, "places": packed.places}
+            else:
+                (work / stage.name / f"{key}{stage.suffix}").write_bytes(b"12")
+                size, facts[key] = 2, {"frames_with_person": 60} if stage.name == "keypoints" else {}
+            rows.append(Row(key, DONE, prints[key], 1.0, size, facts=facts[key]))
+        clips.facts[stage.name] = facts
+        write_table(workspace.ledgers / f"{stage.name}.parquet", rows)
+
+
+def check(folder: Path, counts: dict[str, int]) -> tuple[Used, Used, Used, Used]:
+    """Make the shards, then run with nothing to do, `status`, and `status --json`."""
+    data, openpose, total = generate(folder, counts), fake_openpose(folder), sum(counts.values())
+    pretend_finished(data, folder / "work", openpose)
+    run = [*command(data, folder / "work", "--openpose-bin", str(openpose), "--jobs", "1")]
+    first, second = measure(run), measure(run)
+    assert (first.status, second.status) == (0, 0), first.output
+    for stage in CLIP_STAGES:
+        assert f"{stage.name}: {total} done, 0 to do\n" in first.output
+        assert f"{stage.name}: {total} done, 0 to do\n" in second.output
+    shards = sum(-(-count // 256) for count in counts.values())
+    assert ["shards", str(shards), str(shards), "0", "0"] in [line.split() for line in first.output.splitlines()]
+    assert ["shards", str(shards), "0", "0", "0"] in [line.split() for line in second.output.splitlines()]
+    status = [sys.executable, "-m", "pipeline.cli", "status", "--work", str(folder / "work")]
+    table, listing = measure(status), measure([*status, "--json"])
+    assert ["handcrops", str(total), "0", "0"] in [line.split()[:4] for line in table.output.splitlines()]
+    assert f'"done": {total}' in listing.output
+    return first, second, table, listing
+
+
+def test_a_small_one(tmp_path: Path) -> None:
+    assert DEPTH_MEMBERS[0] in MEMBERS
+    check(tmp_path, {"train": 300, "val": 20, "test": 5})
+
+
+@pytest.mark.slow
+def test_autsl_has_nothing_to_do(tmp_path: Path) -> None:
+    first, second, table, listing = check(tmp_path, AUTSL)
+    for name, used in (("with shards to make", first), ("nothing to do", second), ("status", table), ("json", listing)):
+        print(f"{name}: {used.seconds:.2f} s, {used.megabytes:.0f} MB")
+    # The aims are 5 s, 500 MB and 2 s on an idle machine; tests share theirs.
+    assert second.seconds < 30
+    assert second.megabytes < 500
+    assert table.seconds < 15
+    assert np.isfinite(first.seconds)
