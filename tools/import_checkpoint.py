@@ -1,19 +1,19 @@
 """Make a checkpoint of ours from one that the 2021 reference wrote: `python -m tools.import_checkpoint`."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-import torch
-from torch import Tensor
+from torch import Size, Tensor
 
 from shards.errors import InputError
 from shards.recipe import REFERENCE
+from train.checkpoint import Checkpoint
 from train.safe_load import load_state, load_untrusted
 from train.vtn import VTN, ModelSettings
+from train.window import Window
 
 PREFIX = "model."
 IMAGE_SIZE = 224
@@ -62,7 +62,7 @@ def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: P
         InputError: a weight that is needed for it is missing, or a flag contradicts the weights.
     """
 
-    def shape(name: str, dimensions: int) -> torch.Size:
+    def shape(name: str, dimensions: int) -> Size:
         if name not in state or state[name].ndim != dimensions:
             raise InputError(f"{source}: has no usable weight {PREFIX}{name}; give a VTN_HCPF or VTN_HCPF_D")
         return state[name].shape
@@ -94,38 +94,6 @@ def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: P
     return settings
 
 
-def checkpoint_of(model: VTN, stride: int) -> dict[str, Any]:
-    """The content of a checkpoint of ours."""
-    return {
-        "format": "signshards-checkpoint-1",
-        "model": model.state_dict(),
-        "model_settings": asdict(model.settings),
-        "recipe": model.recipe.to_json(),
-        "window": {"length": model.settings.sequence_length, "stride": stride},
-        "classes": None,
-        "image_size": IMAGE_SIZE,
-    }
-
-
-def save(content: dict[str, Any], path: Path) -> None:
-    """Write a torch file under a temporary name, then rename it, so that a file that exists is whole.
-
-    Raises:
-        InputError: the folder is missing or cannot be written to.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: its folder does not exist; make it, or give another")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(content, file)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); give another place") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 @click.command()
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
@@ -139,7 +107,8 @@ def main(reference: Path, out: Path, temporal_stride: int | None) -> None:
         raise InputError(f"{reference}: does not say its stride; give --temporal-stride (2 in the published runs)")
     model = VTN(settings, REFERENCE)
     load_state(model, state, reference)
-    save(checkpoint_of(model, stride), out)
+    window = Window(settings.sequence_length, stride)
+    Checkpoint(model.state_dict(), settings, REFERENCE, window, IMAGE_SIZE, classes=None).write(out)
     click.echo(
         f"{out}: {settings.name} with {settings.cnn}, {settings.num_classes} classes, "
         f"{settings.sequence_length} frames at stride {stride}"

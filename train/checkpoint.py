@@ -1,5 +1,6 @@
 """Checkpoints: a model with everything needed to use it, and, for resuming, everything needed to go on."""
 
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,25 +43,27 @@ class Checkpoint:
             "window": asdict(self.window),
             "image_size": self.image_size,
             "classes": self.classes,
-            "training": self.training,
         }
+        if self.training:
+            value["training"] = self.training
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: its folder does not exist; make it, or give another")
         try:
             with whole_file(path) as temporary:
                 torch.save(value, temporary)
         except (OSError, RuntimeError) as error:
-            # torch's zip writer turns a full disk or a missing folder into a RuntimeError.
-            raise InputError(
-                f"{path}: cannot be written ({error}); is the disk full, or the folder missing?"
-            ) from error
+            # torch's zip writer turns a full disk into a RuntimeError of many lines.
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path}: cannot be written ({reason}); is the disk full?") from error
 
-    def build(self) -> VTN:
-        """The model with its weights, on the CPU, in evaluation mode.
+    def build(self, source: Path | str = "checkpoint") -> VTN:
+        """The model with its weights, on the CPU, in evaluation mode; `source` is named in errors.
 
         Raises:
             InputError: the weights do not fit the settings.
         """
         model = VTN(self.model_settings, self.recipe)
-        load_state(model, self.model, "checkpoint")
+        load_state(model, self.model, source)
         return model.eval()
 
 
@@ -70,6 +73,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: no such file, damaged, or not ours.
     """
+    _check_sums(path)
     value = load_untrusted(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InputError(
@@ -87,3 +91,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); give another checkpoint") from error
+
+
+def _check_sums(path: Path) -> None:
+    """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
+    if not zipfile.is_zipfile(path):
+        return  # `load_untrusted` says what is wrong
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+        raise InputError(f"{path}: damaged ({error}); give another checkpoint") from error
+    if wrong:
+        raise InputError(f"{path}: damaged (the checksum of {wrong} is wrong); give another checkpoint")

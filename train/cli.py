@@ -23,7 +23,18 @@ def dashed(name: str) -> str:
 @click.option("--shards", required=True, help="Training shards: train-{000..099}.tar, a glob, or a folder.")
 @click.option("--val-shards", help="Validation shards, likewise.")
 @click.option("--run-dir", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs.")
-@click.option("--model", type=click.Choice(("VTN-HCPF", "VTN-HCPF-D")), default="VTN-HCPF", help="_D sees depth, too.")
+@click.option(
+    "--model",
+    type=click.Choice(("VTN_HCPF", "VTN_HCPF_D")),
+    metavar="[VTN_HCPF|VTN_HCPF_D]",
+    default="VTN_HCPF",
+    help="VTN_HCPF_D sees depth, too.",
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(("default", "reference")),
+    help="The shards say their recipe; refuse those of another one than this.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, exactly where it was.")
 @click.option(
     "--weights", default="imagenet", help="ResNet's start: imagenet (torchvision's download), none, or a file."
@@ -67,8 +78,9 @@ def dashed(name: str) -> str:
 def main(**options: Any) -> None:
     """Train a sign recogniser from shards. No video is decoded.
 
-    The defaults are the published settings of the 2021 entry; on several GPUs, start it with torchrun. SIGTERM and
-    SIGUSR1 write a checkpoint and end the run with status 0; the same command with --resume goes on.
+    Models and data follow the recipe that the shards were made with (`pipeline run --recipe`). The defaults are the
+    published settings of the 2021 entry; on several GPUs, start it with torchrun. SIGTERM and SIGUSR1 write a
+    checkpoint and end the run with status 0; the same command with --resume goes on, exactly.
     """
     from train.command import train_command
 

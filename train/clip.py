@@ -61,26 +61,36 @@ def read_clip(
     try:
         info = info_from_json(reader.read(sample, _JSON))
         flow = array_from_npy(reader.read(sample, _FLOW))
-    except (ValueError, KeyError, TypeError) as error:
+        frames = window_frames(info.frames, window, recipe, view.start)
+        missing = {hand: info.hands[hand].missing for hand in HANDS}
+        color, depth = pick_crops(frames, missing, recipe, with_depth)
+        swap = view.mirrored and not recipe.flip_pixels_only
+        return Clip(
+            _crops(reader, sample, info.hands, color, view, recipe),
+            depth and _crops(reader, sample, info.hands, depth, view, recipe, padded=True),
+            pose_features(flow, frames, recipe, mirrored=swap),
+            sum(int(missing[hand][frames].sum()) for hand in HANDS),
+        )
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise damaged(shards, sample, error) from error
-    frames = window_frames(info.frames, window, recipe, view.start)
-    missing = {hand: info.hands[hand].missing for hand in HANDS}
-    picks = pick_crops(frames, missing, recipe, with_depth)
-    swap = view.mirrored and not recipe.flip_pixels_only
-    crops = []
-    for number, pick in enumerate(picks):
-        if pick is None:
-            crops.append(None)
-            continue
-        jpegs, place = _read_jpegs(reader, sample, info.hands, pick)
-        if swap:
-            place = place[:, ::-1]
-        place = place.reshape(-1)
-        sizes = np.array([(jpeg.width, jpeg.height) for jpeg in jpegs])
-        boxes = seen_boxes(sizes, view, recipe, padded=number == 1)
-        crops.append(Crops(jpegs, place, boxes[place]))
-    pose = pose_features(flow, frames, recipe, mirrored=swap)
-    return Clip(crops[0], crops[1], pose, sum(int(missing[hand][frames].sum()) for hand in HANDS))
+
+
+def _crops(
+    reader: MemberReader,
+    sample: int,
+    hands: dict[str, HandTrack],
+    pick: Pick,
+    view: View,
+    recipe: Recipe,
+    padded: bool = False,
+) -> Crops:
+    """The crops that a pick names, as a view shows them; a mirror makes the left hand the right one."""
+    jpegs, place = _read_jpegs(reader, sample, hands, pick)
+    if view.mirrored and not recipe.flip_pixels_only:
+        place = place[:, ::-1]
+    place = place.reshape(-1)
+    sizes = np.array([(jpeg.width, jpeg.height) for jpeg in jpegs])
+    return Crops(jpegs, place, seen_boxes(sizes, view, recipe, padded)[place])
 
 
 def _read_jpegs(

@@ -9,8 +9,11 @@ from shards.errors import InputError
 from shards.recipe import DEFAULT
 from train import distributed
 from train.loader import LoaderSettings
+from train.loop import StepSettings
 from train.optimisation import OptimiserSettings
-from train.session import SessionSettings, run_session
+from train.runfolder import LAST
+from train.session import run_session
+from train.settings import SessionSettings
 from train.vtn import ModelSettings
 from train.window import Window
 
@@ -21,8 +24,9 @@ def session_settings(options: dict[str, Any], device: torch.device) -> SessionSe
         shards=options["shards"],
         val_shards=options["val_shards"],
         run_dir=options["run_dir"],
+        recipe=options["recipe"],
         model=ModelSettings(
-            name=options["model"].replace("-", "_"),
+            name=options["model"],
             num_classes=1,
             cnn=options["cnn"],
             sequence_length=options["sequence_length"],
@@ -45,17 +49,20 @@ def session_settings(options: dict[str, Any], device: torch.device) -> SessionSe
             step_size=options["lr_step_size"],
             warmup_epochs=options["warmup_epochs"],
             max_epochs=options["max_epochs"],
+            ema_decay=options["ema_decay"],
+        ),
+        step=StepSettings(
+            image_size=options["image_size"],
             accumulate=options["accumulate_grad_batches"],
             clip_norm=options["gradient_clip_val"],
             label_smoothing=options["label_smoothing"],
-            ema_decay=options["ema_decay"],
+            precision=options["precision"] or ("bf16" if device.type == "cuda" else "fp32"),
+            compiled=options["compiled"],
+            seed=options["seed"],
         ),
-        image_size=options["image_size"],
         weights=options["weights"],
         freeze_layers=options["freeze_layers"],
         patience=options["patience"],
-        precision=options["precision"] or ("bf16" if device.type == "cuda" else "fp32"),
-        compiled=options["compiled"],
         keep_every=options["keep_every"],
         checkpoint_steps=options["checkpoint_steps"],
     )
@@ -71,13 +78,21 @@ def train_command(options: dict[str, Any]) -> int:
     try:
         finished = run_session(session_settings(options, ranks.device), ranks, options["resume"])
     except torch.cuda.OutOfMemoryError as error:
-        batch, group = options["batch_size"], options["accumulate_grad_batches"]
-        raise InputError(
-            f"the GPU's memory is too small for --batch-size {batch}: halve it and double --accumulate-grad-batches "
-            f"(now {group}), which trains the same ({str(error).splitlines()[0]})"
-        ) from error
+        raise out_of_memory(options["batch_size"], options["accumulate_grad_batches"], error) from error
     finally:
         distributed.stop()
     if not finished and ranks.first:
-        print(f"stopped; `train … --run-dir {options['run_dir']} --resume` goes on from here", file=sys.stderr)
+        last = options["run_dir"] / LAST
+        print(f"stopped; {last} is written, and the same command with --resume goes on from here", file=sys.stderr)
     return 0
+
+
+def out_of_memory(batch: int, group: int, error: Exception) -> InputError:
+    """What to do when the GPU's memory does not suffice for `group` batches of `batch` samples per step."""
+    reason = str(error).splitlines()[0]
+    if batch == 1:
+        return InputError(f"the GPU's memory is too small even for --batch-size 1: lower --image-size ({reason})")
+    return InputError(
+        f"the GPU's memory is too small for --batch-size {batch}: try --batch-size {batch // 2} and "
+        f"--accumulate-grad-batches {group * batch // (batch // 2)}, which train the same ({reason})"
+    )

@@ -62,7 +62,8 @@ def _motion_between(flow: np.ndarray, frames: np.ndarray, points: np.ndarray) ->
     places = np.concatenate([np.zeros((1, *steps.shape[1:])), np.cumsum(steps, axis=0)])[frames - first]
     moved = np.diff(places, axis=0, prepend=places[:1])
     magnitude = np.hypot(moved[..., 0], moved[..., 1])
-    # The sum of steps out and back leaves rounding dust, whose angle would be noise.
-    still = magnitude < 1e-9
+    # The sum of steps out and back leaves rounding dust (float32 angles: 1e-7 per step), whose angle would be noise.
+    # The smallest motion in OpenPose's files, 0.001 pixels, is some 2e-5 neck lengths.
+    still = magnitude < 1e-5
     angle = np.where(still, 0.0, np.arctan2(moved[..., 1], moved[..., 0]))
     return np.stack([angle, np.where(still, 0.0, magnitude)], axis=-1)

@@ -1,70 +1,21 @@
 """From shards to batches: an IterableDataset over the index whose workers yield whole batches of raw pixels."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from shards.errors import InputError
 from shards.recipe import Recipe
 from shards.shardset import MemberReader, ShardSet
+from train.batch import Batch, Pixels
 from train.clip import Crops, damaged, decode_into, read_clip
 from train.order import epoch_order, evaluation_batches, share, training_batches
 from train.views import EVALUATION, View, draw_view
 from train.window import Window
-
-
-@dataclass
-class Pixels:
-    """The crops of a batch at native size: uint8 pixels one crop after another, rows of 3 (colour) or 1 (grey) bytes.
-
-    N = B·L·2 places, sample by sample, frame by frame, left hand then right.
-    """
-
-    values: torch.Tensor  # uint8 (P, 3) or (P, 1)
-    start: torch.Tensor  # int64 (N,): the crop's first row in `values`
-    size: torch.Tensor  # int32 (N, 2): width, height
-    box: torch.Tensor  # float32 (N, 4): what is seen, in the crop's pixels
-
-
-@dataclass
-class Batch:
-    """B samples on their way to the device."""
-
-    color: Pixels
-    depth: Pixels | None
-    pose: torch.Tensor  # float32 (B, L, 106)
-    labels: torch.Tensor  # int64 (B,): class; -1 where there is none
-    mirrored: torch.Tensor  # bool (B,)
-    light: torch.Tensor  # float32 (B, 3): brightness, contrast, saturation factors
-    ids: list[str]
-    total: int  # samples of the global batch that this is a part of
-
-    def pin_memory(self) -> "Batch":
-        """What DataLoader calls with `pin_memory=True`."""
-        return self._map(lambda tensor: tensor.pin_memory())
-
-    def to(self, device: torch.device) -> "Batch":
-        """The batch on a device; from pinned memory the copy does not block."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def record_stream(self, stream: torch.cuda.Stream) -> None:
-        """Tell the allocator that a stream uses this batch, which another stream copied."""
-
-        def record(tensor: torch.Tensor) -> torch.Tensor:
-            tensor.record_stream(stream)
-            return tensor
-
-        self._map(record)
-
-    def _map(self, change) -> "Batch":  # noqa: ANN001 - a function of a tensor
-        def all_of(value: object) -> object:
-            if isinstance(value, torch.Tensor):
-                return change(value)
-            return Pixels(*map(change, vars(value).values())) if isinstance(value, Pixels) else value
-
-        return Batch(*(all_of(value) for value in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -84,7 +35,7 @@ class LoaderSettings:
 class ShardDataset(IterableDataset):
     """Batches of one epoch. Set `epoch` and `position` (samples seen, over all ranks) before iterating.
 
-    With `training` false: every sample once, in index order, unaugmented.
+    With `training` false: every sample once, in index order, unaugmented, or under the view that `views` has for it.
     """
 
     def __init__(self, shards: ShardSet, settings: LoaderSettings, training: bool) -> None:
@@ -93,6 +44,7 @@ class ShardDataset(IterableDataset):
         self.training = training
         self.epoch = 0
         self.position = 0
+        self.views: Sequence[View] | None = None
 
     def batches(self) -> list[tuple[int, int, int]]:
         """(start, end, samples of the global batch) in the epoch's order, of this rank."""
@@ -105,7 +57,8 @@ class ShardDataset(IterableDataset):
     def __len__(self) -> int:
         return len(self.batches())
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | InputError]:
+        """Batches; an error is the last item, and not raised: DataLoader would make a traceback of a worker's."""
         # DataLoader takes one batch from each worker in turn, so worker w of n yields batches w, w + n, …
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
@@ -115,13 +68,17 @@ class ShardDataset(IterableDataset):
             for start, end, total in self.batches()[first::step]:
                 samples = np.arange(start, end) if order is None else order[start:end]
                 yield self._batch(reader, samples.tolist(), total)
+        except InputError as error:
+            yield error
+        except OSError as error:
+            yield InputError(f"{self.shards.source}: cannot be read any more ({error}); are the shards still there?")
         finally:
             reader.close()
 
     def view(self, sample: int) -> View:
         """How a sample is seen in this epoch."""
         if not self.training:
-            return EVALUATION
+            return self.views[sample] if self.views else EVALUATION
         return draw_view(self.settings.seed, self.epoch, self.shards.ids[sample].as_py(), self.settings.recipe)
 
     def _batch(self, reader: MemberReader, samples: list[int], total: int) -> Batch:
@@ -131,12 +88,14 @@ class ShardDataset(IterableDataset):
             read_clip(self.shards, reader, sample, at.window, view, at.recipe, at.with_depth)
             for sample, view in zip(samples, views, strict=True)
         ]
+        depth = None
+        if at.with_depth:
+            # The reference's quirks put colour into the depth clip, too.
+            channels = 3 if at.recipe.mixed_depth else 1
+            depth = self._pixels(samples, [clip.depth for clip in clips], channels)
         return Batch(
             self._pixels(samples, [clip.color for clip in clips], 3),
-            # The reference's quirks put colour into the depth clip, too.
-            self._pixels(samples, [clip.depth for clip in clips], 3 if at.recipe.mixed_depth else 1)
-            if at.with_depth
-            else None,
+            depth,
             torch.from_numpy(np.stack([clip.pose for clip in clips])),
             torch.from_numpy(self.shards.labels[samples].astype(np.int64)),
             torch.tensor([view.mirrored for view in views]),
@@ -170,16 +129,6 @@ class ShardDataset(IterableDataset):
         )
 
 
-def check_depth(shards: ShardSet) -> None:
-    """InputError unless every sample has depth."""
-    has = shards.has("left_depth.mjpg")
-    if not has.all():
-        from shards.errors import InputError
-
-        lacking = shards.ids[int(np.argmin(has))]
-        raise InputError(f"{shards.source}: sample {lacking} has no depth; train VTN_HCPF, or make shards with depth")
-
-
 def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin: bool = False) -> DataLoader:
     """A DataLoader of whole batches; `loader.dataset` is the ShardDataset.
 
@@ -187,13 +136,31 @@ def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin:
         InputError: depth is asked for and missing.
     """
     if settings.with_depth:
-        check_depth(shards)
-    batches = len(ShardDataset(shards, settings, training))
-    settings = replace(settings, workers=min(settings.workers, max(batches, 1)))
+        _check_depth(shards)
+    settings = replace(settings, workers=min(settings.workers, len(ShardDataset(shards, settings, training))))
     return DataLoader(
         ShardDataset(shards, settings, training),
         batch_size=None,
         num_workers=settings.workers,
         pin_memory=pin,
         prefetch_factor=2 if settings.workers else None,
+        # Python 3.14's default, forkserver, would import torch in every worker of every epoch (5 s).
+        multiprocessing_context="fork" if settings.workers else None,
+        worker_init_fn=_leave_signals_to_the_trainer,
     )
+
+
+def _check_depth(shards: ShardSet) -> None:
+    has = shards.has("left_depth.mjpg")
+    if not has.all():
+        lacking = shards.ids[int(np.argmin(has))]
+        raise InputError(f"{shards.source}: sample {lacking} has no depth; use VTN_HCPF, or make shards with depth")
+
+
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """Slurm sends SIGTERM to every process of a job: a worker that dies of it would take the last steps with it.
+
+    A worker ends by itself when the trainer is done with it, or is gone.
+    """
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)

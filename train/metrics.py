@@ -18,13 +18,22 @@ def per_class_mean(hits: np.ndarray, labels: np.ndarray) -> float:
     return float((np.bincount(place, hits) / np.bincount(place)).mean())
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Natural logarithms of the probabilities that (N, C) logits stand for."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N,): the loss of every sample in nats, for (N, C) logits."""
+    return -log_softmax(logits)[np.arange(len(labels)), labels]
+
+
 def summarise(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Top-1, top-5, per-class mean of top-1, and cross entropy in nats, of float (N, C) logits."""
     top1 = top_k_hits(logits, labels, 1)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_probability = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return {
-        "loss": float(-log_probability[np.arange(len(labels)), labels].mean()),
+        "loss": float(cross_entropy(logits, labels).mean()),
         "top1": float(top1.mean()),
         "top5": float(top_k_hits(logits, labels, 5).mean()),
         "class_mean": per_class_mean(top1, labels),

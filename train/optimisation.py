@@ -16,18 +16,16 @@ class OptimiserSettings:
     weight_decay: float = 0.0
     schedule: str = "step"  # "step": × 0.1 every `step_size` epochs; "cosine": down to 0 at `max_epochs`
     step_size: int = 5
-    warmup_epochs: int = 0  # linear from 0, before either schedule
+    warmup_epochs: int = 0  # linear, before either schedule
     max_epochs: int = 100
-    accumulate: int = 8
-    clip_norm: float = 1.0  # 0: gradients are not clipped
-    label_smoothing: float = 0.0
     ema_decay: float = 0.0  # 0: no averaged model
 
 
 def learning_rate(settings: OptimiserSettings, epoch: float) -> float:
     """The learning rate at a point of training; `epoch` counts from 0 and may lie inside an epoch."""
     if epoch < settings.warmup_epochs:
-        return settings.learning_rate * epoch / settings.warmup_epochs
+        # Not from 0, which would make the first step one that changes nothing.
+        return settings.learning_rate * max(epoch / settings.warmup_epochs, 0.01)
     if settings.schedule == "cosine":
         progress = (epoch - settings.warmup_epochs) / max(settings.max_epochs - settings.warmup_epochs, 1)
         return settings.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

@@ -1,5 +1,7 @@
 """The order of an epoch, and who takes what of it. Pure functions: workers, ranks and restarts cannot change it."""
 
+import math
+
 import numpy as np
 
 
@@ -29,3 +31,8 @@ def evaluation_batches(samples: int, batch_size: int, rank: int, ranks: int) -> 
     """(start, end) of a rank's batches over samples in index order: together every sample exactly once."""
     first, last = share(0, samples, rank, ranks)
     return [(start, min(start + batch_size, last)) for start in range(first, last, batch_size)]
+
+
+def evaluation_rounds(samples: int, batch_size: int, ranks: int) -> int:
+    """The largest number of evaluation batches that a rank has."""
+    return math.ceil(math.ceil(samples / ranks) / batch_size)

@@ -1,8 +1,10 @@
 """From raw crops to model input, batched on the training device: one affine resample, mirror, light, normalisation."""
 
+from functools import lru_cache
+
 import torch
 
-from train.loader import Batch, Pixels
+from train.batch import Batch, Pixels
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -85,8 +87,13 @@ def relight(images: torch.Tensor, light: torch.Tensor) -> torch.Tensor:
 def _grey(images: torch.Tensor) -> torch.Tensor:
     if images.shape[2] == 1:
         return images
-    weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype)
-    return (images * weights[:, None, None]).sum(dim=2, keepdim=True)
+    return (images * _per_channel(_LUMA, images.device)).sum(dim=2, keepdim=True)
+
+
+@lru_cache
+def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """float32 (3, 1, 1), made once: every copy to a GPU from ordinary memory makes the host wait for it."""
+    return torch.tensor(values, device=device)[:, None, None]
 
 
 def model_input(batch: Batch, size: int, training: bool, padded_depth: bool = False) -> tuple[torch.Tensor, ...]:
@@ -109,6 +116,6 @@ def _images(pixels: Pixels, batch: Batch, size: int, training: bool, padded: boo
     if training:
         images = torch.where(batch.mirrored[:, None, None, None, None], images.flip(-1), images)
         images = relight(images, batch.light)
-    mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (_per_channel(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
     # A grey crop becomes three equal channels here: (…, 1, …) against (3, 1, 1).
     return ((images - mean) / std).reshape(count, length, 2, 3, size, size)

@@ -1,57 +1,83 @@
 """Predictions: from a checkpoint and shards to logits, `id,class` files and `.npz` files."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.shardset import open_shards
-from train import distributed
-from train.checkpoint import read_checkpoint
+from shards.shardset import ShardSet, open_shards
+from train.checkpoint import Checkpoint
+from train.distributed import choose_device
 from train.labels import read_ids
-from train.loader import LoaderSettings, make_loader
-from train.loop import predict_batches
+from train.loader import LoaderSettings
+from train.ranked import write_ranked
+from train.settings import differing
+from train.sliding import plan_slides
+from train.test_time import Looks, Viewer, averaged
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """How shards are predicted."""
+
+    batch_size: int = 8
+    workers: int = 2
+    device: str | None = None  # as torch names it; None: cuda where there is one
+    looks: Looks = field(default_factory=Looks)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Logits of some samples."""
+    """Logits of some samples or, with `times`, of windows of samples, whose ids are then repeated."""
 
     ids: list[str]
     logits: np.ndarray  # float32 (N, C)
     classes: list[str]  # C names
+    times: np.ndarray | None = None  # float64 (N, 2): start and end of each window, in seconds
 
 
-def predict_shards(
-    checkpoint: Path, pattern: str, batch_size: int, workers: int, device: str | None = None
-) -> Prediction:
+def predict_shards(kept: Checkpoint, source: Path, pattern: str, settings: PredictSettings) -> Prediction:
     """Logits of every sample of the shards that `pattern` names, once each, with the checkpoint's window and recipe.
 
+    `source` is the checkpoint's file, for errors. Several looks at a sample are averaged (`test_time.py`); with
+    `looks.sliding` there is a row for each window over each sample, instead.
+
     Raises:
-        InputError: checkpoint or shards are unreadable, or do not go together.
+        InputError: shards are unreadable, do not go with the checkpoint, or its recipe has no such looks.
     """
-    kept, shards = read_checkpoint(checkpoint), open_shards(pattern)
+    settings.looks.check(kept.recipe)
+    shards = open_shards(pattern)
     if kept.recipe != shards.dataset.recipe:
         raise InputError(
-            f"{pattern}: made with the {shards.dataset.recipe.name} recipe, but {checkpoint} was trained with "
+            f"{pattern}: made with the {shards.dataset.recipe.name} recipe, but {source} was trained with "
             f"{kept.recipe.name}; make shards with `pipeline run --recipe {kept.recipe.name}`"
         )
-    names, count = shards.dataset.classes, kept.model_settings.num_classes
+    names = shards.dataset.classes
     if kept.classes is not None and kept.classes != names:
-        raise InputError(f"{checkpoint}: its {count} classes are not the {len(names)} classes of {pattern}")
-    place = distributed.start(device).device
-    settings = LoaderSettings(kept.window, kept.recipe, kept.model_settings.with_depth, batch_size, workers)
-    loader = make_loader(shards, settings, training=False, pin=place.type == "cuda")
-    ids: list[str] = []
-    parts = []
-    for batch_ids, logits, _ in predict_batches(kept.build().to(place), loader, place, kept.image_size):
-        ids += batch_ids
-        parts.append(logits)
-    fallback = names if len(names) == count else [str(number) for number in range(count)]
-    return Prediction(ids, np.concatenate(parts), kept.classes or fallback)
+        raise InputError(f"{source}: {differing(kept.classes, names, pattern)}")
+    place = choose_device(settings.device)
+    feed = LoaderSettings(
+        kept.window, kept.recipe, kept.model_settings.with_depth, settings.batch_size, settings.workers
+    )
+    viewer = Viewer(kept.build(source).to(place), feed, place, kept.image_size)
+    samples, logits, times = _look(viewer, shards, settings.looks)
+    numbers = [str(number) for number in range(logits.shape[1])]
+    classes = kept.classes or (names if len(names) == len(numbers) else numbers)
+    return Prediction(shards.ids.take(samples).to_pylist(), logits, classes, times)
+
+
+def _look(viewer: Viewer, shards: ShardSet, looks: Looks) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """For every row: its place in the shards (N,), its logits (N, C) and, when sliding, its times (N, 2)."""
+    if looks.sliding:
+        slides = plan_slides(shards, viewer.settings.window, looks.sliding)
+        logits = viewer.logits(shards, slides.samples, slides.views, looks.mirror)
+        return slides.samples, averaged(logits), slides.times
+    samples = np.arange(len(shards))
+    logits = viewer.logits(shards, samples.repeat(looks.windows), looks.views * len(shards), looks.mirror)
+    return samples, averaged(logits.reshape(len(shards), -1, logits.shape[-1])), None
 
 
 def write_predictions(path: Path, prediction: Prediction, template: Path | None) -> None:
@@ -61,12 +87,33 @@ def write_predictions(path: Path, prediction: Prediction, template: Path | None)
         InputError: the template names a sample that was not predicted.
     """
     best = dict(zip(prediction.ids, prediction.logits.argmax(axis=1).tolist(), strict=True))
-    ids = read_ids(template) if template else sorted(best)
-    absent = [sample_id for sample_id in ids if sample_id not in best]
-    if absent:
-        raise InputError(f"{template}: {len(absent)} of its ids are not in the shards, e.g. {absent[0]}")
     with whole_file(path) as temporary, temporary.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows((sample_id, best[sample_id]) for sample_id in ids)
+        rows = ((sample_id, best[sample_id]) for sample_id in _order(best, template))
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def write_likeliest(path: Path, prediction: Prediction, template: Path | None, count: int) -> None:
+    """Write the `count` most likely classes of every id (in the order of `write_predictions`), or of every window.
+
+    Raises:
+        InputError: the template names a sample that was not predicted.
+    """
+    if prediction.times is not None:
+        order = np.argsort(np.array(prediction.ids), kind="stable")  # the windows of a clip stay in order
+        rows = [(prediction.ids[number], prediction.logits[number]) for number in order]
+        write_ranked(path, rows, prediction.classes, count, prediction.times[order])
+        return
+    logits = dict(zip(prediction.ids, prediction.logits, strict=True))
+    rows = [(sample_id, logits[sample_id]) for sample_id in _order(logits, template)]
+    write_ranked(path, rows, prediction.classes, count)
+
+
+def _order(predicted: dict, template: Path | None) -> list[str]:
+    ids = read_ids(template) if template else sorted(predicted)
+    absent = [sample_id for sample_id in ids if sample_id not in predicted]
+    if absent:
+        raise InputError(f"{template}: {len(absent)} of its ids were not predicted, e.g. {absent[0]}")
+    return ids
 
 
 def write_logits(path: Path, prediction: Prediction) -> None:

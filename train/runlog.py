@@ -62,8 +62,8 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 class ProgressLine:
     """The line that shows an epoch as it goes: rewritten on a terminal, repeated now and then in a log file."""
 
-    def __init__(self, name: str, total: int, speak: bool) -> None:
-        self._name, self._total, self._speak = name, total, speak
+    def __init__(self, name: str, begun: int, total: int, speak: bool) -> None:
+        self._name, self._begun, self._total, self._speak = name, begun, total, speak
         self._terminal = sys.stderr.isatty()
         self._start = self._last = time.monotonic()
 
@@ -74,14 +74,12 @@ class ProgressLine:
     def show(self, done: int, figures: str) -> None:
         """Show how far it is."""
         self._last = time.monotonic()
-        left = (self._last - self._start) / max(done, 1) * (self._total - done)
+        left = (self._last - self._start) / max(done - self._begun, 1) * (self._total - done)
         text = f"{self._name} {done}/{self._total}  {figures}  {left:.0f} s left"
-        print(
-            f"\r\x1b[2K{text}" if self._terminal else text,
-            end="" if self._terminal else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
+        if self._terminal:
+            print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def end(self, figures: str) -> None:
         """The epoch's last word."""

@@ -7,22 +7,34 @@ import torch
 
 from train.distributed import Ranks
 
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+
+class Stopped(Exception):
+    """A signal asked for an end in the middle of an epoch or of a validation."""
+
 
 class StopRequest:
-    """Whether SIGTERM or SIGUSR1 has come (Slurm sends either ahead of a time limit), on any rank."""
+    """Within its `with` block: whether SIGTERM or SIGUSR1 has come (Slurm sends either ahead of a time limit), on any
+    rank."""
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks = ranks
-        self.seen = False
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._note)
+        self._seen = False
+        self._before: dict = {}
+
+    def __enter__(self) -> "StopRequest":
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
+        self._seen = True
 
     def agreed(self) -> bool:
         """Whether any rank was asked; all ranks call this at the same step and get the same answer."""
-        if self._ranks.count == 1:
-            return self.seen
-        flag = torch.tensor(float(self.seen), device=self._ranks.device)
-        return bool(self._ranks.sum(flag) > 0)
+        # On the CPU, so that no rank waits for its GPU to get here.
+        return bool(self._ranks.sum(torch.tensor(float(self._seen))) > 0)

@@ -1,0 +1,208 @@
+"""The loader against JPEG decoding alone, and against what a user would do without it."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+
+from pipeline.video import ffmpeg_binary
+from shards.sample import MEMBERS
+from shards.shardset import MemberReader, ShardSet, open_shards
+from tools.bench.data import BenchData
+from tools.bench.timing import Run, Table, compare, table
+from train.clip import Clip, decode_into, read_clip
+from train.loader import LoaderSettings, ShardDataset, make_loader
+from train.pixels import model_input
+from train.views import EVALUATION
+from train.window import Window, window_frames
+
+# Every sample is read this often in a measurement, so that starting a worker does not count.
+ROUNDS = 4
+
+
+def loader_tables(shards: ShardSet, data: BenchData | None, repeats: int) -> list[Table]:
+    """Tables for RGB and, where the shards have depth, RGB-D; pin the process to one core first."""
+    tables = [_table(shards, with_depth=False, repeats=repeats)]
+    if shards.has("left_depth.mjpg").all():
+        tables.append(_table(shards, with_depth=True, repeats=repeats))
+    tables.append(_input_table(shards, repeats))
+    if data is not None:
+        tables.append(_without_shards(shards, data, repeats))
+    return tables
+
+
+def _settings(shards: ShardSet, with_depth: bool, workers: int) -> LoaderSettings:
+    return LoaderSettings(Window(), shards.dataset.recipe, with_depth=with_depth, workers=workers)
+
+
+def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
+    count = len(shards) * ROUNDS
+
+    def in_process() -> None:
+        for _ in range(ROUNDS):
+            for _ in ShardDataset(shards, _settings(shards, with_depth, 0), training=False):
+                pass
+
+    def one_worker() -> None:
+        # One epoch of all rounds, as training has it: the shards are named ROUNDS times.
+        for _ in make_loader(_repeated(shards, ROUNDS), _settings(shards, with_depth, 1), training=False):
+            pass
+
+    contenders: dict[str, Run] = {"loader, in this process": in_process, "loader, one worker process": one_worker}
+    try:
+        import webdataset  # noqa: F401
+    except ImportError:
+        pass
+    else:
+        contenders["webdataset's reader, same decoding"] = _webdataset(shards, with_depth)
+    measured = compare(_pure_decoding(shards, with_depth), contenders, count, repeats)
+    name = "RGB-D" if with_depth else "RGB"
+    return table(f"loader, {name}", "sample", "decoding the same JPEGs", measured, dict.fromkeys(contenders, "≥ 0.90"))
+
+
+def _clips(shards: ShardSet, with_depth: bool) -> Iterator[Clip]:
+    reader = MemberReader(shards)
+    for sample in range(len(shards)):
+        yield read_clip(shards, reader, sample, Window(), EVALUATION, shards.dataset.recipe, with_depth)
+    reader.close()
+
+
+def _decode(clip: Clip, grey_channels: int) -> None:
+    for crops, channels in ((clip.color, 3), (clip.depth, grey_channels)):
+        for jpeg in crops.jpegs if crops else ():
+            decode_into(jpeg, channels, np.empty(jpeg.width * jpeg.height * channels, np.uint8))
+
+
+def _pure_decoding(shards: ShardSet, with_depth: bool) -> Run:
+    clips = list(_clips(shards, with_depth))
+    channels = 3 if shards.dataset.recipe.mixed_depth else 1
+    jobs = []
+    for clip in clips:
+        for crops, depth in ((clip.color, 3), (clip.depth, channels)):
+            jobs += [(jpeg, depth) for jpeg in crops.jpegs] if crops else []
+    # One buffer for all: what it costs to get fresh memory is the loader's, not the decoder's.
+    buffer = np.empty(max(jpeg.width * jpeg.height * depth for jpeg, depth in jobs), np.uint8)
+
+    def run() -> None:
+        for _ in range(ROUNDS):
+            for jpeg, depth in jobs:
+                decode_into(jpeg, depth, buffer[: jpeg.width * jpeg.height * depth])
+
+    return run
+
+
+class _Members:
+    """A webdataset sample, read as `MemberReader` reads."""
+
+    def __init__(self, sample: dict[str, bytes]) -> None:
+        self._sample = sample
+
+    def read(self, sample: int, member: int, start: int = 0, size: int | None = None) -> bytes:
+        content = self._sample[MEMBERS[member]]
+        return content[start : None if size is None else start + size]
+
+
+def _webdataset(shards: ShardSet, with_depth: bool) -> Run:
+    import webdataset
+
+    paths = [str(path) for path in shards.paths]
+    channels = 3 if shards.dataset.recipe.mixed_depth else 1
+
+    def run() -> None:
+        for _ in range(ROUNDS):
+            for sample in webdataset.WebDataset(paths, shardshuffle=False, empty_check=False):
+                clip = read_clip(shards, _Members(sample), 0, Window(), EVALUATION, shards.dataset.recipe, with_depth)
+                _decode(clip, channels)
+
+    return run
+
+
+def _repeated(shards: ShardSet, times: int) -> ShardSet:
+    """The same samples several times over, as if the data set were larger."""
+    import dataclasses
+
+    import pyarrow as pa
+
+    arrays = {name: np.concatenate([getattr(shards, name)] * times) for name in ("shard", "labels", "frames")}
+    tables = {name: np.concatenate([getattr(shards, name)] * times) for name in ("offsets", "sizes")}
+    texts = {name: pa.concat_arrays([getattr(shards, name)] * times) for name in ("ids", "signers")}
+    return dataclasses.replace(shards, **arrays, **tables, **texts)
+
+
+def _input_table(shards: ShardSet, repeats: int) -> Table:
+    """Up to augmented float input, on the CPU, one thread."""
+    torch.set_num_threads(1)
+    dataset = ShardDataset(shards, _settings(shards, with_depth=False, workers=0), training=True)
+
+    def read() -> None:
+        for _ in dataset:
+            pass
+
+    def augmented() -> None:
+        for batch in dataset:
+            model_input(batch, 224, training=True)
+
+    measured = compare(read, {"augmented float input, 224 pixels": augmented}, len(shards), repeats)
+    return table("from shards to model input on the CPU", "sample", "loader, in this process", measured)
+
+
+def _without_shards(shards: ShardSet, data: BenchData, repeats: int) -> Table:
+    """What a user without shards does for every sample of every epoch: decode the video."""
+    found = {path.name.removesuffix("_color.mp4"): path for path in data.mp4.glob("*/*_color.mp4")}
+    clips = [(str(found[key]), int(count)) for key, count in zip(shards.ids.to_pylist(), shards.frames, strict=True)]
+
+    def loader() -> None:
+        for _ in ShardDataset(shards, _settings(shards, with_depth=False, workers=0), training=False):
+            pass
+
+    contenders: dict[str, Run] = {"FFmpeg decoding the clip (RGB to a pipe)": _ffmpeg(clips)}
+    if decoder := _torchcodec(clips, shards):
+        contenders["torchcodec decoding the window's frames"] = decoder
+    measured = compare(loader, contenders, len(clips), repeats)
+    return table("without shards (decoding alone, no crops)", "sample", "loader, in this process", measured)
+
+
+def _ffmpeg(clips: list[tuple[str, int]]) -> Run:
+    binary = ffmpeg_binary()
+
+    def run() -> None:
+        for path, _ in clips:
+            command = [binary, "-nostdin", "-loglevel", "error", "-threads", "1", "-i", path]
+            subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
+
+    return run
+
+
+def _torchcodec(clips: list[tuple[str, int]], shards: ShardSet) -> Callable[[], None] | None:
+    try:
+        from torchcodec.decoders import VideoDecoder
+    except (ImportError, OSError, RuntimeError):
+        return None  # not installed, or without the FFmpeg libraries that it loads
+
+    def run() -> None:
+        for path, count in clips:
+            frames = window_frames(count, Window(), shards.dataset.recipe).tolist()
+            VideoDecoder(path, num_ffmpeg_threads=1).get_frames_at(frames)
+
+    return run
+
+
+def grown_tables(pattern: str, repeats: int) -> list[Table]:
+    """Cost per sample as the index grows: 1, 10 and 100 times the rows."""
+    shards = open_shards(pattern)
+
+    def first_batches(times: int) -> Run:
+        grown = _repeated(shards, times)
+        dataset = ShardDataset(grown, _settings(grown, with_depth=False, workers=0), training=True)
+
+        def run() -> None:
+            batches = iter(dataset)
+            for _ in range(8):
+                next(batches)
+
+        return run
+
+    contenders = {f"{times} × the samples": first_batches(times) for times in (10, 100)}
+    measured = compare(first_batches(1), contenders, 8 * 4, repeats)
+    return [table("as the data grows: 8 batches of an epoch", "sample", "1 × the samples", measured)]

@@ -1,0 +1,154 @@
+"""The pipeline's stages against FFmpeg, bzip2 and the bare arithmetic."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.frames import count_frames
+from pipeline.handcrops import CropSettings, make_sample
+from pipeline.keypoint_archive import archive_parts, import_archive
+from pipeline.manifest import Sample, read_data
+from pipeline.poseflow import pose_flow
+from pipeline.video import ffmpeg_binary, probe
+from pipeline.workspace import Workspace
+from shards.recipe import DEFAULT
+from tools.bench.data import BenchData, run_pipeline
+from tools.bench.timing import Table, compare, table
+
+CLIPS = 8
+
+
+def stage_tables(data: BenchData, repeats: int) -> list[Table]:
+    """Tables of the single stages; pin the process to one core first."""
+    clips = [sample for sample in read_data(data.mp4) if sample.depth][:CLIPS]
+    tables = [_frames(clips, repeats), _poseflow(clips, data, repeats), _handcrops(clips, data, repeats)]
+    if data.keypoints.is_file():
+        tables.append(_archive(clips, data, repeats))
+    return tables
+
+
+def _frames(clips: list[Sample], repeats: int) -> Table:
+    binary = ffmpeg_binary()
+
+    def start_ffmpeg() -> None:
+        for _ in clips:
+            subprocess.run([binary, "-version"], capture_output=True, check=True)
+
+    def count() -> None:
+        for clip in clips:
+            count_frames(clip, None)
+
+    def decode() -> None:
+        for clip in clips:
+            _decode_to_nowhere(binary, clip.color)
+
+    measured = compare(start_ffmpeg, {"frames stage": count, "decoding the colour video": decode}, len(clips), repeats)
+    return table("frames", "clip", "starting FFmpeg", measured, {"frames stage": "≤ 25 ms"})
+
+
+def _poseflow(clips: list[Sample], data: BenchData, repeats: int) -> Table:
+    keypoints = np.load(Workspace(data.work).keypoints(clips[0].id))
+    keypoints = np.resize(keypoints, (75, *keypoints.shape[1:]))
+    step = np.diff(keypoints[..., :2].astype(np.float64), axis=0)
+    rounds = range(50)
+
+    def arithmetic() -> None:
+        for _ in rounds:
+            np.arctan2(step[..., 1], step[..., 0])
+            np.hypot(step[..., 0], step[..., 1])
+
+    measured = compare(arithmetic, {"poseflow": lambda: [pose_flow(keypoints, DEFAULT) for _ in rounds]}, 50, repeats)
+    return table("poseflow, 75 frames", "clip", "atan2 and hypot alone", measured, {"poseflow": "≤ 3 ms"})
+
+
+def _handcrops(clips: list[Sample], data: BenchData, repeats: int) -> Table:
+    binary = ffmpeg_binary()
+    videos = {clip.id: probe([clip.color], binary)[0] for clip in clips}
+    workspace = Workspace(data.work)
+
+    def decode() -> None:
+        for clip in clips:
+            _decode_to_nowhere(binary, clip.color)
+            _decode_to_nowhere(binary, str(clip.depth))
+
+    def stage() -> None:
+        for clip in clips:
+            make_sample(clip, videos[clip.id], DEFAULT, CropSettings(), workspace, None)
+
+    measured = compare(decode, {"handcrops stage": stage}, len(clips), repeats)
+    goals = {"handcrops stage": "≥ 0.77 (1.3 ×)"}
+    return table("handcrops, colour and depth", "clip", "FFmpeg decoding both to nowhere", measured, goals)
+
+
+def _archive(clips: list[Sample], data: BenchData, repeats: int) -> Table:
+    parts = archive_parts(data.keypoints)
+    frames = {path.stem: len(np.load(path, mmap_mode="r")) for path in (data.work / "keypoints").glob("*.npy")}
+    wanted = {key: ("", count) for key, count in frames.items()}
+
+    def bzip2() -> None:
+        with subprocess.Popen(["bzip2", "-dc"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            for part in parts:
+                process.stdin.write(part.read_bytes())
+            process.stdin.close()
+
+    def read() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            workspace = Workspace(Path(folder))
+            workspace.create()
+            for _ in import_archive(parts, wanted, workspace):
+                pass
+
+    measured = compare(bzip2, {"import of keypoints": read}, len(frames), repeats)
+    return table("keypoints from an archive", "clip", "bzip2 -dc", measured, {"import of keypoints": "≥ 0.8"})
+
+
+def whole_tables(data: BenchData, repeats: int) -> list[Table]:
+    """The whole pipeline without pose estimation, on one process and on two; needs two cores."""
+    clips = len(read_data(data.mp4))
+
+    def run(jobs: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            run_pipeline(data, Path(folder), jobs)
+
+    measured = compare(lambda: run(1), {"2 jobs": lambda: run(2)}, clips, repeats)
+    return [table("whole pipeline without pose estimation", "clip", "1 job", measured, {"2 jobs": "≥ 1.8"})]
+
+
+def start_tables(repeats: int) -> list[Table]:
+    """How long commands take to say something."""
+
+    def python(*words: str) -> None:
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+
+    contenders = {
+        "import pipeline.cli": lambda: python("-c", "import pipeline.cli"),
+        "pipeline --help": lambda: python("-m", "pipeline.cli", "--help"),
+        "train --help": lambda: python("-m", "train.cli", "--help"),
+    }
+    goals = {"import pipeline.cli": "≤ 300 ms", "pipeline --help": "≤ 300 ms", "train --help": "≤ 2 s"}
+    measured = compare(lambda: python("-c", "pass"), contenders, 1, repeats)
+    return [table("starting", "start", "Python itself", measured, goals)]
+
+
+def disk_lines(data: BenchData) -> list[str]:
+    """Bytes and files per clip: ours against the reference's mp4, JSON and npy."""
+    clips = read_data(data.mp4)
+    frames = sum(len(np.load(path, mmap_mode="r")) for path in (data.work / "keypoints").glob("*.npy"))
+    videos = sum(Path(path).stat().st_size for clip in clips for path in (clip.color, clip.depth) if path)
+    # 2.5 KB of JSON and 2,288 bytes of float64 flow per frame, one file each.
+    reference = videos + frames * (2500 + 2288)
+    shards = [path for path in (data.work / "shards").iterdir() if path.is_file()]
+    ours = sum(path.stat().st_size for path in shards)
+    count = len(clips)
+    return [
+        f"shards: {ours / count / 1e6:.2f} MB per clip in {len(shards)} files",
+        f"reference: {reference / count / 1e6:.2f} MB per clip in {2 * count + 2 * frames - count} files (mp4, JSON, npy)",
+    ]
+
+
+def _decode_to_nowhere(binary: str, path: str) -> None:
+    command = [binary, "-nostdin", "-loglevel", "error", "-threads", "1", "-i", path, "-f", "null", "-"]
+    subprocess.run(command, check=True)

@@ -1,0 +1,58 @@
+"""A batch on its way from a loader's worker to the training device: raw pixels, pose features, labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class Pixels:
+    """The crops of a batch at native size: uint8 pixels one crop after another, rows of 3 (colour) or 1 (grey) bytes.
+
+    N = B·L·2 places, sample by sample, frame by frame, left hand then right.
+    """
+
+    values: torch.Tensor  # uint8 (P, 3) or (P, 1)
+    start: torch.Tensor  # int64 (N,): the crop's first row in `values`
+    size: torch.Tensor  # int32 (N, 2): width, height
+    box: torch.Tensor  # float32 (N, 4): what is seen, in the crop's pixels
+
+
+@dataclass
+class Batch:
+    """B samples on their way to the device."""
+
+    color: Pixels
+    depth: Pixels | None
+    pose: torch.Tensor  # float32 (B, L, 106)
+    labels: torch.Tensor  # int64 (B,): class; -1 where there is none
+    mirrored: torch.Tensor  # bool (B,)
+    light: torch.Tensor  # float32 (B, 3): brightness, contrast, saturation factors
+    ids: list[str]
+    total: int  # samples of the global batch that this is a part of
+
+    def pin_memory(self) -> "Batch":
+        """What DataLoader calls with `pin_memory=True`."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device; from pinned memory the copy does not block."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def record_stream(self, stream: torch.cuda.Stream) -> None:
+        """Tell the allocator that a stream uses this batch, which another stream copied."""
+
+        def record(tensor: torch.Tensor) -> torch.Tensor:
+            tensor.record_stream(stream)
+            return tensor
+
+        self._map(record)
+
+    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        def all_of(value: object) -> object:
+            if isinstance(value, torch.Tensor):
+                return change(value)
+            return Pixels(*map(change, vars(value).values())) if isinstance(value, Pixels) else value
+
+        return Batch(*(all_of(value) for value in vars(self).values()))

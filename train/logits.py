@@ -1,0 +1,79 @@
+"""Logits files: the `.npz` that `predict --save-logits` writes. Needs no torch."""
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from shards.errors import InputError
+
+# What a damaged .npz makes of numpy and zipfile.
+_DAMAGE = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """What a model, or several, said of N samples."""
+
+    source: str  # the file, for errors
+    ids: list[str]
+    logits: np.ndarray  # float64 (N, C), finite
+    classes: list[str]  # C names
+
+
+def read_logits(path: Path) -> Logits:
+    """Read the arrays `ids` (N,), `logits` (N, C) and `classes` (C,). Nothing is unpickled.
+
+    Raises:
+        InputError: not such a file, an id twice, or logits that are not finite.
+    """
+    hint = "give a file that `predict --save-logits` wrote"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            ids, logits, classes = file["ids"], file["logits"], file["classes"]
+    except (*_DAMAGE, AttributeError, TypeError) as error:
+        # np.load gives a plain array for a .npy file, which is no context manager: AttributeError or TypeError.
+        raise InputError(f"{path}: cannot be read ({_first_line(error)}); {hint}") from error
+    if ids.dtype.kind != "U" or classes.dtype.kind != "U" or logits.dtype.kind != "f":
+        raise InputError(f"{path}: ids and classes must be text and logits floating point; {hint}")
+    if not len(ids) or logits.shape != (ids.size, classes.size) or (ids.ndim, classes.ndim) != (1, 1):
+        raise InputError(
+            f"{path}: logits of shape {logits.shape} for {ids.size} ids and {classes.size} classes; {hint}"
+        )
+    if len(np.unique(ids)) < len(ids):
+        raise InputError(f"{path}: an id occurs twice; {hint}")
+    if not np.isfinite(logits).all():
+        broken = ids[~np.isfinite(logits).all(axis=1)]
+        raise InputError(f"{path}: {len(broken)} samples have logits that are not finite, e.g. {broken[0]}; {hint}")
+    return Logits(str(path), ids.tolist(), logits.astype(np.float64), classes.tolist())
+
+
+def read_together(paths: Sequence[Path]) -> list[Logits]:
+    """Several files about the same samples and classes, in the sample order of the first.
+
+    Raises:
+        InputError: a file is unreadable, or its ids or classes are others than the first one's.
+    """
+    parts = [read_logits(path) for path in paths]
+    return [parts[0], *(_in_order_of(parts[0], part) for part in parts[1:])]
+
+
+def _in_order_of(first: Logits, other: Logits) -> Logits:
+    if other.classes != first.classes:
+        raise InputError(f"{other.source}: has other classes than {first.source}; fuse models of the same classes")
+    place = {sample_id: number for number, sample_id in enumerate(other.ids)}
+    unlike = set(first.ids) ^ place.keys()
+    if unlike:
+        raise InputError(
+            f"{other.source}: {len(unlike)} ids are not in both this file and {first.source}, e.g. {min(unlike)}; "
+            f"predict the same shards with every model"
+        )
+    rows = [place[sample_id] for sample_id in first.ids]
+    return replace(other, ids=first.ids, logits=other.logits[rows])
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,107 @@
+"""From the options of `predict` to predictions, and its exit status."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from shards.errors import InputError
+from shards.shardset import open_shards
+from train.checkpoint import Checkpoint, read_checkpoint
+from train.predict import (
+    Prediction,
+    PredictSettings,
+    predict_shards,
+    write_likeliest,
+    write_logits,
+    write_predictions,
+)
+from train.ranked import likeliest
+from train.sliding import read_infos
+from train.test_time import Looks
+from train.video_source import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from train.window import window_frames
+
+SOME_FAILED = 3
+# Options that say something about videos.
+_FOR_VIDEO = ("pose", "keypoints", "openpose_bin", "openpose_models", "overlay")
+_DRAWN = 3  # signs of an answer in the overlay
+
+
+def predict_command(options: dict[str, Any]) -> int:
+    """Do what `predict` was asked for; returns the exit status.
+
+    Raises:
+        InputError: options that do not go together, or a wrong input file.
+        RunError: we were told to stop, or there is no room for the clips' samples.
+    """
+    check_options(options)
+    source, looks = options["checkpoint"], Looks(options["windows"], options["mirror"], options["sliding"])
+    settings = PredictSettings(options["batch_size"], options["num_workers"], options["device"], looks)
+    clips = find_clips(options["videos"])
+    if options["overlay"] and len(clips) > 1:
+        raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    kept = read_checkpoint(source)
+    looks.check(kept.recipe)
+    if not clips:
+        _write(predict_shards(kept, source, options["shards"], settings), options)
+        return 0
+    pose = PoseSource(*(options[name] for name in ("pose", "keypoints", "openpose_bin", "openpose_models")))
+    with_depth = kept.model_settings.with_depth
+    with shards_of_videos(clips, pose, kept.recipe, _names(kept), with_depth) as videos:
+        for line in videos.failed:
+            click.echo(f"failed: {line}", err=True)
+        if videos.clips:
+            prediction = predict_shards(kept, source, str(videos.folder), settings)
+            _write(prediction, options)
+            if options["overlay"]:
+                _draw(videos, kept, looks, prediction, options["overlay"])
+    return SOME_FAILED if videos.failed else 0
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """InputError for options that do not go together."""
+    if bool(options["shards"]) == bool(options["videos"]):
+        raise InputError("give either --shards or --video")
+    if options["shards"] and (given := [name for name in _FOR_VIDEO if options[name]]):
+        raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")
+    if options["sliding"]:
+        if options["windows"] > 1:
+            raise InputError("--sliding has every window's own answer, --windows their mean: give one of the two")
+        if options["template"] or options["save_logits"]:
+            raise InputError("--template and --save-logits take one answer per clip; --sliding has several")
+    for name in ("out", "overlay", "save_logits"):
+        path: Path | None = options[name]
+        if path and not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: its folder does not exist; make it, or give another")
+
+
+def _names(kept: Checkpoint) -> list[str]:
+    return kept.classes or [str(number) for number in range(kept.model_settings.num_classes)]
+
+
+def _write(prediction: Prediction, options: dict[str, Any]) -> None:
+    out, template = options["out"], options["template"]
+    if options["top_k"] or options["sliding"]:
+        write_likeliest(out, prediction, template, options["top_k"] or 1)
+    else:
+        write_predictions(out, prediction, template)
+    if options["save_logits"]:
+        write_logits(options["save_logits"], prediction)
+    click.echo(f"{out}: {len(prediction.ids)} predictions")
+
+
+def _draw(videos: VideoShards, kept: Checkpoint, looks: Looks, prediction: Prediction, out: Path) -> None:
+    """The overlay of the only clip; an answer's time is that of the frames that the model saw."""
+    times = prediction.times
+    if times is None:
+        info = next(read_infos(open_shards(str(videos.folder))))
+        frames = np.stack([window_frames(info.frames, kept.window, kept.recipe, view.start) for view in looks.views])
+        times = np.array([[frames.min() / info.fps, (frames.max() + 1) / info.fps]])
+    answers = []
+    for (start, end), logits in zip(times.tolist(), prediction.logits, strict=True):
+        signs = [(prediction.classes[label], share) for label, share in likeliest(logits, _DRAWN)]
+        answers.append((start, end, signs))
+    write_overlay(videos, prediction.ids[0], answers, out)
+    click.echo(f"{out}: overlay")

@@ -1,0 +1,85 @@
+"""What a training run is asked for, and whether the shards allow it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.shardset import ShardSet
+from train.distributed import Ranks
+from train.loader import LoaderSettings
+from train.loop import StepSettings
+from train.optimisation import OptimiserSettings
+from train.vtn import ModelSettings
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """What `train` was asked for; `config.json` keeps it."""
+
+    shards: str
+    val_shards: str | None
+    run_dir: Path
+    recipe: str | None  # that the shards must have; None: whichever they have
+    model: ModelSettings  # num_classes is taken from the shards
+    loader: LoaderSettings
+    step: StepSettings
+    optimiser: OptimiserSettings
+    weights: str  # "imagenet", "none", or a file
+    freeze_layers: int
+    patience: int
+    keep_every: int
+    checkpoint_steps: int
+
+
+def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ranks: Ranks) -> SessionSettings:
+    """The settings with what the shards say: classes and recipe.
+
+    Raises:
+        InputError: the shards are not of the recipe asked for, lack labels, or do not fit each other.
+    """
+    dataset = train.dataset
+    if settings.recipe not in (None, dataset.recipe.name):
+        raise InputError(
+            f"{settings.shards}: made with the {dataset.recipe.name} recipe; leave --recipe {settings.recipe} out, or "
+            f"make shards with `pipeline run --recipe {settings.recipe}`"
+        )
+    if val is not None and val.dataset.recipe != dataset.recipe:
+        raise InputError(
+            f"{settings.val_shards}: made with the {val.dataset.recipe.name} recipe, {settings.shards} with "
+            f"{dataset.recipe.name}; validate on shards of the same recipe"
+        )
+    if val is not None and val.dataset.classes != dataset.classes:
+        raise InputError(f"{settings.val_shards}: {differing(val.dataset.classes, dataset.classes, settings.shards)}")
+    for shards in filter(None, (train, val)):
+        _check_labels(shards)
+    return replace(
+        settings,
+        model=replace(settings.model, num_classes=len(dataset.classes)),
+        loader=replace(
+            settings.loader,
+            recipe=dataset.recipe,
+            with_depth=settings.model.with_depth,
+            rank=ranks.rank,
+            ranks=ranks.count,
+        ),
+    )
+
+
+def differing(classes: list[str], others: list[str], source: Path | str) -> str:
+    """How a list of classes differs from that of `source`, for an error."""
+    if len(classes) != len(others):
+        return f"its {len(classes)} classes are not the {len(others)} of {source}; give what was made with the same"
+    place = next(number for number, pair in enumerate(zip(classes, others, strict=True)) if pair[0] != pair[1])
+    return (
+        f"its class {place} is {classes[place]!r}, that of {source} {others[place]!r}; give what was made with the same"
+    )
+
+
+def _check_labels(shards: ShardSet) -> None:
+    classes = len(shards.dataset.classes)
+    for wrong, what in (
+        (shards.labels < 0, "has no label; run the pipeline with --labels"),
+        (shards.labels >= classes, f"has a label outside the {classes} classes; make the shards again"),
+    ):
+        if wrong.any():
+            raise InputError(f"{shards.source}: sample {shards.ids[int(wrong.argmax())]} {what}")
