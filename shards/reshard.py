@@ -65,7 +65,7 @@ def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tu
 
 def _make(plan: Plan, path: Path, samples: list[Source], before: Written | None) -> Written:
     """Write a shard, unless what an earlier run of this plan wrote is still there, byte for byte."""
-    if before and path.is_file() and path.stat().st_size == before.shard.bytes:
+    if before and path.is_file() and sha256_of(path) == before.shard.sha256:
         return before
     json_sizes: list[int] = []
     shard = write_shard(path, (_pieces(sample, plan.dropped, json_sizes) for sample in samples))
