@@ -54,7 +54,7 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="Released pose flow (kpflow2.tar.bz2 or its first part) instead of computing it; for --recipe reference.",
 )
-@click.option("--gpus", default="", help="GPUs for OpenPose, e.g. 0,1: clips go round.  [default: what CUDA shows]")
+@click.option("--gpus", help="GPUs for OpenPose, e.g. 0,1: clips go round.  [default: what CUDA shows]")
 @click.option(
     "--recipe",
     type=click.Choice(("default", "reference")),

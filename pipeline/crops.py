@@ -73,5 +73,12 @@ def encode(image: Picture, quality: int) -> bytes:
     """A baseline JPEG, 4:2:0; planes go in as they are, without a colour conversion."""
     if isinstance(image, np.ndarray):
         return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, "RGB", "420")
-    y, u, v = image if len(image) == 3 else (image[0], None, None)
+    if len(image) == 1:
+        return simplejpeg.encode_jpeg_yuv_planes(image[0], None, None, quality)
+    y, u, v = image
+    height, width = y.shape
+    if height % 2 or width % 2:
+        # 4:2:0 takes luma in pairs of rows and columns, and libjpeg-turbo reads the second of the last pair, too:
+        # without this, whatever lies there in memory, so that the same crop gives other bytes each time.
+        y = np.pad(y, ((0, height % 2), (0, width % 2)), mode="edge")[:height, :width]
     return simplejpeg.encode_jpeg_yuv_planes(y, u, v, quality)

@@ -15,14 +15,14 @@ def fingerprint(*parts: Any) -> str:
 def stamp(path: str | Path | None) -> list[int] | None:
     """Size and mtime (ns) of an input, or None where there is none: cheap, and what changes when a file is replaced."""
     try:
-        stat = Path(path).stat() if path else None
+        stat = os.stat(path) if path else None  # noqa: PTH116 - 73,000 paths: a Path costs five times the call
     except OSError:
         return None
     return [stat.st_size, stat.st_mtime_ns] if stat else None
 
 
 def stamp_folder(folder: str | None) -> list[int] | None:
-    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime: 2 µs per file."""
+    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime; some 6 µs per file."""
     own = stamp(folder)
     if own is None:
         return None

@@ -100,19 +100,22 @@ class Ledger:
         self._folded = []
 
 
-def read_rows(folder: Path, stage: str) -> dict[str, Row]:
-    """All rows of a stage, of whole runs and of parts; of two rows for an id the later."""
-    return _merge(_files(folder, stage))
+def read_rows(folder: Path, stage: str, facts: bool = True) -> dict[str, Row]:
+    """All rows of a stage, of whole runs and of parts; of two rows for an id the later.
+
+    Without `facts` those of tables stay empty: parsing them is most of the work.
+    """
+    return _merge(_files(folder, stage), facts)
 
 
 def _files(folder: Path, stage: str) -> list[Path]:
     return sorted(folder.glob(f"{stage}.*")) if folder.is_dir() else []
 
 
-def _merge(paths: Iterable[Path]) -> dict[str, Row]:
+def _merge(paths: Iterable[Path], facts: bool = True) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for path in paths:
-        for row in _read_table(path) if path.suffix == ".parquet" else _read_journal(path):
+        for row in _read_table(path, facts) if path.suffix == ".parquet" else _read_journal(path):
             if row.id not in rows or rows[row.id].time <= row.time:
                 rows[row.id] = row
     return rows
@@ -120,19 +123,21 @@ def _merge(paths: Iterable[Path]) -> dict[str, Row]:
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
     """Write a ledger table, whole or not at all, in id order."""
-    values = [asdict(row) | {"facts": json.dumps(row.facts)} for row in sorted(rows, key=lambda row: row.id)]
+    ordered = sorted(rows, key=lambda row: row.id)
+    columns = {name: [getattr(row, name) for row in ordered] for name in _SCHEMA.names}
+    columns["facts"] = [json.dumps(facts) for facts in columns["facts"]]
     with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(values, _SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary)
 
 
-def _read_table(path: Path) -> list[Row]:
+def _read_table(path: Path, with_facts: bool) -> list[Row]:
     try:
         columns = pq.read_table(path, schema=_SCHEMA).to_pydict()
     except FileNotFoundError:
         return []
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: damaged ({error}); remove it, and what it listed is done again") from error
-    facts = [json.loads(text) for text in columns.pop("facts")]
+    facts = [json.loads(text) if with_facts else {} for text in columns.pop("facts")]
     times = columns.pop("time")
     return [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
 

@@ -1,21 +1,21 @@
 """The manifest: which clips there are, and what is known of them."""
 
-import csv
-import re
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shards.classes import read_classes
 from shards.errors import InputError
 from shards.files import whole_file
 from shards.sample import id_problem
+from shards.tables import parse_class, read_rows, signer_of
 
 COLUMNS = ("id", "split", "signer", "label", "color", "depth")
 _SCHEMA = pa.schema([(name, pa.int32() if name == "label" else pa.string()) for name in COLUMNS])
-_AUTSL_SIGNER = re.compile(r"signer(\d+)_sample\d+")
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,11 @@ def _from_tree(folder: Path) -> Iterator[Sample]:
         raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts give --data a CSV id,split,…")
     for clip in clips:
         sample_id = clip.name.removesuffix("_color.mp4")
-        signer = _AUTSL_SIGNER.fullmatch(sample_id)
         depth = clip.with_name(f"{sample_id}_depth.mp4")
         yield Sample(
             sample_id,
             clip.parent.name,
-            signer.group(1) if signer else "",
+            signer_of(sample_id),
             None,
             str(clip.absolute()),
             str(depth.absolute()) if depth.exists() else None,
@@ -86,6 +85,7 @@ def _from_csv(path: Path) -> Iterator[Sample]:
         raise InputError(
             f"{path}: its first line must be id,split,signer,label,color[,depth], not {','.join(header)!r}"
         )
+    base = str(path.parent.absolute())
     for line, row in rows:
         if len(row) != len(header):
             raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
@@ -93,31 +93,12 @@ def _from_csv(path: Path) -> Iterator[Sample]:
         if not value["split"] or id_problem(value["split"]):
             raise InputError(f"{path}:{line}: {value['split']!r} cannot name a split")
         label = None if value["label"] == "" else parse_class(value["label"], path, line)
-        depth = str((path.parent / value["depth"]).absolute()) if value.get("depth") else None
-        color = str((path.parent / value["color"]).absolute())
+        if not value["color"]:
+            raise InputError(f"{path}:{line}: no colour video")
+        # Strings, not Paths: 73,000 of them would take a second.
+        color = os.path.join(base, value["color"])  # noqa: PTH118
+        depth = os.path.join(base, value["depth"]) if value.get("depth") else None  # noqa: PTH118
         yield Sample(value["id"], value["split"], value["signer"], label, color, depth)
-
-
-def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) of a UTF-8 CSV, blank lines left out, cells stripped.
-
-    Raises:
-        InputError: when it cannot be read.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for line, row in enumerate(csv.reader(file), 1):
-                if any(cell.strip() for cell in row):
-                    yield line, [cell.strip() for cell in row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
-
-
-def parse_class(text: str, path: Path, line: int) -> int:
-    """The class in a CSV cell; InputError where it is not a whole number from 0 up."""
-    if not (text.isascii() and text.isdigit() and len(text) < 7):
-        raise InputError(f"{path}:{line}: class {text!r} is not a whole number from 0 up")
-    return int(text)
 
 
 def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[str]]:
@@ -148,27 +129,6 @@ def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[
     return labelled, sorted(labels.keys() - known)
 
 
-def read_classes(path: Path) -> list[str]:
-    """Class names, in class order, of a CSV with the header `ClassId,…`: its column EN, or else the second.
-
-    Raises:
-        InputError: a wrong row, or classes that are not 0, 1, 2, ….
-    """
-    rows = read_rows(path)
-    _, header = next(rows, (0, []))
-    if len(header) < 2 or header[0] != "ClassId":
-        raise InputError(f"{path}: its first line must be ClassId,NAME[,EN]")
-    column = header.index("EN") if "EN" in header else 1
-    names: dict[int, str] = {}
-    for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
-        names[parse_class(row[0], path, line)] = row[column]
-    if sorted(names) != list(range(len(names))):
-        raise InputError(f"{path}: classes must be 0 to {len(names) - 1}, each once")
-    return [names[number] for number in range(len(names))]
-
-
 def class_names(samples: list[Sample], path: Path | None) -> list[str]:
     """The names in the classes CSV, or "0", "1", … up to the largest class of any sample.
 
@@ -187,7 +147,8 @@ def class_names(samples: list[Sample], path: Path | None) -> list[str]:
 def write_manifest(path: Path, samples: list[Sample]) -> None:
     """Write the manifest, whole or not at all."""
     with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([asdict(sample) for sample in samples], _SCHEMA), temporary)
+        columns = {name: [getattr(sample, name) for sample in samples] for name in COLUMNS}
+        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary)
 
 
 def read_manifest(path: Path) -> list[Sample]:

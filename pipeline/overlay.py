@@ -122,11 +122,9 @@ def draw_box(
     pen: ImageDraw.ImageDraw, hand: str, track: HandTrack, number: int, stand_in: np.ndarray | None, scale: float
 ) -> None:
     """A hand's box in a frame; where the hand is missing, dashed, the box of the frame whose crop stands for it."""
-    colour, font = _COLOURS[hand], _font(26)
-    missing = bool(track.missing[number])
+    colour, missing = _COLOURS[hand], bool(track.missing[number])
     if stand_in is None:
-        place = {"left": 0, "right": 1}[hand]
-        pen.text((_MARGIN, _MARGIN + 34 * place), f"no {hand} hand in this clip", fill=(*colour, 230), font=font)
+        _tag(pen, 0, 40 * (HANDS.index(hand) + 1), f"no {hand} hand in the whole clip", (*colour, 160))
         return
     x0, y0, x1, y1 = (track.boxes[stand_in[number]] * scale).tolist()
     if missing:
@@ -135,13 +133,16 @@ def draw_box(
             _dash(pen, start, end, (*colour, 190))
     else:
         pen.rectangle((x0, y0, x1, y1), outline=(*colour, 255), width=4)
-    label = f"{hand} not found" if missing else hand
-    left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
+    _tag(pen, x0, y0, f"{hand} not found" if missing else hand, (*colour, 160 if missing else 255))
+
+
+def _tag(pen: ImageDraw.ImageDraw, x: float, y: float, label: str, colour: tuple[int, ...]) -> None:
+    """A label on a ground of its own, standing on (x, y), or hanging from it where there is no room above."""
+    left, top, right, bottom = pen.textbbox((0, 0), label, font=_font(26))
     height = bottom - top + 14
-    # Above the box, or inside it where that would be outside the picture.
-    y = y0 - height if y0 >= height else y0
-    pen.rectangle((x0, y, x0 + right - left + 16, y + height), fill=(*colour, 120 if missing else 255))
-    pen.text((x0 + 8 - left, y + 7 - top), label, fill=(20, 22, 26, 255), font=font)
+    y = y - height if y >= height else y
+    pen.rectangle((x, y, x + right - left + 16, y + height), fill=colour)
+    pen.text((x + 8 - left, y + 7 - top), label, fill=(20, 22, 26, 255), font=_font(26))
 
 
 def _dash(pen: ImageDraw.ImageDraw, start: tuple, end: tuple, colour: tuple[int, ...], step: float = 16) -> None:

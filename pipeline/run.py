@@ -113,13 +113,11 @@ def _make_shards(clips: Clips, failed: set[str], run: Engine) -> Outcome:
     if undone:
         raise InputError(f"{len(undone)} clips, e.g. {undone[0]}, have no hand crops yet; run the earlier stages first")
     if not crops:
-        raise InputError(
-            f"{at.workspace.root}: no clip came through the earlier stages; see `pipeline status --failed`"
-        )
+        print(f"no shards: no clip came through; {at.shards} is left as it is", file=sys.stderr)
+        return Outcome("shards", 0, 0)
     items = [
         ShardItem(
             clips.samples[key],
-            at.workspace.handcrops(key),
             clips.fingerprints["handcrops"][key],
             clips.facts["frames"][key]["frames"],
             facts,
@@ -128,7 +126,9 @@ def _make_shards(clips: Clips, failed: set[str], run: Engine) -> Outcome:
     ]
     shards = plan_shards(items, at.samples_per_shard)
     ledger = Ledger(at.workspace.ledgers, "shards")
-    rows = write_shards(at.shards, shards, ledger, lambda tasks: progress(run(tasks), len(tasks), "shards", "shard"))
+    rows = write_shards(
+        at.shards, shards, at.workspace, ledger, lambda tasks: progress(run(tasks), len(tasks), "shards", "shard")
+    )
     ledger.fold(keep=shards)
     bad = [row for row in rows if row.status != DONE]
     if not bad:

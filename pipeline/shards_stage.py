@@ -10,6 +10,7 @@ from pipeline.fingerprint import fingerprint
 from pipeline.ledger import DONE, Ledger, Row
 from pipeline.manifest import Sample
 from pipeline.runner import Task
+from pipeline.workspace import Workspace
 from shards.dataset import FILE_NAME, Dataset, Shard
 from shards.files import remove_leftovers
 from shards.index import SCHEMA, column, write_index
@@ -23,7 +24,6 @@ class ShardItem:
     """A sample on its way into a shard: what the handcrops stage says of its tar."""
 
     sample: Sample
-    path: Path
     fingerprint: str  # of the handcrops stage
     frames: int
     facts: Mapping[str, Any]  # `extent`, `places`
@@ -51,7 +51,9 @@ def make_shard(path: Path, extents: list[Extent]) -> dict[str, Any]:
     return {"bytes": shard.bytes, "samples": shard.samples, "size": shard.bytes, "sha256": shard.sha256}
 
 
-def shard_tasks(folder: Path, shards: Mapping[str, list[ShardItem]], rows: Mapping[str, Row]) -> list[Task]:
+def shard_tasks(
+    folder: Path, shards: Mapping[str, list[ShardItem]], workspace: Workspace, rows: Mapping[str, Row]
+) -> list[Task]:
     """The shards that are not there yet, or hold something else than planned."""
     tasks = []
     for name, items in shards.items():
@@ -60,7 +62,7 @@ def shard_tasks(folder: Path, shards: Mapping[str, list[ShardItem]], rows: Mappi
         path = folder / name
         same = row is not None and row.status == DONE and row.fingerprint == current
         if not (same and path.is_file() and path.stat().st_size == row.facts["size"]):
-            extents = [Extent(item.path, 0, item.facts["extent"]) for item in items]
+            extents = [Extent(workspace.handcrops(item.sample.id), 0, item.facts["extent"]) for item in items]
             tasks.append(Task(name, current, partial(make_shard, path, extents)))
     return tasks
 
@@ -87,6 +89,7 @@ def index_rows(name: str, items: list[ShardItem]) -> list[dict[str, Any]]:
 def write_shards(
     folder: Path,
     shards: Mapping[str, list[ShardItem]],
+    workspace: Workspace,
     ledger: Ledger,
     run: Callable[[list[Task]], Iterator[Row]],
 ) -> list[Row]:
@@ -96,12 +99,12 @@ def write_shards(
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    tasks = shard_tasks(folder, shards, ledger.rows)
+    tasks = shard_tasks(folder, shards, workspace, ledger.rows)
     stale = [name for name, row in ledger.rows.items() if name not in shards and row.facts.get("folder") == str(folder)]
     if tasks or stale:
         (folder / FILE_NAME).unlink(missing_ok=True)
     rows = []
-    for row in run(tasks):
+    for row in run(tasks) if tasks else ():
         row.facts["folder"] = str(folder)
         ledger.record(row)
         rows.append(row)

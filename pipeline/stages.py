@@ -136,5 +136,5 @@ CLIP_STAGES = (
     Stage("frames", None, None, 1, lambda clips, key: list(clips.stamps[key]), _frames_work),
     Stage("keypoints", "frames", ".npy", 1, _keypoints_depend, _keypoints_work),
     Stage("poseflow", "keypoints", ".npy", 1, _poseflow_depend, _poseflow_work),
-    Stage("handcrops", "poseflow", ".tar", 1, _handcrops_depend, _handcrops_work),
+    Stage("handcrops", "poseflow", ".tar", 2, _handcrops_depend, _handcrops_work),
 )

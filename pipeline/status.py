@@ -18,7 +18,7 @@ def collect(work: Path) -> dict[str, Any]:
     ids = {sample.id for sample in read_manifest(workspace.manifest)}
     stages, failures = [], []
     for stage in STAGES:
-        rows = read_rows(workspace.ledgers, stage)
+        rows = read_rows(workspace.ledgers, stage, facts=False)
         if stage != "shards":
             rows = {key: row for key, row in rows.items() if key in ids}
         done = sum(row.status == DONE for row in rows.values())
@@ -26,7 +26,7 @@ def collect(work: Path) -> dict[str, Any]:
         entry: dict[str, Any] = {"stage": stage, "done": done, "failed": len(failed)}
         # How many shards there will be is the shards stage's own plan.
         entry["todo"] = len(ids) - done - len(failed) if stage != "shards" else None
-        entry["seconds"] = round(sum(row.seconds for row in rows.values()), 1)
+        entry["seconds"] = round(sum((row.seconds for row in rows.values()), 0.0), 1)
         entry["bytes"] = sum(row.bytes for row in rows.values())
         stages.append(entry)
         failures += [{"stage": stage, "id": row.id, "error": row.error} for row in failed]

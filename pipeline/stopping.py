@@ -19,7 +19,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Inside the block the signals raise `Stopped` in the main thread, unless the caller ignores them (a shell's `&`)."""
+    """Inside the block the signals raise `Stopped` in the main thread; those that our caller ignores stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -109,7 +109,8 @@ def decode(path: str, video: Video, kind: str, binary: str, region: Region | Non
     count = 0
     with tempfile.TemporaryFile() as log:
         with start_group(ffmpeg.compile(command, cmd=binary), subprocess.PIPE, log) as process:
-            timer = threading.Timer(TIME_LIMIT, kill_group, [process])
+            expired = threading.Event()
+            timer = threading.Timer(TIME_LIMIT, _expire, [process, expired])
             timer.start()
             try:
                 while _fill(process.stdout, frame):
@@ -118,16 +119,20 @@ def decode(path: str, video: Video, kind: str, binary: str, region: Region | Non
                         break
                     yield frame if kind == "rgb" else _full_range(frame, width * height)
             finally:
-                timed_out = not timer.is_alive()
                 timer.cancel()
                 kill_group(process)
-        if timed_out:
+        if expired.is_set():
             raise ClipError(f"{path}: {binary} did not finish in {TIME_LIMIT:g} s")
         if count != video.frames:
             log.seek(0)
             reason = _reason(log.read().decode(errors="replace"))
             found = "more" if count > video.frames else str(count)
             raise ClipError(f"{path}: decodes to {found} frames, its container lists {video.frames} ({reason})")
+
+
+def _expire(process: "subprocess.Popen[bytes]", expired: threading.Event) -> None:
+    expired.set()  # first: the reader sees the end of the pipe before the process has been waited for
+    kill_group(process)
 
 
 def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

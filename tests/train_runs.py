@@ -3,6 +3,7 @@
 They are forked from a server that has imported torch once, which takes longer than all that such a tiny run does.
 """
 
+import atexit
 import multiprocessing
 import os
 import socket
@@ -59,6 +60,7 @@ class Run:
             process = _context.Process(target=_train, args=(list(map(str, arguments)), path, environment, dropout))
             process.start()
             self.processes.append(process)
+        atexit.register(self._end)
 
     def said(self, rank: int = 0) -> str:
         """What a rank has written so far."""
@@ -71,10 +73,13 @@ class Run:
         for process in self.processes:
             process.join(max(end - time.monotonic(), 0))
         statuses = [process.exitcode for process in self.processes]
+        self._end()
+        return statuses
+
+    def _end(self) -> None:
         for process in self.processes:
             process.kill()
             process.join()
-        return statuses
 
     def kill(self, number: int, rank: int = 0) -> None:
         """Send a signal."""

@@ -1,17 +1,9 @@
 """Label and prediction files: headerless CSV `id,class[,…]`."""
 
-import csv
 from pathlib import Path
 
 from shards.errors import InputError
-
-
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [(line, row) for line, row in enumerate(csv.reader(file), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+from shards.tables import read_rows
 
 
 def read_ids(path: Path) -> list[str]:
@@ -20,7 +12,7 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         InputError: unreadable, empty, or an id occurs twice.
     """
-    ids = [row[0].strip() for _, row in _rows(path)]
+    ids = [row[0] for _, row in read_rows(path)]
     if not ids:
         raise InputError(f"{path}: is empty; expected lines id,class")
     if len(set(ids)) < len(ids):
@@ -35,10 +27,10 @@ def read_labels(path: Path) -> dict[str, int]:
         InputError: unreadable or empty, a class that is not a whole number, or an id with two classes.
     """
     labels: dict[str, int] = {}
-    for line, row in _rows(path):
-        if len(row) < 2 or not row[1].strip().isdecimal():
+    for line, row in read_rows(path):
+        if len(row) < 2 or not row[1].isdecimal():
             raise InputError(f"{path}:{line}: expected id,class with a whole number, found {','.join(row)!r}")
-        if labels.setdefault(row[0].strip(), int(row[1])) != int(row[1]):
+        if labels.setdefault(row[0], int(row[1])) != int(row[1]):
             raise InputError(f"{path}:{line}: {row[0]} has another class further up")
     if not labels:
         raise InputError(f"{path}: is empty; expected lines id,class")

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from types import FrameType
 
 import numpy as np
 import torch
@@ -160,7 +161,11 @@ def _check_depth(shards: ShardSet) -> None:
 def _leave_signals_to_the_trainer(worker: int) -> None:
     """Slurm sends SIGTERM to every process of a job: a worker that dies of it would take the last steps with it.
 
-    A worker ends by itself when the trainer is done with it, or is gone.
+    Only the first SIGTERM is survived: at the end, multiprocessing may send one and then wait for the worker.
     """
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+
+    def survive(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, survive)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -130,24 +130,25 @@ class Trainer:
         left, begun, clock = len(loader.dataset), at.position, Clock()
         line = ProgressLine(f"epoch {at.epoch + 1}", begun, samples, self.ranks.first)
         sums = torch.tensor(at.sums, dtype=torch.float64, device=self.ranks.device)
-        batches = clock.time(batches_on(loader, self.ranks.device))
         self._wrapped.train()
-        while left:
-            size = min(self.settings.accumulate, left)
-            for parameters in self.optimiser.param_groups:
-                parameters["lr"] = learning_rate(self.schedule, at.epoch + at.position / samples)
-            sums += self.train_step(islice(batches, size), size)
-            left -= size
-            if line.due():
-                line.show(at.position, f"{_figures(sums)}  {clock.figures(at.position - begun)}")
-            stopped, due = stop.agreed(), save_steps and at.step % save_steps == 0
-            if stopped or due or not left:
-                self._watch.check(last=True)
-                at.sums = self._shared(sums)
-            if stopped:
-                raise Stopped
-            if due:
-                save()
+        # Closed at once when an error comes: multiprocessing would wait 5 seconds for every worker.
+        with closing(clock.time(batches_on(loader, self.ranks.device))) as batches:
+            while left:
+                size = min(self.settings.accumulate, left)
+                for parameters in self.optimiser.param_groups:
+                    parameters["lr"] = learning_rate(self.schedule, at.epoch + at.position / samples)
+                sums += self.train_step(islice(batches, size), size)
+                left -= size
+                if line.due():
+                    line.show(at.position, f"{_figures(sums)}  {clock.figures(at.position - begun)}")
+                stopped, due = stop.agreed(), save_steps and at.step % save_steps == 0
+                if stopped or due or not left:
+                    self._watch.check(last=True)
+                    at.sums = self._shared(sums)
+                if stopped:
+                    raise Stopped
+                if due:
+                    save()
         line.end(f"{_figures(sums)}  {clock.figures(at.position - begun)}")
         loss, hits, count = at.sums
         return {

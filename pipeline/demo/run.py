@@ -12,11 +12,11 @@ import click
 from pipeline.demo.generate import DemoSettings, generate
 from shards.errors import InputError
 
-# Small enough for two cores and no pretrained weights: six 48-pixel crops per hand, spread over 31 frames.
-_MODEL = "--cnn rn18 --weights none --image-size 48 --sequence-length 6 --temporal-stride 6"
-_ATTENTION = "--num-layers 2 --num-heads 4 --embed-size 64"
-_SCHEDULE = "--learning-rate 1e-3 --schedule cosine --warmup-epochs 2 --max-epochs 28 --patience 28"
-_TRAINING = f"{_MODEL} {_ATTENTION} {_SCHEDULE} --batch-size 8 --accumulate-grad-batches 1 --num-workers 1"
+# Small enough for two cores and no pretrained weights: eight 32-pixel crops per hand, spread over 29 frames.
+_MODEL = "--cnn rn18 --weights none --image-size 32 --sequence-length 8 --temporal-stride 4"
+_ATTENTION = "--num-layers 2 --num-heads 4 --embed-size 128"
+_SCHEDULE = "--learning-rate 3e-4 --schedule cosine --warmup-epochs 1 --max-epochs 42 --patience 42"
+_TRAINING = f"{_MODEL} {_ATTENTION} {_SCHEDULE} --batch-size 4 --accumulate-grad-batches 1 --num-workers 1"
 
 
 def run_demo(out: Path) -> None:

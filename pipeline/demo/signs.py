@@ -93,11 +93,11 @@ class Sign:
 # A sign's class is its place here. Of the first four, neighbours (0 and 1, 2 and 3) differ only by hand shape.
 SIGNS = (
     Sign("wave", SIDEWAYS, OPEN),
-    Sign("no", SIDEWAYS, POINT),
+    Sign("no", SIDEWAYS, FIST),
     Sign("open", APART, OPEN),
     Sign("stretch", APART, FIST),
     Sign("circle", ROUND, POINT),
-    Sign("chop", VERTICAL, OPEN),
+    Sign("chop", VERTICAL, POINT),
     Sign("climb", ALTERNATING, OPEN),
     Sign("wheel", WHEELS, FIST),
 )

@@ -68,13 +68,13 @@ def test_run_child_passes_environment_and_arguments(tmp_path) -> None:
 
 
 def test_run_child_keeps_only_the_end_of_a_long_log() -> None:
-    with pytest.raises(ClipError, match="ended with 1: the end$"):
+    with pytest.raises(ClipError, match=r"ended with 1: the end$"):
         run_child([*SHELL, "seq 100000 >&2; echo the end >&2; exit 1"], os.environ, 10, "x")
 
 
 def test_run_child_ends_what_hangs_and_what_it_started(marker) -> None:
     start = time.monotonic()
-    with pytest.raises(ClipError, match="a.mp4: sh did not finish in 0.3 s"):
+    with pytest.raises(ClipError, match=r"a.mp4: sh did not finish in 0.3 s"):
         run_child([*SHELL, "sleep 60 & sleep 60"], environment(marker), 0.3, "a.mp4")
     assert time.monotonic() - start < 5
     wait_until(lambda: not processes_of(marker), 5)

@@ -156,7 +156,7 @@ def test_imported_keypoints_give_the_same_shards(tiny: Path, tiny_work: Path, lo
 
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.cluster._CONNECT_SECONDS", 2)
-    with pytest.raises(InputError, match="--scheduler tcp://127.0.0.1:9: no Dask scheduler answers there"):
+    with pytest.raises(InputError, match=r"--scheduler tcp://127.0.0.1:9: no Dask scheduler answers there"):
         Cluster("tcp://127.0.0.1:9")
     with pytest.raises(InputError, match="--scheduler nonsense://x: no Dask scheduler answers there"):
         Cluster("nonsense://x")

@@ -79,3 +79,18 @@ def test_grey_is_pillow_s() -> None:
     (plane,) = grey(rgb)
     np.testing.assert_array_equal(plane, np.asarray(Image.fromarray(rgb).convert("L")))
     assert Image.open(io.BytesIO(encode((plane,), 95))).mode == "L"
+
+
+@pytest.mark.parametrize(("width", "height"), ((90, 45), (89, 46), (89, 45), (90, 46)))
+def test_a_jpeg_depends_on_nothing_beyond_its_picture(width, height) -> None:
+    y, u, v = yuv420(smooth_picture(width + width % 2, height + height % 2))
+    luma, jpegs = y[:height, :width], set()
+    for beyond in (0, 100, 255):
+        memory = np.full(height * width + 4 * width, beyond, np.uint8)
+        plane = memory[: height * width].reshape(height, width)
+        plane[:] = luma
+        jpegs.add(encode((plane, u, v), 95))
+    assert len(jpegs) == 1
+    decoded = np.asarray(Image.open(io.BytesIO(jpegs.pop())).convert("YCbCr"), int)[..., 0]
+    assert decoded.shape == luma.shape
+    assert np.abs(decoded - luma).mean() < 2

@@ -143,7 +143,7 @@ def test_one_server_serves_clip_after_clip_until_it_dies(server_log: Path, monke
     mediapipe.estimate("/x/b", 3, 0)
     monkeypatch.setattr(estimators, "TIME_LIMIT", 0.5)
     monkeypatch.setattr(estimators, "TIME_LIMIT_PER_FRAME", 0.0)
-    with pytest.raises(ClipError, match="/x/hang: MediaPipe did not finish in 0.5 s"):
+    with pytest.raises(ClipError, match=r"/x/hang: MediaPipe did not finish in 0.5 s"):
         mediapipe.estimate("/x/hang", 3, 0)
     monkeypatch.setattr(estimators, "TIME_LIMIT", 60.0)
     mediapipe.estimate("/x/c", 3, 0)

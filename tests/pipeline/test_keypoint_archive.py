@@ -117,7 +117,7 @@ def test_a_single_file_is_its_only_part(tmp_path: Path) -> None:
     for name in ("kp.tar", "kp.tar.bz2", "kp.tgz"):
         (tmp_path / name).touch()
         assert archive_parts(tmp_path / name) == [tmp_path / name]
-    with pytest.raises(InputError, match="none.tar: no such file"):
+    with pytest.raises(InputError, match=r"none.tar: no such file"):
         archive_parts(tmp_path / "none.tar")
 
 
@@ -241,7 +241,7 @@ def test_what_is_no_flow(data: bytes) -> None:
 def test_a_pickle_is_not_opened() -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(ClipError, match="not a .npy file"):
+    with pytest.raises(ClipError, match=r"not a .npy file"):
         parse_flow(buffer.getvalue(), "f.npy")
 
 
@@ -272,8 +272,6 @@ def invoke(arguments: list[str]) -> tuple[int, str]:
 
 def test_pose_flow_of_another_recipe_is_refused(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "kpflow2.tar.bz2").touch()
-    code, said = invoke(
-        ["run", "--data", str(tiny / "mp4"), "--work", str(tmp_path / "w"), "--keypoints", str(tiny / "kp")]
-        + ["--poseflow", str(tmp_path / "kpflow2.tar.bz2")]
-    )
+    arguments = ["run", "--data", str(tiny / "mp4"), "--work", str(tmp_path / "w"), "--keypoints", str(tiny / "kp")]
+    code, said = invoke([*arguments, "--poseflow", str(tmp_path / "kpflow2.tar.bz2")])
     assert (code, "released pose flow goes with --recipe reference" in said) == (2, True)

@@ -47,9 +47,9 @@ def test_a_killed_driver_holds_no_lock(tmp_path: Path) -> None:
     with holder(tmp_path) as first:
         first.kill()
         first.wait(10)
-    with workspace_lock(tmp_path, None), pytest.raises(InputError, match="another run of this process"):
-        with workspace_lock(tmp_path, None):
-            pass
+    again = pytest.raises(InputError, match="another run of this process")
+    with workspace_lock(tmp_path, None), again, workspace_lock(tmp_path, None):
+        pass
     with workspace_lock(tmp_path, None):
         pass
 
@@ -58,12 +58,12 @@ def test_parts_work_side_by_side_but_not_twice_nor_with_a_whole_run(tmp_path: Pa
     with holder(tmp_path, "1/3") as first:
         with workspace_lock(tmp_path, Part(2, 3)):
             pass
-        with pytest.raises(InputError, match=rf"process {first.pid} .* works on part-1-of-3"):
-            with workspace_lock(tmp_path, Part(1, 3)):
-                pass
-        with pytest.raises(InputError, match="a part of a job array works on this workspace"):
-            with workspace_lock(tmp_path, None):
-                pass
+        same = pytest.raises(InputError, match=rf"process {first.pid} .* works on part-1-of-3")
+        with same, workspace_lock(tmp_path, Part(1, 3)):
+            pass
+        whole = pytest.raises(InputError, match="a part of a job array works on this workspace")
+        with whole, workspace_lock(tmp_path, None):
+            pass
         first.stdin.close()
 
 

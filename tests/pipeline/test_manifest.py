@@ -70,6 +70,7 @@ def test_a_csv(tmp_path: Path) -> None:
         ("id,split,signer,label,color\na,../x,1,2,a.mp4\n", "clips.csv:2: '../x' cannot name a split"),
         ("id,split,signer,label,color\na,train,1,two,a.mp4\n", "clips.csv:2: class 'two' is not a whole number"),
         ("id,split,signer,label,color\na,train,1,-2,a.mp4\n", "clips.csv:2: class '-2' is not a whole number"),
+        ("id,split,signer,label,color\na,train,1,2,\n", "clips.csv:2: no colour video"),
         ("id,split,signer,label,color\na.b,train,1,2,a.mp4\n", "an id cannot contain '.'"),
         ("id,split,signer,label,color\na/b,train,1,2,a.mp4\n", "an id cannot contain '/'"),
         ("id,split,signer,label,color\n,train,1,2,a.mp4\n", "an id has 1 to 180 bytes"),
@@ -87,20 +88,20 @@ def test_a_wrong_csv(tmp_path: Path, content: str, said: str) -> None:
 def test_a_csv_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
     path.write_bytes("id,split,signer,label,color\nä,train,1,2,a.mp4\n".encode("latin-1"))
-    with pytest.raises(InputError, match="cannot be read as CSV .*utf-8"):
+    with pytest.raises(InputError, match=r"cannot be read as CSV .*utf-8"):
         read_data(path)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: no such folder or CSV file"):
         read_data(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no <split>/<id>_color.mp4 in it"):
+    with pytest.raises(InputError, match=r"no <split>/<id>_color.mp4 in it"):
         read_data(tmp_path)
 
 
 def test_an_id_in_two_splits(tree: Path) -> None:
     touch(tree, "test/b_color.mp4")
-    with pytest.raises(InputError, match="id b occurs twice: .*test/b_color.mp4 and .*val/b_color.mp4; rename one"):
+    with pytest.raises(InputError, match=r"id b occurs twice: .*test/b_color.mp4 and .*val/b_color.mp4; rename one"):
         read_data(tree)
 
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 from driving import ROOT, command, fake_openpose
 
@@ -20,7 +19,7 @@ from pipeline.manifest import read_data
 from pipeline.stages import CLIP_STAGES, Clips, KeypointSource, RunSettings
 from pipeline.workspace import Workspace
 from shards.recipe import DEFAULT
-from shards.sample import DEPTH_MEMBERS, MEMBERS, pack
+from shards.sample import MEMBERS, pack
 
 AUTSL = {"train": 28_142, "val": 4_418, "test": 3_742}
 
@@ -48,9 +47,9 @@ def generate(folder: Path, counts: dict[str, int]) -> Path:
     with (folder / "clips.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["id", "split", "signer", "label", "color", "depth"])
-        for number in range(sum(counts.values())):
+        splits = [split for split, count in counts.items() for _ in range(count)]
+        for number, split in enumerate(splits):
             name = f"signer{number % 43}_sample{number}"
-            split = "train" if number < counts["train"] else "val" if number < counts["train"] + counts["val"] else "test"
             videos = [f"clips/{name}_color.mp4", f"clips/{name}_depth.mp4"]
             for video in videos:
                 (folder / video).touch()
@@ -112,7 +111,6 @@ def check(folder: Path, counts: dict[str, int]) -> tuple[Used, Used, Used, Used]
 
 
 def test_a_small_one(tmp_path: Path) -> None:
-    assert DEPTH_MEMBERS[0] in MEMBERS
     check(tmp_path, {"train": 300, "val": 20, "test": 5})
 
 
@@ -125,4 +123,3 @@ def test_autsl_has_nothing_to_do(tmp_path: Path) -> None:
     assert second.seconds < 30
     assert second.megabytes < 500
     assert table.seconds < 15
-    assert np.isfinite(first.seconds)

@@ -4,7 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from shard_making import Plan, make_shards
+
+# On busy cores, threads wait for each other: with eight runnable processes on two cores, a test took 20 times as long.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

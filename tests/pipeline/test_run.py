@@ -1,0 +1,181 @@
+"""What a second run does again: exactly what depends on what has changed."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import make_clip
+from driving import digests
+
+from pipeline.cli import main
+from pipeline.ledger import read_rows
+from shards.dataset import read_dataset
+
+IDS = [f"signer{n % 2 if n < 4 else 2}_sample{n}" for n in range(6)]
+
+
+@pytest.fixture
+def data(tiny: Path, tmp_path: Path) -> Path:
+    """A copy of the clips, their keypoints and labels that a test may change."""
+    shutil.copytree(tiny, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def run(data: Path, work: Path, *more: str) -> tuple[int, dict[str, tuple[int, int]], str]:
+    """The exit status, per stage how many were done before and how many are to do, and what was said."""
+    options = ["--work", str(work), "--keypoints", str(data / "kp"), "--jobs", "1", "--samples-per-shard", "3"]
+    result = CliRunner().invoke(main, ["run", "--data", str(data / "mp4"), *options, *more])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    plans = re.findall(r"^(\w+): (\d+) done, (\d+) to do", result.output, re.MULTILINE)
+    return result.exit_code, {stage: (int(done), int(todo)) for stage, done, todo in plans}, result.output
+
+
+NOTHING = dict.fromkeys(("frames", "keypoints", "poseflow", "handcrops"), (6, 0))
+
+
+def labels(data: Path) -> list[str]:
+    return ["--labels", str(data / "labels.csv")]
+
+
+def new_colour(data: Path, ffmpeg: str) -> None:
+    make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_color.mp4", 21, "162x120")
+    make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_depth.mp4", 21, "162x120", grey=True)
+
+
+def new_depth(data: Path, ffmpeg: str) -> None:
+    path = data / "mp4" / "train" / f"{IDS[1]}_depth.mp4"
+    mirrored = path.with_name("mirrored.mp4")
+    subprocess.run([ffmpeg, "-loglevel", "error", "-i", str(path), "-vf", "hflip", str(mirrored)], check=True)
+    mirrored.replace(path)
+
+
+def new_keypoints(data: Path, ffmpeg: str) -> None:
+    """One frame's file, in place."""
+    path = data / "kp" / "train" / f"{IDS[1]}_color.kp" / f"{IDS[1]}_color_{4:012d}_keypoints.json"
+    with path.open("r+") as file:
+        content = file.read().replace("0.9", "0.8")
+        file.seek(0)
+        file.write(content)
+
+
+def new_label(data: Path, ffmpeg: str) -> None:
+    path = data / "labels.csv"
+    path.write_text(path.read_text().replace(f"{IDS[1]},1", f"{IDS[1]},2"))
+
+
+def new_split(data: Path, ffmpeg: str) -> None:
+    path = data / "labels.csv"
+    path.write_text(path.read_text().replace(f"{IDS[1]},1,train", f"{IDS[1]},1,val"))
+
+
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        (new_colour, ("frames", "keypoints", "poseflow", "handcrops")),
+        (new_depth, ("frames", "handcrops")),
+        (new_keypoints, ("keypoints", "poseflow", "handcrops")),
+        (new_label, ("handcrops",)),
+        (new_split, ()),
+    ],
+)
+def test_a_changed_input_redoes_what_depends_on_it(
+    tiny: Path, tiny_work: Path, data: Path, ffmpeg: str, tmp_path: Path, change: Callable, redone: tuple[str, ...]
+) -> None:
+    work, fresh = tmp_path / "work", tmp_path / "fresh"
+    assert run(data, work, *labels(data))[0] == 0
+    assert digests(work) == digests(tiny_work)
+    change(data, ffmpeg)
+    code, plans, said = run(data, work, *labels(data))
+    assert (code, plans) == (0, NOTHING | dict.fromkeys(redone, (5, 1)))
+    assert said.count("1 to do (1 changed since)") == len(redone)
+    assert run(data, fresh, *labels(data))[0] == 0
+    assert digests(work) == digests(fresh) != digests(tiny_work)
+    assert run(data, work, *labels(data))[1] == NOTHING
+
+
+def test_changed_settings_redo_what_depends_on_them(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    options = labels(data)
+    assert run(data, work, *options)[0] == 0
+    before = digests(work)
+    changed = (6, 0), (0, 6)
+    keep, redo = changed
+    assert run(data, work, *options, "--quality", "80")[1] == NOTHING | {"handcrops": redo}
+    reference = run(data, work, *options, "--recipe", "reference")
+    assert reference[1] == NOTHING | {"poseflow": redo, "handcrops": redo}
+    assert "poseflow: 0 done, 6 to do (6 changed since)" in reference[2]
+    assert read_dataset(work / "shards").recipe.name == "reference"
+    no_depth = run(data, work, *options, "--no-depth")
+    assert no_depth[1] == {"frames": redo, "keypoints": keep, "poseflow": redo, "handcrops": redo}
+    # What is needed only for the shards is done without the stages before.
+    names = {"--samples-per-shard": "2", "--jobs": "2"}
+    sized = run(data, work, *options, "--no-depth", *(word for pair in names.items() for word in pair))
+    assert (sized[1], len(list((work / "shards").glob("train-*.tar")))) == (NOTHING, 2)
+    assert run(data, work, *options)[0] == 0
+    assert digests(work) == before
+
+
+def test_removed_clips_leave_the_shards_and_may_come_back(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run(data, work, *labels(data))[0] == 0
+    before = digests(work)
+    gone = [path for number in (4, 5) for path in (data / "mp4").glob(f"*/{IDS[number]}_*")]
+    for path in gone:
+        path.rename(path.with_suffix(".away"))
+    code, plans, said = run(data, work, *labels(data))
+    assert (code, "labels.csv: 2 ids name no clip, e.g. signer2_sample4" in said) == (3, True)
+    assert plans == dict.fromkeys(NOTHING, (4, 0))
+    assert read_dataset(work / "shards").splits.keys() == {"train"}
+    assert not list((work / "shards").glob("val*"))
+    assert read_rows(work / "ledger", "handcrops").keys() == set(IDS[:4])
+    for path in gone:
+        path.with_suffix(".away").rename(path)
+    assert run(data, work, *labels(data))[0] == 0
+    assert digests(work) == before
+
+
+def test_lost_and_damaged_results_are_made_again(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    before = digests(work)
+    (work / "keypoints" / f"{IDS[0]}.npy").unlink()
+    (work / "poseflow" / f"{IDS[1]}.npy").write_bytes(b"")
+    os.truncate(work / "handcrops" / f"{IDS[2]}.tar", 100)
+    (work / "shards" / "val-000.tar").unlink()
+    code, plans, said = run(data, work)
+    assert code == 0
+    assert plans == NOTHING | dict.fromkeys(("keypoints", "poseflow", "handcrops"), (5, 1))
+    assert said.count("1 to do (1 with a lost result)") == 3
+    assert digests(work) == before
+
+
+def test_stages_may_be_run_one_by_one(data: Path, tmp_path: Path, tiny_work: Path) -> None:
+    work, options = tmp_path / "work", labels(data)
+    assert run(data, work, *options, "--stage", "handcrops")[2].count("handcrops      0    0       0        6") == 1
+    code, _, said = run(data, work, *options, "--stage", "shards")
+    assert (code, "6 clips, e.g. signer0_sample0, have no hand crops yet; run the earlier stages first" in said) == (
+        2,
+        True,
+    )
+    for stage in ("frames", "keypoints", "poseflow", "handcrops", "shards"):
+        code, plans, _ = run(data, work, *options, "--stage", stage)
+        assert (code, plans) == (0, {} if stage == "shards" else {stage: (0, 6)})
+    assert digests(work) == digests(tiny_work)
+
+
+def test_a_clip_that_fails_later_leaves_the_shards(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    for path in (data / "kp" / "train" / f"{IDS[1]}_color.kp").iterdir():
+        path.write_text('{"people": []}')
+    code, _, said = run(data, work)
+    assert code == 3
+    assert f"failed: {IDS[1]} (keypoints): " in said
+    assert "no person found in any of 21 frames" in said
+    assert sum(shard.samples for shard in read_dataset(work / "shards").splits["train"]) == 3

@@ -1,0 +1,69 @@
+"""`pipeline status`, while a run is under way and after it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.ledger import DONE, FAILED, Ledger, Row
+from pipeline.manifest import Sample, write_manifest
+from pipeline.workspace import Workspace
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """3 clips: a is through keypoints, b failed there, c has only frames, in a part of an array; x was removed."""
+    workspace = Workspace(tmp_path / "work")
+    workspace.create()
+    write_manifest(workspace.manifest, [Sample(key, "train", "1", 0, f"/{key}.mp4", None) for key in "abc"])
+    frames = Ledger(workspace.ledgers, "frames")
+    for key in "abx":
+        frames.record(Row(key, DONE, "f", 0.25, facts={"frames": 3}))
+    frames.fold(keep="abx")
+    Ledger(workspace.ledgers, "frames", "part-1-of-2").record(Row("c", DONE, "f", 0.25))
+    keypoints = Ledger(workspace.ledgers, "keypoints")
+    keypoints.record(Row("a", DONE, "f", 10.0, 1_500_000))
+    keypoints.record(Row("b", FAILED, "f", 2.0, error="b.mp4: OpenPose ended with 1: Köln"))
+    return workspace.root
+
+
+def status(work: Path, *options: str) -> str:
+    result = CliRunner().invoke(main, ["status", "--work", str(work), *options])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_table(work: Path) -> None:
+    assert status(work).splitlines() == [
+        "3 clips",
+        "stage       done  failed   to do   core-seconds        MB",
+        "frames         3       0       0            0.8       0.0",
+        "keypoints      1       1       1           12.0       1.5",
+        "poseflow       0       0       3            0.0       0.0",
+        "handcrops      0       0       3            0.0       0.0",
+        "shards         0       0                    0.0       0.0",
+    ]
+
+
+def test_json(work: Path) -> None:
+    value = json.loads(status(work, "--json"))
+    assert value["clips"] == 3
+    assert [stage["stage"] for stage in value["stages"]] == ["frames", "keypoints", "poseflow", "handcrops", "shards"]
+    keypoints = {"stage": "keypoints", "done": 1, "failed": 1, "todo": 1, "seconds": 12.0, "bytes": 1_500_000}
+    assert value["stages"][1] == keypoints
+    assert value["stages"][4]["todo"] is None
+    assert value["failures"] == [{"stage": "keypoints", "id": "b", "error": "b.mp4: OpenPose ended with 1: Köln"}]
+
+
+def test_failures(work: Path) -> None:
+    assert status(work, "--failed") == "b (keypoints): b.mp4: OpenPose ended with 1: Köln\n"
+    assert json.loads(status(work, "--failed", "--json")) == json.loads(status(work, "--json"))["failures"]
+
+
+def test_no_workspace(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["status", "--work", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "manifest.parquet: cannot be read" in result.output
+    assert "is --work a workspace of `pipeline run`?" in result.output
