@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import make_clip
+from clip_making import make_clip
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-from conftest import GOLDEN, moving_keypoints
+from clip_making import GOLDEN, moving_keypoints
 
 from pipeline.boxes import hand_boxes, nearest_present
 from shards.recipe import DEFAULT, REFERENCE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import run_pipeline
+from clip_making import run_pipeline
 
 from pipeline.cli import main
 from shards.dataset import read_dataset

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import run_pipeline
+from clip_making import run_pipeline
 from driving import ROOT, clips, digests, fake_openpose, run, start, wait_until
 
 from pipeline.cluster import Cluster

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_clip
+from clip_making import make_clip
 from driving import fake_openpose, processes_of, wait_until
 
 from pipeline import estimators

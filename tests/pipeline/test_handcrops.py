@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import moving_keypoints
+from clip_making import moving_keypoints
 from PIL import Image
 
 from pipeline.handcrops import plan_hand

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import moving_keypoints
+from clip_making import moving_keypoints
 
 from pipeline.failure import ClipError
 from pipeline.keypoint_archive import POSE_FLOW, archive_parts, import_archive, parse_flow, read_members

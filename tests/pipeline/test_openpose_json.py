@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import moving_keypoints, write_keypoints
+from clip_making import moving_keypoints, write_keypoints
 
 from pipeline.failure import ClipError
 from pipeline.openpose_json import parse_frame, read_folder, stack_frames

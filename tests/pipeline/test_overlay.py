@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import make_clip, moving_keypoints
+from clip_making import make_clip, moving_keypoints
 from PIL import Image, ImageDraw
 
 from pipeline import overlay

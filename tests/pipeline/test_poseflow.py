@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import GOLDEN, moving_keypoints
+from clip_making import GOLDEN, moving_keypoints
 
 from pipeline.failure import ClipError
 from pipeline.poseflow import NECK_PER_SHOULDERS, impute, pose_flow

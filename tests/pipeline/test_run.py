@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import make_clip
+from clip_making import make_clip
 from driving import digests
 
 from pipeline.cli import main

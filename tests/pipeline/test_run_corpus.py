@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_clip, moving_keypoints, write_keypoints
+from clip_making import make_clip, moving_keypoints, write_keypoints
 from driving import leftovers, run
 
 from pipeline.ledger import DONE, FAILED, read_rows

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import make_clip
+from clip_making import make_clip
 from driving import processes_of, wait_until
 
 from pipeline import video as module

@@ -45,8 +45,9 @@ def test_model_inputs_are_the_golden_ones(shards, split):
         assert keys
         for key in keys:
             sample_id = key.removeprefix(f"{split}__")
-            # The golden inputs come from lossless frames. Measured through JPEG, mean over all clips: 0.006, 0.008, 0.003;
-            # the largest of a clip: 0.007, 0.014, 0.005, of a place: 0.009, 0.023 (a depth crop in the colour clip), 0.009.
+            # The golden inputs come from lossless frames. Measured through JPEG, mean over all clips: 0.006, 0.008,
+            # 0.003; over the worst clip: 0.007, 0.014, 0.005; over the worst crop: 0.009, 0.023 (a depth crop in the
+            # colour clip), 0.009.
             for name, found, bound in (
                 ("rgb", color[sample_id][0], 0.01),
                 ("rgbd_rgb", depth[sample_id][0], 0.016),

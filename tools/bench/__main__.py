@@ -31,8 +31,8 @@ def main(
 ) -> None:
     """Measure PARTS (all of them without any) against limits measured in the same run.
 
-    Every figure is the median of several rounds in which limit and contenders take turns; single-core parts are pinned to
-    one core. Read the ratios: times change with the machine and with what else runs on it.
+    Every figure is the median of several rounds in which limit and contenders take turns; single-core parts are pinned
+    to one core. Read the ratios: times change with the machine and with what else runs on it.
     """
     with tempfile.TemporaryDirectory(prefix="signshards-bench-") as folder:
         prepared = prepare(Path(folder), data, labels, keypoints)

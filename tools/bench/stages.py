@@ -143,9 +143,10 @@ def disk_lines(data: BenchData) -> list[str]:
     shards = [path for path in (data.work / "shards").iterdir() if path.is_file()]
     ours = sum(path.stat().st_size for path in shards)
     count = len(clips)
+    files = 2 * count + 2 * frames - count
     return [
         f"shards: {ours / count / 1e6:.2f} MB per clip in {len(shards)} files",
-        f"reference: {reference / count / 1e6:.2f} MB per clip in {2 * count + 2 * frames - count} files (mp4, JSON, npy)",
+        f"reference: {reference / count / 1e6:.2f} MB per clip in {files} files (mp4, JSON, npy)",
     ]
 
 
