@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 # The smallest run there is: 4 frames of 32×32 pixels, one attention block.
@@ -82,8 +83,9 @@ class Run:
             process.join()
 
     def kill(self, number: int, rank: int = 0) -> None:
-        """Send a signal."""
-        os.kill(self.processes[rank].pid, number)
+        """Send a signal; nothing happens where the process has ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.processes[rank].pid, number)
 
     def until(self, condition, timeout: float = 120) -> None:
         """Wait until `condition()` holds or the run has ended."""

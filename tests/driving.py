@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clip_making import make_clip
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def command(data: Path, work: Path, *more: str) -> list[str]:
