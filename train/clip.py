@@ -13,7 +13,7 @@ from shards.recipe import Recipe
 from shards.sample import HANDS, MEMBERS, HandTrack, array_from_npy, info_from_json
 from shards.shardset import MemberReader, ShardSet
 from train.features import pose_features
-from train.hands import COLOR, COLOR_AS_GREY, DEPTH, Pick, pick_crops
+from train.hands import COLOR_AS_GREY, DEPTH, Pick, pick_crops
 from train.views import View, seen_boxes
 from train.window import Window, window_frames
 
@@ -100,21 +100,22 @@ def _read_jpegs(
     jpegs: list[Jpeg] = []
     place = np.empty(pick.frame.shape, np.int64)
     for hand, name in enumerate(HANDS):
-        for kind in (COLOR, DEPTH, COLOR_AS_GREY):
-            wanted = pick.kind[:, hand] == kind
-            if not wanted.any():
-                continue
+        kinds = pick.kind[:, hand]
+        for kind in set(kinds.tolist()):
+            wanted = np.flatnonzero(kinds == kind)
             table = hands[name].depth_jpegs if kind == DEPTH else hands[name].jpegs
-            rows = table[pick.frame[wanted, hand]]
-            offsets, first, inverse = np.unique(rows[:, 0], return_index=True, return_inverse=True)
+            rows = table[pick.frame[wanted, hand]].tolist()
             # One read from the first to the last JPEG of the window: what lies between costs less than more reads.
-            start, end = int(offsets[0]), int((rows[:, 0] + rows[:, 1]).max())
+            start, end = min(row[0] for row in rows), max(row[0] + row[1] for row in rows)
             member = MEMBERS.index(f"{name}_depth.mjpg" if kind == DEPTH else f"{name}.mjpg")
             data = memoryview(reader.read(sample, member, start, end - start))
-            place[wanted, hand] = len(jpegs) + inverse.reshape(-1)
-            for offset, size, width, height in rows[first].tolist():
-                jpeg = data[offset - start : offset - start + size]
-                jpegs.append(Jpeg(jpeg, width, height, kind == COLOR_AS_GREY))
+            known: dict[int, int] = {}
+            for position, (offset, size, width, height) in zip(wanted.tolist(), rows, strict=True):
+                if offset not in known:
+                    known[offset] = len(jpegs)
+                    jpeg = data[offset - start : offset - start + size]
+                    jpegs.append(Jpeg(jpeg, width, height, kind == COLOR_AS_GREY))
+                place[position, hand] = known[offset]
     return jpegs, place
 
 

@@ -1,6 +1,7 @@
 """Batches on the device, and how long the trainer waited for them."""
 
 import resource
+import signal
 import time
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from shards.errors import InputError
 from train.batch import Batch
+from train.stopping import SIGNALS
 
 
 def batches_on(loader: DataLoader, device: torch.device) -> Iterator[Batch]:
@@ -35,7 +37,13 @@ def batches_on(loader: DataLoader, device: torch.device) -> Iterator[Batch]:
 
 
 def _checked(loader: DataLoader) -> Iterator[Batch]:
-    for batch in loader:
+    # Workers are born with the signals blocked, and let them in when they know what to do with them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        batches = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    for batch in batches:
         if isinstance(batch, InputError):
             raise batch
         yield batch

@@ -15,6 +15,7 @@ from shards.shardset import MemberReader, ShardSet
 from train.batch import Batch, Pixels
 from train.clip import Crops, damaged, decode_into, read_clip
 from train.order import epoch_order, evaluation_batches, share, training_batches
+from train.stopping import SIGNALS
 from train.views import EVALUATION, View, draw_view
 from train.window import Window
 
@@ -109,7 +110,7 @@ class ShardDataset(IterableDataset):
         """Decode the crops of a batch one after another into one piece of memory, without copying."""
         sizes = np.array([(jpeg.width, jpeg.height) for clip in clips for jpeg in clip.jpegs])
         ends = np.cumsum(sizes.prod(axis=1))
-        values = torch.empty((int(ends[-1]), channels), dtype=torch.uint8)
+        values = _memory(int(ends[-1]) * channels).reshape(-1, channels)
         memory = values.numpy().reshape(-1)
         begins = np.concatenate([[0], ends[:-1]])
         number, places = 0, []
@@ -128,6 +129,14 @@ class ShardDataset(IterableDataset):
             torch.from_numpy(sizes[place].astype(np.int32)),
             torch.from_numpy(np.concatenate([clip.boxes for clip in clips])),
         )
+
+
+def _memory(count: int) -> torch.Tensor:
+    """uint8 (count,), not set; in a worker, memory that the trainer sees, too, or all pixels would be copied there."""
+    if get_worker_info() is None:
+        return torch.empty(count, dtype=torch.uint8)
+    # As torch's own default_collate does it.
+    return torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(count))
 
 
 def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin: bool = False) -> DataLoader:
@@ -169,3 +178,4 @@ def _leave_signals_to_the_trainer(worker: int) -> None:
 
     signal.signal(signal.SIGTERM, survive)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

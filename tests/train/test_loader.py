@@ -61,6 +61,7 @@ def shards(small):
     return open_shards(f"{small}/train-*.tar")
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("workers", [1, 2, 3, 20])
 def test_workers_change_nothing(shards, training, workers):
