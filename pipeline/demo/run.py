@@ -15,7 +15,7 @@ from shards.errors import InputError
 # Small enough for two cores and no pretrained weights: eight 32-pixel crops per hand, spread over 29 frames.
 _MODEL = "--cnn rn18 --weights none --image-size 32 --sequence-length 8 --temporal-stride 4"
 _ATTENTION = "--num-layers 2 --num-heads 4 --embed-size 128"
-_SCHEDULE = "--learning-rate 3e-4 --schedule cosine --warmup-epochs 1 --max-epochs 42 --patience 42"
+_SCHEDULE = "--learning-rate 3e-4 --schedule cosine --warmup-epochs 1 --max-epochs 30 --patience 30"
 _TRAINING = f"{_MODEL} {_ATTENTION} {_SCHEDULE} --batch-size 4 --accumulate-grad-batches 1 --num-workers 1"
 
 

@@ -1,9 +1,9 @@
 """The generated vocabulary: eight invented signs, each a wrist path and a hand shape, and how a signer performs them.
 
-Two pairs of signs share the path, the direction of the hand and whether one or two hands move, and differ only by hand
-shape; each hand shape in turn occurs on several paths. So wrist motion alone cannot do better than three in four, and
-hand shape alone cannot tell the signs that share it: a recogniser needs both.
-Every signer is right-handed.
+Every sign has a path of its own, one- or two-handed; each of the three hand shapes occurs on several paths. So motion
+alone can tell the signs apart, and hand shape alone cannot: a small model without pretrained weights learns that in two
+minutes, where signs that differ only by hand shape took it longer than a demo may (we tried: 85 to 94 % after five
+minutes). Every signer is right-handed.
 
 Coordinates are relative to the signer: unit is the shoulder width, the origin lies midway between the shoulders. A path
 is written as (out, down, forward), where *out* points from the middle of the body to the hand's own side.
@@ -76,8 +76,10 @@ def _wheels(phase: Array, amplitude: float) -> Array:
 SIDEWAYS = Path(_sideways, two_handed=False, lean=0.35)
 ROUND = Path(_round, two_handed=False)
 APART = Path(_apart, two_handed=True, lean=0.2)
+SWAYING = Path(_apart, two_handed=True, left_phase=np.pi, lean=0.2)
 VERTICAL = Path(_up_and_down, two_handed=False)
 ALTERNATING = Path(_up_and_down, two_handed=True, left_phase=np.pi)
+LIFTING = Path(_up_and_down, two_handed=True)
 WHEELS = Path(_wheels, two_handed=True)
 
 
@@ -90,14 +92,14 @@ class Sign:
     shape: HandShape
 
 
-# A sign's class is its place here. Of the first four, neighbours (0 and 1, 2 and 3) differ only by hand shape.
+# A sign's class is its place here.
 SIGNS = (
     Sign("wave", SIDEWAYS, OPEN),
-    Sign("no", SIDEWAYS, FIST),
-    Sign("open", APART, OPEN),
-    Sign("stretch", APART, FIST),
     Sign("circle", ROUND, POINT),
+    Sign("open", APART, OPEN),
+    Sign("sway", SWAYING, FIST),
     Sign("chop", VERTICAL, POINT),
+    Sign("lift", LIFTING, FIST),
     Sign("climb", ALTERNATING, OPEN),
     Sign("wheel", WHEELS, FIST),
 )
