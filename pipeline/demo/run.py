@@ -40,7 +40,14 @@ def run_demo(out: Path) -> None:
              *_TRAINING.split(), *resume)  # fmt: skip
     predictions = out / "predictions.csv"
     _command(
-        "train.predict_cli", "--checkpoint", run / "best.pt", "--shards", shards / "test-*.tar", "--out", predictions
+        "train.predict_cli",
+        "--checkpoint",
+        run / "best.pt",
+        "--shards",
+        shards / "test-*.tar",
+        "--out",
+        predictions,
+        "--mirror",
     )
     click.echo(f"\nSigners that the model has never seen, {time.monotonic() - start:.0f} s after the start:")
     _command("train.evaluate_cli", "--predictions", predictions, "--labels", clips / "labels.csv")

@@ -1,6 +1,6 @@
 """The generated vocabulary: eight invented signs, each a wrist path and a hand shape, and how a signer performs them.
 
-Every sign has a path of its own, one- or two-handed; each of the three hand shapes occurs on several paths. So motion
+Every sign has a path of its own, one- or two-handed; each of the two hand shapes occurs on several paths. So motion
 alone can tell the signs apart, and hand shape alone cannot: a small model without pretrained weights learns that in two
 minutes, where signs that differ only by hand shape took it longer than a demo may (we tried: 85 to 94 % after five
 minutes). Every signer is right-handed.
@@ -31,7 +31,6 @@ class HandShape:
 
 OPEN = HandShape((0.0, 0.0, 0.0, 0.0, 0.0), 1.0)
 FIST = HandShape((1.0, 1.0, 1.0, 1.0, 1.0), 0.1)
-POINT = HandShape((1.0, 0.0, 1.0, 1.0, 1.0), 0.1)
 RELAXED = HandShape((0.3, 0.4, 0.4, 0.45, 0.5), 0.3)
 
 
@@ -56,7 +55,7 @@ def _sideways(phase: Array, amplitude: float) -> Array:
 
 
 def _round(phase: Array, amplitude: float) -> Array:
-    radius = 0.27 * amplitude
+    radius = 0.33 * amplitude
     return _stack(0.3 + radius * np.cos(phase), 0.65 + radius * np.sin(phase), 0.6, phase)
 
 
@@ -69,7 +68,7 @@ def _up_and_down(phase: Array, amplitude: float) -> Array:
 
 
 def _wheels(phase: Array, amplitude: float) -> Array:
-    radius = 0.25 * amplitude
+    radius = 0.31 * amplitude
     return _stack(0.6 + radius * np.cos(phase), 0.5 + radius * np.sin(phase), 0.55, phase)
 
 
@@ -92,16 +91,17 @@ class Sign:
     shape: HandShape
 
 
-# A sign's class is its place here.
+# A sign's class is its place here. Paths that resemble each other (round and vertical, one- and two-handed) go with
+# different hand shapes.
 SIGNS = (
     Sign("wave", SIDEWAYS, OPEN),
-    Sign("circle", ROUND, POINT),
+    Sign("circle", ROUND, FIST),
     Sign("open", APART, OPEN),
     Sign("sway", SWAYING, FIST),
-    Sign("chop", VERTICAL, POINT),
+    Sign("chop", VERTICAL, OPEN),
     Sign("lift", LIFTING, FIST),
     Sign("climb", ALTERNATING, OPEN),
-    Sign("wheel", WHEELS, FIST),
+    Sign("wheel", WHEELS, OPEN),
 )
 
 
