@@ -13,7 +13,7 @@ from pipeline.runner import Task
 from pipeline.workspace import Workspace
 from shards.dataset import FILE_NAME, Dataset, Shard
 from shards.files import remove_leftovers
-from shards.index import SCHEMA, column, write_index
+from shards.index import PLACE_COLUMNS, SCHEMA, write_index
 from shards.planning import plan_split
 from shards.recipe import Recipe
 from shards.writer import Extent, write_shard
@@ -79,8 +79,8 @@ def index_rows(name: str, items: list[ShardItem]) -> list[dict[str, Any]]:
             "frames": item.frames,
         }
         for member, (offset, size) in item.facts["places"].items():
-            row[f"{column(member)}_offset"] = start + offset
-            row[f"{column(member)}_size"] = size
+            at, length = PLACE_COLUMNS[member]
+            row[at], row[length] = start + offset, size
         rows.append(row)
         start += item.facts["extent"]
     return rows

@@ -16,11 +16,10 @@ from shards.errors import InputError
 from shards.files import whole_file
 from shards.sample import MEMBERS, end_of_archive, info_from_json, padded, split_member_name
 
-
-def column(member: str) -> str:
-    """The column prefix of a member: `left_depth` of `left_depth.mjpg`."""
-    return member.partition(".")[0]
-
+# Of a member, the columns of its offset and its size: `left_depth_offset` and `left_depth_size` for `left_depth.mjpg`.
+PLACE_COLUMNS = {
+    member: (f"{member.partition('.')[0]}_offset", f"{member.partition('.')[0]}_size") for member in MEMBERS
+}
 
 SCHEMA = pa.schema(
     [
@@ -30,7 +29,7 @@ SCHEMA = pa.schema(
         ("signer", pa.string()),
         ("frames", pa.int32()),
     ]
-    + [(f"{column(member)}_{part}", pa.int64()) for member in MEMBERS for part in ("offset", "size")]
+    + [(name, pa.int64()) for names in PLACE_COLUMNS.values() for name in names]
 )
 
 
@@ -61,10 +60,10 @@ def _add_member(rows: list[dict[str, Any]], path: Path, tar: tarfile.TarFile, he
     if not rows or rows[-1]["id"] != sample_id:
         rows.append(dict.fromkeys(SCHEMA.names) | {"id": sample_id, "shard": path.name})
     row = rows[-1]
-    if any(row[f"{column(later)}_offset"] is not None for later in MEMBERS[MEMBERS.index(member) :]):
+    if any(row[PLACE_COLUMNS[later][0]] is not None for later in MEMBERS[MEMBERS.index(member) :]):
         raise InputError(f"{path}: {header.name} stands after a member it should precede, or twice; make it again")
-    row[f"{column(member)}_offset"] = header.offset_data
-    row[f"{column(member)}_size"] = header.size
+    at, length = PLACE_COLUMNS[member]
+    row[at], row[length] = header.offset_data, header.size
     if member == "json":
         content = tar.extractfile(header)
         info = info_from_json(content.read() if content else b"")

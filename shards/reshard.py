@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from shards.dataset import FILE_NAME, Shard, sha256_of
 from shards.errors import InputError
 from shards.files import remove_leftovers
-from shards.index import SCHEMA, column, write_index
+from shards.index import PLACE_COLUMNS, SCHEMA, write_index
 from shards.progress import progress
 from shards.reshard_journal import Journal, Written
 from shards.reshard_plan import Plan, Source, as_row, new_sizes
@@ -127,7 +127,7 @@ def index_rows(plan: Plan, name: str, samples: list[Source], json_sizes: tuple[i
         layout = lay_out(sample.id, sizes)
         row = dict.fromkeys(SCHEMA.names) | as_row(sample, name)
         for member, (offset, size) in layout.places.items():
-            row[f"{column(member)}_offset"] = start + offset
-            row[f"{column(member)}_size"] = size
+            at, length = PLACE_COLUMNS[member]
+            row[at], row[length] = start + offset, size
         yield row
         start += layout.extent

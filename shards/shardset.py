@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from shards.dataset import FILE_NAME, Dataset, read_dataset
 from shards.errors import InputError
-from shards.index import column, read_index
+from shards.index import PLACE_COLUMNS, read_index
 from shards.pattern import expand
 from shards.sample import MEMBERS
 
@@ -62,7 +62,6 @@ def open_shards(pattern: str) -> ShardSet:
     if dataset is None or not len(table):
         raise InputError(f"{pattern}: these shards hold no samples")
     place = {str(path): number for number, path in enumerate(paths)}
-    columns = [[f"{column(member)}_{part}" for member in MEMBERS] for part in ("offset", "size")]
     return ShardSet(
         dataset,
         pattern,
@@ -72,7 +71,10 @@ def open_shards(pattern: str) -> ShardSet:
         table["signer"].combine_chunks(),
         table["label"].fill_null(-1).to_numpy().astype(np.int32),
         table["frames"].to_numpy().astype(np.int32),
-        *(np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1) for names in columns),
+        *(
+            np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1)
+            for names in zip(*PLACE_COLUMNS.values(), strict=True)
+        ),
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from shards.contents import content_faults
 from shards.dataset import FILE_NAME, Dataset, Shard, read_dataset
 from shards.errors import InputError
-from shards.index import column, read_index, scan_shard
+from shards.index import PLACE_COLUMNS, read_index, scan_shard
 from shards.progress import progress
-from shards.sample import MEMBERS, padded
+from shards.sample import padded
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
 _FAULTS_PER_SHARD = 10
@@ -126,8 +126,7 @@ def _full_faults(path: Path, shard: Shard, rows: list[dict[str, Any]], classes: 
     position = 0
     with path.open("rb") as file:
         for row in rows:
-            places = {name: (row[f"{column(name)}_offset"], row[f"{column(name)}_size"]) for name in MEMBERS}
-            places = {name: place for name, place in places.items() if place[0] is not None}
+            places = {name: (row[at], row[size]) for name, (at, size) in PLACE_COLUMNS.items() if row[at] is not None}
             data = file.read(max(offset + padded(size) for offset, size in places.values()) - position)
             digest.update(data)
             view = memoryview(data)

@@ -12,7 +12,6 @@ from pipeline.shards_stage import ShardItem, index_rows, plan_shards, shard_fing
 from pipeline.workspace import Workspace
 from shards.dataset import FILE_NAME, read_dataset
 from shards.errors import InputError
-from shards.index import column
 from shards.planning import shard_order
 from shards.recipe import DEFAULT
 from shards.sample import pack
@@ -70,11 +69,11 @@ def test_an_index_row_points_at_its_members(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}") for n in range(3)]
     run = Run(workspace, items)
     rows = index_rows("train-000.tar", run.shards["train-000.tar"])
-    data, left = run.files["train-000.tar"], column("left.mjpg")
+    data = run.files["train-000.tar"]
     for row in rows:
-        cut = data[row[f"{left}_offset"] :][: row[f"{left}_size"]]
+        cut = data[row["left_offset"] :][: row["left_size"]]
         assert cut == row["id"].encode() * 300
-        assert (row["frames"], row["label"], row["signer"], row[f"{column('right.mjpg')}_offset"]) == (60, 7, "3", None)
+        assert (row["frames"], row["label"], row["signer"], row["right_offset"]) == (60, 7, "3", None)
 
 
 def test_only_what_changed_is_written_again(workspace: Workspace) -> None:
