@@ -13,12 +13,15 @@ A sample is a handful of tar members that share the basename before the first do
 
 import io
 import json
+import math
 import re
 import tarfile
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib import format as npy_format
 
 HANDS = ("left", "right")
 # In the order in which they stand in a tar.
@@ -170,5 +173,19 @@ def npy_bytes(array: np.ndarray) -> bytes:
 
 
 def array_from_npy(data: bytes | memoryview) -> np.ndarray:
-    """The array of a `.npy` member; ValueError for one that would need unpickling."""
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    """The array of a `.npy` member, on the same memory; ValueError for one that would need unpickling."""
+    start = 10 + int.from_bytes(data[8:10], "little")
+    shape, dtype = _npy_header(bytes(data[:start]))
+    return np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape)
+
+
+@lru_cache(maxsize=1024)
+def _npy_header(header: bytes) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype. numpy takes 0.1 ms for it, ten times as long as for the rest, and most headers come again."""
+    file = io.BytesIO(header)
+    if npy_format.read_magic(file) != (1, 0):
+        raise ValueError("not a .npy file of version 1.0")
+    shape, fortran, dtype = npy_format.read_array_header_1_0(file)
+    if fortran or dtype.hasobject:
+        raise ValueError("not an array of numbers in C order")
+    return shape, dtype

@@ -107,6 +107,8 @@ class MemberReader:
     def __init__(self, shards: ShardSet) -> None:
         self._shards = shards
         self._files: OrderedDict[int, int] = OrderedDict()
+        self._arena = memoryview(bytearray(1 << 20))
+        self._used = 0
 
     def read(self, sample: int, member: int, start: int = 0, size: int | None = None) -> bytes:
         """`size` bytes (default: all) of member number `member` (in `MEMBERS`) of sample number `sample`, from `start`.
@@ -114,12 +116,37 @@ class MemberReader:
         Raises:
             InputError: when the shard ends before them.
         """
+        size = int(self._shards.sizes[sample, member]) - start if size is None else size
         shards = self._shards
-        size = int(shards.sizes[sample, member]) - start if size is None else size
-        data = os.pread(self._file(int(shards.shard[sample])), size, int(shards.offsets[sample, member]) + start)
-        if len(data) != size:
-            raise InputError(f"{shards.paths[shards.shard[sample]]}: ends inside {shards.ids[sample]}; copy it again")
+        file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member]) + start
+        data = os.pread(file, size, offset)
+        self._check(sample, len(data), size)
         return data
+
+    def span(self, sample: int, member: int, start: int = 0, size: int | None = None) -> memoryview:
+        """Like `read`, but into memory that `forget` hands out again.
+
+        Fresh memory for every read would cost more than the reads (0.4 of 1.05 ms for a sample with depth).
+        """
+        size = int(self._shards.sizes[sample, member]) - start if size is None else size
+        if self._used + size > len(self._arena):
+            # What has been handed out stays in the old arena.
+            self._arena, self._used = memoryview(bytearray(2 * len(self._arena) + size)), 0
+        data = self._arena[self._used : self._used + size]
+        self._used += size
+        shards = self._shards
+        file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member]) + start
+        self._check(sample, os.preadv(file, [data], offset), size)
+        return data
+
+    def forget(self) -> None:
+        """Let the next `span` write where earlier ones did."""
+        self._used = 0
+
+    def _check(self, sample: int, got: int, size: int) -> None:
+        if got != size:
+            shards = self._shards
+            raise InputError(f"{shards.paths[shards.shard[sample]]}: ends inside {shards.ids[sample]}; copy it again")
 
     def _file(self, shard: int) -> int:
         if shard in self._files:

@@ -28,8 +28,7 @@ def pose_features(flow: np.ndarray, frames: np.ndarray, recipe: Recipe, mirrored
         flow: float32 (T-1, 135, 2), angle in radians and magnitude, from each frame to the next.
         frames: int (L,), the sampled frames.
         recipe: with `flow_after_frame`, frame f takes the flow from f to f + 1 (the last one there is, at the end; none
-        at
-            f = 0); without, the motion since the sampled frame before it, (0, 0) at the first.
+            at f = 0); without, the motion since the sampled frame before it, (0, 0) at the first.
         mirrored: as a mirror shows it: left and right points swapped, horizontal motion reversed.
 
     Returns:
@@ -56,14 +55,17 @@ def _flow_after(flow: np.ndarray, frames: np.ndarray, points: np.ndarray) -> np.
 def _motion_between(flow: np.ndarray, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Polar sum of the flows from each sampled frame to the next; zero at the first."""
     first, last = int(frames[0]), int(frames[-1])
-    part = flow[first:last][:, points].astype(np.float64)
-    steps = np.stack([part[..., 1] * np.cos(part[..., 0]), part[..., 1] * np.sin(part[..., 0])], axis=-1)
-    # Places relative to the first sampled frame, (last - first + 1, 53, 2).
-    places = np.concatenate([np.zeros((1, *steps.shape[1:])), np.cumsum(steps, axis=0)])[frames - first]
-    moved = np.diff(places, axis=0, prepend=places[:1])
-    magnitude = np.hypot(moved[..., 0], moved[..., 1])
+    moved = np.zeros((len(frames), len(points)), np.complex64)
+    if last > first:
+        part = flow[first:last].take(points, axis=1)
+        # e^(i·angle) from float32 sines: np.exp of complex numbers takes five times as long.
+        steps = np.zeros((last - first + 1, len(points)), np.complex64)  # after the last frame: no motion
+        steps.real[:-1] = part[..., 1] * np.cos(part[..., 0])
+        steps.imag[:-1] = part[..., 1] * np.sin(part[..., 0])
+        np.add.reduceat(steps, frames[:-1] - first, axis=0, out=moved[1:])
+        moved[1:][np.diff(frames) == 0] = 0  # where there is no step, reduceat gives the next one
+    magnitude = np.abs(moved)
     # The sum of steps out and back leaves rounding dust (float32 angles: 1e-7 per step), whose angle would be noise.
     # The smallest motion in OpenPose's files, 0.001 pixels, is some 2e-5 neck lengths.
-    still = magnitude < 1e-5
-    angle = np.where(still, 0.0, np.arctan2(moved[..., 1], moved[..., 0]))
-    return np.stack([angle, np.where(still, 0.0, magnitude)], axis=-1)
+    moved[magnitude < 1e-5] = 0
+    return np.stack([np.angle(moved), np.abs(moved)], axis=-1)

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import FrameType
 
 import numpy as np
@@ -15,9 +16,15 @@ from shards.shardset import MemberReader, ShardSet
 from train.batch import Batch, Pixels
 from train.clip import Crops, damaged, decode_into, read_clip
 from train.order import epoch_order, evaluation_batches, share, training_batches
+from train.parcel import Parcel
+from train.slabs import Slabs
 from train.stopping import SIGNALS
 from train.views import EVALUATION, View, draw_view
 from train.window import Window
+
+# Of a worker's batches, DataLoader asks for two ahead; one is trained on, one is on its way to the GPU.
+_AHEAD = 4
+_CROP = 256 * 256 * 3  # bytes that a crop may have on average to fit on a slab; AUTSL's have 140 × 140
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class ShardDataset(IterableDataset):
         self.epoch = 0
         self.position = 0
         self.views: Sequence[View] | None = None
+        self.slabs: Slabs | None = None  # where workers put pixels
 
     def batches(self) -> list[tuple[int, int, int]]:
         """(start, end, samples of the global batch) in the epoch's order, of this rank."""
@@ -59,8 +67,9 @@ class ShardDataset(IterableDataset):
     def __len__(self) -> int:
         return len(self.batches())
 
-    def __iter__(self) -> Iterator[Batch | InputError]:
-        """Batches; an error is the last item, and not raised: DataLoader would make a traceback of a worker's."""
+    def __iter__(self) -> Iterator[Batch | Parcel | InputError]:
+        """Batches, packed in a worker; an error is the last item, and not raised: DataLoader would make a traceback of
+        a worker's."""
         # DataLoader takes one batch from each worker in turn, so worker w of n yields batches w, w + n, …
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
@@ -69,7 +78,8 @@ class ShardDataset(IterableDataset):
         try:
             for start, end, total in self.batches()[first::step]:
                 samples = np.arange(start, end) if order is None else order[start:end]
-                yield self._batch(reader, samples.tolist(), total)
+                batch = self._batch(reader, samples.tolist(), total)
+                yield Parcel(batch, self.slabs) if self.slabs else batch
         except InputError as error:
             yield error
         except OSError as error:
@@ -85,6 +95,7 @@ class ShardDataset(IterableDataset):
 
     def _batch(self, reader: MemberReader, samples: list[int], total: int) -> Batch:
         at = self.settings
+        reader.forget()
         views = [self.view(sample) for sample in samples]
         clips = [
             read_clip(self.shards, reader, sample, at.window, view, at.recipe, at.with_depth)
@@ -100,43 +111,70 @@ class ShardDataset(IterableDataset):
             depth,
             torch.from_numpy(np.stack([clip.pose for clip in clips])),
             torch.from_numpy(self.shards.labels[samples].astype(np.int64)),
-            torch.tensor([view.mirrored for view in views]),
-            torch.tensor([(view.brightness, view.contrast, view.saturation) for view in views]),
+            torch.from_numpy(np.array([view.mirrored for view in views])),
+            torch.from_numpy(
+                np.array([(view.brightness, view.contrast, view.saturation) for view in views], np.float32)
+            ),
             [self.shards.ids[sample].as_py() for sample in samples],
             total,
         )
 
     def _pixels(self, samples: list[int], clips: list[Crops], channels: int) -> Pixels:
         """Decode the crops of a batch one after another into one piece of memory, without copying."""
-        sizes = np.array([(jpeg.width, jpeg.height) for clip in clips for jpeg in clip.jpegs])
-        ends = np.cumsum(sizes.prod(axis=1))
-        values = _memory(int(ends[-1]) * channels).reshape(-1, channels)
-        memory = values.numpy().reshape(-1)
-        begins = np.concatenate([[0], ends[:-1]])
-        number, places = 0, []
+        memory = self._memory(channels * sum(jpeg.width * jpeg.height for clip in clips for jpeg in clip.jpegs))
+        buffer, end = memory.numpy(), 0
+        sizes, begins, places = [], [], []
         for sample, clip in zip(samples, clips, strict=True):
-            places.append(number + clip.place)
+            places.append(len(sizes) + clip.place)
             for jpeg in clip.jpegs:
+                sizes.append((jpeg.width, jpeg.height))
+                begins.append(end // channels)
+                begin, end = end, end + channels * jpeg.width * jpeg.height
                 try:
-                    decode_into(jpeg, channels, memory[begins[number] * channels : ends[number] * channels])
+                    decode_into(jpeg, channels, buffer[begin:end])
                 except ValueError as error:
                     raise damaged(self.shards, sample, error) from error
-                number += 1
         place = np.concatenate(places)
         return Pixels(
-            values,
-            torch.from_numpy(begins[place]),
-            torch.from_numpy(sizes[place].astype(np.int32)),
+            memory.reshape(-1, channels),
+            torch.from_numpy(np.array(begins)[place]),
+            torch.from_numpy(np.array(sizes, np.int32)[place]),
             torch.from_numpy(np.concatenate([clip.boxes for clip in clips])),
         )
 
+    def _memory(self, size: int) -> torch.Tensor:
+        """uint8 (size,), not set; in a worker, memory that the trainer sees, too, or all pixels would be copied."""
+        if self.slabs is None:
+            return torch.empty(size, dtype=torch.uint8)
+        on_slab = self.slabs.take(get_worker_info().id, size)
+        # Without a free slab, as torch's own default_collate does it.
+        return (
+            torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size))
+            if on_slab is None
+            else on_slab
+        )
 
-def _memory(count: int) -> torch.Tensor:
-    """uint8 (count,), not set; in a worker, memory that the trainer sees, too, or all pixels would be copied there."""
-    if get_worker_info() is None:
-        return torch.empty(count, dtype=torch.uint8)
-    # As torch's own default_collate does it.
-    return torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(count))
+
+class _Loader(DataLoader):
+    """A DataLoader whose workers put pixels on slabs, new ones for every epoch's workers."""
+
+    def __iter__(self) -> Iterator[Batch | InputError]:
+        dataset = self.dataset
+        if not self.num_workers:
+            return super().__iter__()
+        at = dataset.settings
+        clips = 2 if at.with_depth else 1
+        dataset.slabs = Slabs(self.num_workers, _AHEAD * clips, at.batch_size * at.window.length * 2 * _CROP)
+        try:
+            # Not a generator: the workers are forked here and now.
+            return map(partial(_opened, dataset.slabs), super().__iter__())
+        finally:
+            dataset.slabs = None
+
+
+def _opened(slabs: Slabs, item: Parcel | Batch | InputError) -> Batch | InputError:
+    """What a worker sent; `slabs` must live as long as parcels may come."""
+    return item.open() if isinstance(item, Parcel) else item
 
 
 def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin: bool = False) -> DataLoader:
@@ -148,7 +186,7 @@ def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin:
     if settings.with_depth:
         _check_depth(shards)
     settings = replace(settings, workers=min(settings.workers, len(ShardDataset(shards, settings, training))))
-    return DataLoader(
+    return _Loader(
         ShardDataset(shards, settings, training),
         batch_size=None,
         num_workers=settings.workers,

@@ -48,8 +48,25 @@ def test_reader_gives_the_bytes_that_tarfile_gives(tiny_work: Path, monkeypatch,
             assert reader.read(sample, number) == data
             assert reader.read(sample, number, 7) == data[7:]
             assert reader.read(sample, number, 7, 11) == data[7:18]
+            assert reader.span(sample, number, 7, 11) == data[7:18]
     reader.close()
     assert reader.read(0, 0) == expected[f"{shards.ids[0]}.json"]
+    reader.close()
+
+
+def test_spans_stay_as_they_are_until_they_are_forgotten(tiny_work: Path) -> None:
+    reader = MemberReader(open_shards(str(tiny_work / "shards")))
+    places = [(sample, member) for sample in range(6) for member in range(len(MEMBERS))] * 3
+    expected = [reader.read(*place) for place in places]
+    # More than the memory that a reader starts with.
+    assert sum(map(len, expected)) > 1 << 20
+    assert [reader.span(*place) for place in places] == expected
+    reader.forget()
+    first = reader.span(0, 1)
+    reader.forget()
+    second = reader.span(1, 1)
+    assert second == expected[len(MEMBERS) + 1]
+    assert first[: len(second)] == second[: len(first)]  # the same memory
     reader.close()
 
 

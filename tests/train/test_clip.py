@@ -118,6 +118,7 @@ def overwritten(folder, number: int, member: str, at: int, data: bytes):
     [
         ("json", 0, b"{,"),
         ("json", 1, b'"ix"'),  # another key
+        ("json", 7, b"x"),  # another sample's
         ("flow.npy", 0, b"PK"),
         ("flow.npy", 0, b"\x80\x04"),  # a pickle is not read
     ],

@@ -76,6 +76,23 @@ def test_workers_change_nothing_with_depth(made, recipe):
     assert one[0].depth.values.shape[1] == (3 if recipe is REFERENCE else 1)
 
 
+def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made):
+    shards = open_shards(str(made(splits={"train": 12}, depth=True)))
+    loader = make_loader(shards, replace(SETTINGS, with_depth=True, batch_size=1, workers=1), training=True)
+    expected = run_epoch(shards, with_depth=True, batch_size=1)
+    places = set()
+    for batch, right in zip(loader, expected, strict=True):
+        assert_same([batch], [right])
+        places.add(batch.color.values.data_ptr())
+    assert len(expected) > len(places)
+
+
+def test_crops_too_large_for_slabs_change_nothing(made, monkeypatch):
+    monkeypatch.setattr("train.loader._CROP", 1)
+    shards = open_shards(str(made(splits={"train": 12}, depth=True)))
+    assert_same(run_epoch(shards, with_depth=True, workers=2), run_epoch(shards, with_depth=True))
+
+
 @pytest.mark.parametrize("ranks", [2, 3, 5])
 def test_ranks_share_the_same_samples_with_the_same_augmentation(shards, ranks):
     lists = [run_epoch(shards, rank=rank, ranks=ranks, workers=1) for rank in range(ranks)]
