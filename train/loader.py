@@ -1,10 +1,13 @@
 """From shards to batches: an IterableDataset over the index whose workers yield whole batches of raw pixels."""
 
+import atexit
 import signal
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +27,7 @@ from train.window import Window
 
 # Of a worker's batches, DataLoader asks for two ahead; one is trained on, one is on its way to the GPU.
 _AHEAD = 4
+_running: "weakref.WeakSet[Any]" = weakref.WeakSet()  # iterators that have workers
 _CROP = 256 * 256 * 3  # bytes that a crop may have on average to fit on a slab; AUTSL's have 140 × 140
 
 
@@ -166,10 +170,19 @@ class _Loader(DataLoader):
         clips = 2 if at.with_depth else 1
         dataset.slabs = Slabs(self.num_workers, _AHEAD * clips, at.batch_size * at.window.length * 2 * _CROP)
         try:
+            batches = super().__iter__()
+            _running.add(batches)
             # Not a generator: the workers are forked here and now.
-            return map(partial(_opened, dataset.slabs), super().__iter__())
+            return map(partial(_opened, dataset.slabs), batches)
         finally:
             dataset.slabs = None
+
+
+@atexit.register
+def _end_workers() -> None:
+    """At exit, multiprocessing would send the workers that are left SIGTERM, which they survive, and wait for ever."""
+    for batches in list(_running):
+        batches._shutdown_workers()
 
 
 def _opened(slabs: Slabs, item: Parcel | Batch | InputError) -> Batch | InputError:

@@ -1,10 +1,13 @@
 import gc
 import resource
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from driving import ROOT
 from shard_making import Plan, make_shards
 
 from shards.errors import InputError
@@ -211,6 +214,19 @@ def memory_after(shards, epochs: int) -> int:
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_process_that_exits_in_the_middle_of_an_epoch_ends(small):
+    code = f"""
+from train.loader import LoaderSettings, make_loader
+from shards.shardset import open_shards
+shards = open_shards({str(small)!r})
+batches = iter(make_loader(shards, LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, workers=1), True))
+next(batches)
+"""
+    code = "from train.window import Window" + code
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_memory_and_open_files_do_not_grow_with_epochs(shards):
