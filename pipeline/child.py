@@ -41,7 +41,9 @@ def capture(command: Sequence[str], seconds: float, about: str) -> Finished:
     return Finished(process.returncode, stdout, stderr)
 
 
-def start_group(command: Sequence[str], stdout: Any, stderr: Any) -> subprocess.Popen[bytes]:
+def start_group(
+    command: Sequence[str], stdout: Any, stderr: Any, pass_fds: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """Start a program in a process group of its own, for `kill_group`.
 
     Raises:
@@ -49,7 +51,13 @@ def start_group(command: Sequence[str], stdout: Any, stderr: Any) -> subprocess.
     """
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, bufsize=0, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=pass_fds,
         )
     except OSError as error:
         raise ClipError(f"{command[0]}: cannot be started ({error.strerror})") from error

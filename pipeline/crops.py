@@ -1,7 +1,8 @@
 """Cutting a hand out of a frame: crop, shrink, encode. A picture is a tuple of uint8 planes, or one RGB array (H, W,
 3).
 
-Planes are Y, U and V at full range, U and V of half the size (as JPEG stores them), or just a grey Y.
+Planes are Y, U and V, U and V of half the size, or just a grey Y: of frames at limited range (as videos store them),
+of crops at full range (as JPEG does).
 """
 
 import numpy as np
@@ -15,25 +16,42 @@ Picture = Planes | np.ndarray
 
 
 def crop(image: Picture, box: list[int]) -> Picture:
-    """The part of a picture in a box (x0, y0, x1, y1).
+    """The part of a picture in a box (x0, y0, x1, y1). Planes are stretched from a video's limited range to full range.
 
     Where the box starts at an odd pixel, its chroma samples lie between the frame's: they are the mean of two.
     """
     x0, y0, x1, y1 = box
     if isinstance(image, np.ndarray):
         return image[y0:y1, x0:x1]
-    luma = np.ascontiguousarray(image[0][y0:y1, x0:x1])
-    return (luma, *(_halved(_halved(plane, y0, y1, 0), x0, x1, 1) for plane in image[1:]))
+    luma = _stretched(image[0][y0:y1, x0:x1], _LUMA)
+    # One sample more than the box has, for the means.
+    chroma = [_stretched(plane[y0 // 2 : y1 // 2 + 1, x0 // 2 : x1 // 2 + 1], _CHROMA) for plane in image[1:]]
+    height, width = -(-(y1 - y0) // 2), -(-(x1 - x0) // 2)
+    return (luma, *(_between(_between(plane, y0, height).T, x0, width).T for plane in chroma))
 
 
-def _halved(plane: np.ndarray, start: int, end: int, axis: int) -> np.ndarray:
-    count, first = -(-(end - start) // 2), start // 2
-    indexes = np.minimum(np.arange(first, first + count), plane.shape[axis] - 1)
-    cut = plane.take(indexes, axis)
-    if start % 2:
-        after = plane.take(np.minimum(indexes + 1, plane.shape[axis] - 1), axis)
-        cut = ((cut.astype(np.uint16) + after + 1) >> 1).astype(np.uint8)
-    return cut
+def _between(plane: np.ndarray, start: int, count: int) -> np.ndarray:
+    """`count` rows of half-size chroma for luma rows that begin at `start`."""
+    if start % 2 == 0:
+        return plane[:count]
+    after = plane[1 : count + 1]
+    if len(after) < count:  # the frame ends there
+        after = np.concatenate([after, plane[-1:]])
+    return ((plane[:count].astype(np.uint16) + after + 1) >> 1).astype(np.uint8)
+
+
+def _table(low: int, high: int, middle: float) -> bytes:
+    """From limited range (`low` to `high`) to 0 … 255 about `middle`, for `bytes.translate`."""
+    values = (np.arange(256) - (low + high) / 2) * 255 / (high - low) + middle
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8).tobytes()
+
+
+# Rec. 601: luma 16 to 235, chroma 16 to 240 about 128.
+_LUMA, _CHROMA = _table(16, 235, 127.5), _table(16, 240, 128)
+
+
+def _stretched(plane: np.ndarray, table: bytes) -> np.ndarray:
+    return np.frombuffer(plane.tobytes().translate(table), np.uint8).reshape(plane.shape)
 
 
 def size_of(image: Picture) -> tuple[int, int]:
@@ -80,5 +98,15 @@ def encode(image: Picture, quality: int) -> bytes:
     if height % 2 or width % 2:
         # 4:2:0 takes luma in pairs of rows and columns, and libjpeg-turbo reads the second of the last pair, too:
         # without this, whatever lies there in memory, so that the same crop gives other bytes each time.
-        y = np.pad(y, ((0, height % 2), (0, width % 2)), mode="edge")[:height, :width]
+        y = _evened(y)[:height, :width]
     return simplejpeg.encode_jpeg_yuv_planes(y, u, v, quality)
+
+
+def _evened(plane: np.ndarray) -> np.ndarray:
+    """The plane with its last row and column repeated where their number is odd (np.pad takes 0.1 ms for it)."""
+    height, width = plane.shape
+    even = np.empty((height + height % 2, width + width % 2), np.uint8)
+    even[:height, :width] = plane
+    even[height:, :width] = plane[-1:]
+    even[:, width:] = even[:, width - 1 : width]
+    return even

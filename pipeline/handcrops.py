@@ -8,8 +8,9 @@ import numpy as np
 
 from pipeline.boxes import hand_boxes, nearest_present
 from pipeline.crops import Picture, crop, encode, grey, shrink, size_of
+from pipeline.decode import Region, Stream, decode, planes
 from pipeline.manifest import Sample
-from pipeline.video import Region, Video, decode, ffmpeg_binary, planes
+from pipeline.video import Video, ffmpeg_binary
 from pipeline.workspace import Workspace
 from shards.files import write_whole
 from shards.recipe import Recipe
@@ -85,11 +86,14 @@ def make_sample(
     """
     keypoints = np.load(workspace.keypoints(sample.id))
     hands = {hand: plan_hand(keypoints, hand, video, recipe) for hand in HANDS}
-    binary = ffmpeg_binary(ffmpeg)
     color_style = CutStyle(False, recipe.opencv_colour, recipe.aliased_colour, settings.quality)
     depth_style = CutStyle(True, recipe.opencv_colour, False, settings.quality)
-    color = cut_video(sample.color, video, hands, color_style, binary)
-    depth = cut_video(sample.depth, video, hands, depth_style, binary) if sample.depth else None
+    videos = [(sample.color, color_style)] + ([(sample.depth, depth_style)] if sample.depth else [])
+    cutters = [Cutter(hands, video, style) for _, style in videos]
+    streams = [Stream(path, style.kind, cutter.region) for (path, style), cutter in zip(videos, cutters, strict=True)]
+    for number, frame in decode(streams, video, ffmpeg_binary(ffmpeg)):
+        cutters[number].add(frame)
+    color, depth = cutters[0].result(), cutters[1].result() if sample.depth else None
     tracks = {
         hand: HandTrack(plan.boxes, plan.missing, color[hand][1], depth[hand][1] if depth else None)
         for hand, plan in hands.items()
@@ -109,31 +113,34 @@ def make_sample(
     return {"bytes": len(packed.data), "missing": missing, "extent": packed.extent, "places": packed.places}
 
 
-def cut_video(
-    path: str, video: Video, hands: dict[str, HandPlan], style: CutStyle, binary: str
-) -> dict[str, tuple[bytes, np.ndarray]]:
-    """One pass over a video: every hand's crops as JPEGs.
+class Cutter:
+    """Cuts the hands out of one video's frames, as they come."""
 
-    Returns:
-        Per hand the JPEGs, one after another, and int64 (T, 4): offset, size, width, height of every frame's JPEG.
+    def __init__(self, hands: dict[str, HandPlan], video: Video, style: CutStyle) -> None:
+        self.region = cut_region(hands, video, style)
+        self._hands, self._style = hands, style
+        self._wanted = {
+            hand: set() if plan.source is None else set(plan.source.tolist()) for hand, plan in hands.items()
+        }
+        self._corner = np.array([self.region.x, self.region.y] * 2)
+        self._number = 0
+        self._jpegs: dict[str, dict[int, tuple[bytes, int, int]]] = {hand: {} for hand in hands}
 
-    Raises:
-        ClipError: the video does not decode to the frames it should have.
-    """
-    jpegs: dict[str, dict[int, tuple[bytes, int, int]]] = {hand: {} for hand in hands}
-    wanted = {hand: set() if plan.source is None else set(plan.source.tolist()) for hand, plan in hands.items()}
-    region = cut_region(hands, video, style)
-    corner = np.array([region.x, region.y] * 2)
-    for number, frame in enumerate(decode(path, video, style.kind, binary, region)):
-        image = style.picture(frame, region)
-        for hand, plan in hands.items():
-            if number in wanted[hand]:
-                cut = crop(image, (plan.cut[number] - corner).tolist())
-                if style.is_depth and isinstance(cut, np.ndarray):
+    def add(self, frame: np.ndarray) -> None:
+        """Take the next frame of the region, as `decode` gives it."""
+        image = self._style.picture(frame, self.region)
+        for hand, plan in self._hands.items():
+            if self._number in self._wanted[hand]:
+                cut = crop(image, (plan.cut[self._number] - self._corner).tolist())
+                if self._style.is_depth and isinstance(cut, np.ndarray):
                     cut = grey(cut)
-                cut = shrink(cut, style.aliased)
-                jpegs[hand][number] = (encode(cut, style.quality), *size_of(cut))
-    return {hand: _join(jpegs[hand], plan, style.quality) for hand, plan in hands.items()}
+                cut = shrink(cut, self._style.aliased)
+                self._jpegs[hand][self._number] = (encode(cut, self._style.quality), *size_of(cut))
+        self._number += 1
+
+    def result(self) -> dict[str, tuple[bytes, np.ndarray]]:
+        """Per hand the JPEGs, one after another, and int64 (T, 4): offset, size, width, height of every frame's."""
+        return {hand: _join(self._jpegs[hand], plan, self._style.quality) for hand, plan in self._hands.items()}
 
 
 def cut_region(hands: dict[str, HandPlan], video: Video, style: CutStyle) -> Region:

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.boxes import nearest_present
+from pipeline.decode import Stream, decode
 from pipeline.skeleton import BODY_LINES, FACE, HAND_LINES
-from pipeline.video import Video, decode, ffmpeg_binary
+from pipeline.video import Video, ffmpeg_binary
 from shards.errors import InputError
 from shards.files import whole_file
 from shards.sample import HANDS, HandTrack, SampleInfo
@@ -71,7 +72,7 @@ def draw_video(clip: Path, info: SampleInfo, keypoints: np.ndarray, answers: Seq
     """
     binary, video = ffmpeg_binary(), Video(info.frames, info.width, info.height, info.fps)
     canvas = Canvas.of(info.width, info.height)
-    pictures = decode(str(clip), video, "rgb", binary)
+    pictures = (frame for _, frame in decode([Stream(str(clip), "rgb")], video, binary))
     frames = draw_frames(pictures, info, keypoints, answers, canvas)
     encode(out, frames, (canvas.width, canvas.height + PANEL), info.fps, binary)
 

@@ -55,3 +55,28 @@ def run_pipeline(data: Path, work: Path, *more: str, keypoints: str = "kp") -> i
         raise result.exception
     print(result.output)
     return result.exit_code
+
+
+def make_pattern(ffmpeg: str, path: Path, *arguments: str, size: str = "160x120") -> str:
+    """FFmpeg's moving test pattern, 2 s at 30 frames per second, as the arguments want it."""
+    command = [
+        ffmpeg,
+        "-loglevel",
+        "error",
+        "-y",
+        "-f",
+        "lavfi",
+        "-i",
+        f"testsrc2=size={size}:rate=30:duration=2",
+        *arguments,
+    ]
+    subprocess.run([*command, "-preset", "ultrafast", str(path)], check=True, timeout=30)
+    return str(path)
+
+
+def hanging_ffmpeg(folder: Path, marker: str) -> str:
+    """An FFmpeg that hangs, and has started something that hangs."""
+    path = folder / "ffmpeg"
+    path.write_text(f"#!/bin/sh\nexport TEST_MARKER={marker}\nsleep 60 &\nsleep 60\n")
+    path.chmod(0o755)
+    return str(path)

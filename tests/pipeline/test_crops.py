@@ -16,11 +16,12 @@ def smooth_picture(width: int, height: int, seed: int = 0) -> np.ndarray:
 
 
 def yuv420(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Planes as JPEG and MPEG-1 site them: a chroma sample is the mean of a 2×2 block."""
+    """Planes as JPEG and MPEG-1 site them (a chroma sample is the mean of a 2×2 block), at the range of videos."""
     y, u, v = np.moveaxis(np.asarray(Image.fromarray(rgb).convert("YCbCr")), 2, 0)
     even = [np.pad(plane, [(0, size % 2) for size in plane.shape], mode="edge").astype(float) for plane in (u, v)]
     halves = [sum(plane[i::2, j::2] for i in (0, 1) for j in (0, 1)) / 4 for plane in even]
-    return np.ascontiguousarray(y), *(half.round().astype(np.uint8) for half in halves)
+    limited = [y * (219 / 255) + 16, *((half - 128) * (224 / 255) + 128 for half in halves)]
+    return tuple(plane.round().astype(np.uint8) for plane in limited)
 
 
 def decoded(jpeg: bytes) -> np.ndarray:

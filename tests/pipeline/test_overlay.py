@@ -8,10 +8,11 @@ from PIL import Image, ImageDraw
 
 from pipeline import overlay
 from pipeline.boxes import hand_boxes
+from pipeline.decode import Stream, decode
 from pipeline.failure import ClipError
 from pipeline.overlay import PANEL, Answer, Canvas, answer_at, draw_frames, draw_panel, draw_video
 from pipeline.skeleton import BODY_LINES, HAND_LINES
-from pipeline.video import decode, ffmpeg_binary, probe
+from pipeline.video import ffmpeg_binary, probe
 from shards.errors import InputError
 from shards.recipe import DEFAULT
 from shards.sample import HANDS, HandTrack, SampleInfo
@@ -67,9 +68,9 @@ def test_a_video_is_written_with_every_frame(clip, info, keypoints, tmp_path):
     assert (after.width, after.height) == (682, 512 + PANEL)
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
     # The clip can still be seen: away from what is drawn, its enlarged pixels.
-    frames = [frame.copy() for frame in decode(str(clip), before, "rgb", binary)]
+    frames = [frame.copy() for _, frame in decode([Stream(str(clip), "rgb")], before, binary)]
     frame = Image.fromarray(frames[0].reshape(HEIGHT, WIDTH, 3)).resize((682, 512), Image.Resampling.BICUBIC)
-    copy = next(decode(str(tmp_path / "out.mp4"), after, "rgb", binary)).reshape(-1, 682, 3)
+    copy = next(decode([Stream(str(tmp_path / "out.mp4"), "rgb")], after, binary))[1].reshape(-1, 682, 3)
     assert np.abs(np.asarray(frame, int)[:60] - copy[:60]).mean() < 6
 
 
