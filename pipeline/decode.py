@@ -137,7 +137,7 @@ def _filled(pipes: Sequence[_Pipe]) -> Iterator[int]:
 def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     import ffmpeg
 
-    outputs = [_output(stream, pipe.writer) for stream, pipe in zip(streams, pipes, strict=True)]
+    outputs = [_output(number, stream, pipes[number].writer) for number, stream in enumerate(streams)]
     merged = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     command = ffmpeg.compile(merged.global_args("-hide_banner", "-nostdin", "-loglevel", "error"), cmd=binary)
     process = start_group(command, subprocess.DEVNULL, log, pass_fds=[pipe.writer for pipe in pipes])
@@ -146,10 +146,11 @@ def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: 
     return process
 
 
-def _output(stream: Stream, writer: int) -> "ffmpeg.nodes.OutputStream":  # noqa: F821 - imported where it is used: 70 ms
+def _output(number: int, stream: Stream, writer: int) -> "ffmpeg.nodes.OutputStream":  # noqa: F821 - imported where it is used: 70 ms
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
     options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
-    node = input_of(stream.path, threads=1)["v:0"]
+    # ffmpeg-python takes equal inputs for one, which a file that is named twice is not; the queue's default is 8.
+    node = input_of(stream.path, threads=1, thread_queue_size=8 + number)["v:0"]
     if at := stream.region:
         node = node.filter("crop", at.width, at.height, at.x, at.y, exact=1)
     if stream.kind == "rgb":
