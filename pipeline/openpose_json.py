@@ -28,7 +28,7 @@ def parse_frame(data: bytes, name: str) -> np.ndarray:
             return np.zeros((POINTS, 3), np.float32)
         with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below
             values = np.array(people[0]["pose_keypoints_2d"], np.float32)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise ClipError(f"{name}: not OpenPose's JSON ({type(error).__name__}: {error})") from error
     if values.ndim != 1:
         raise ClipError(f"{name}: not OpenPose's JSON (its pose_keypoints_2d is not a list of numbers)")

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from shards.errors import InputError
-from shards.files import whole_file
 from train.checkpoint import Checkpoint, read_checkpoint
+from train.output import check_output, output_file
 from train.pixels import IMAGENET_MEAN, IMAGENET_STD
 from train.vtn import POSE_FEATURES
 
@@ -70,7 +70,7 @@ def write_program(program: ExportedProgram, checkpoint: Checkpoint, path: Path) 
     Raises:
         InputError: it does not agree.
     """
-    with whole_file(path) as temporary:
+    with output_file(path) as temporary:
         # torch.export.save writes to a name only if it ends in .pt2.
         with temporary.open("wb") as file:
             torch.export.save(program, file, extra_files={METADATA: json.dumps(metadata(checkpoint))})
@@ -100,7 +100,7 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
     if exported is None:
         raise RuntimeError("torch.onnx.export gave no program")
     exported.model.metadata_props["signshards"] = json.dumps(metadata(checkpoint))
-    with whole_file(path) as temporary:
+    with output_file(path) as temporary:
         exported.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
 
@@ -137,6 +137,8 @@ def main(checkpoint: Path, onnx: Path | None, torch_export: Path | None) -> None
     """
     if not (onnx or torch_export):
         raise InputError("nothing to write: give --onnx FILE or --torch-export FILE")
+    for path in filter(None, (onnx, torch_export)):
+        check_output(path)
     kept = read_checkpoint(checkpoint)
     program = export_program(kept, checkpoint)
     for path, write in ((torch_export, write_program), (onnx, write_onnx)):

@@ -11,6 +11,7 @@ from torch import Size, Tensor
 from shards.errors import InputError
 from shards.recipe import REFERENCE
 from train.checkpoint import Checkpoint
+from train.output import check_output
 from train.safe_load import load_state, load_untrusted
 from train.vtn import VTN, ModelSettings
 from train.window import Window
@@ -100,9 +101,13 @@ def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: P
 @click.option("--temporal-stride", type=click.IntRange(min=1), help="Stride of the window, where REFERENCE has none.")
 def main(reference: Path, out: Path, temporal_stride: int | None) -> None:
     """Make a checkpoint of ours from REFERENCE, a Lightning checkpoint of the 2021 reference."""
+    check_output(out)
     state, flags = read_reference(reference)
     settings = settings_of(state, flags, reference)
-    stride = temporal_stride or flags.get("temporal_stride")
+    kept = flags.get("temporal_stride")
+    if temporal_stride and kept not in (None, temporal_stride):
+        raise InputError(f"{reference}: its flag temporal_stride is {kept!r}; leave --temporal-stride out")
+    stride = temporal_stride or kept
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"{reference}: does not say its stride; give --temporal-stride (2 in the published runs)")
     model = VTN(settings, REFERENCE)

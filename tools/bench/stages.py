@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.archive import archive_parts
 from pipeline.frames import count_frames
 from pipeline.handcrops import CropSettings, make_sample
-from pipeline.keypoint_archive import archive_parts, import_archive
+from pipeline.keypoint_archive import import_archive
 from pipeline.manifest import Sample, read_data
 from pipeline.poseflow import pose_flow
 from pipeline.video import ffmpeg_binary, probe

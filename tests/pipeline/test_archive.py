@@ -1,0 +1,84 @@
+"""Archives as one stream of members. What comes of keypoints in them is `test_keypoint_archive.py`'s business."""
+
+import io
+import resource
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.archive import archive_parts, read_members
+from shards.errors import InputError
+
+
+def test_many_parts_count_as_split_does(tmp_path: Path) -> None:
+    names = [f"{a}{b}" for a in "ab" for b in "abcdefghijklmnopqrstuvwxyz"]
+    for name in names:
+        (tmp_path / f"kp.tar.bz2.{name}").touch()
+    assert [path.suffix[1:] for path in archive_parts(tmp_path / "kp.tar.bz2.aa")] == names
+
+
+def test_a_single_file_is_its_only_part(tmp_path: Path) -> None:
+    for name in ("kp.tar", "kp.tar.bz2", "kp.tar.gz", "kp.tar.xz", "kp.tgz"):
+        (tmp_path / name).touch()
+        assert archive_parts(tmp_path / name) == [tmp_path / name]
+    with pytest.raises(InputError, match=r"none.tar: no such file"):
+        archive_parts(tmp_path / "none.tar")
+
+
+def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
+    for number, content in enumerate((b"", b"text\n" * 2000, b"BZh9" + b"x" * 2000, b"BZh9")):
+        path = tmp_path / f"{number}.tar"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=f"{path}: not a tar archive, or cut off at its very beginning"):
+            list(read_members([path]))
+
+
+def test_headers_are_not_kept(tmp_path: Path) -> None:
+    path = tmp_path / "kp.tar"
+    header = tarfile.TarInfo("kp/train/x_color.kp/" + "x" * 70 + "_000000000000_keypoints.json").tobuf()
+    with path.open("wb") as file:
+        for _ in range(20):
+            file.write(header * 1000)
+        file.write(bytes(10240))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sum(1 for _ in read_members([path])) == 20_000
+    # tarfile keeps about 1 kB for a header: 20 MB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 8_000
+
+
+def packed(path: Path, contents: dict[str, bytes], mode: str) -> Path:
+    with tarfile.open(path, mode) as tar:
+        for name, content in contents.items():
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w:", "w:gz", "w:bz2", "w:xz"])
+def test_members_come_in_order_with_their_bytes(tmp_path: Path, mode: str) -> None:
+    # Sizes about the blocks of tar and the chunks that are decompressed at a time, and what is too large.
+    random = np.random.default_rng(0)
+    sizes = (0, 1, 511, 512, 513, 3000, 65_535, 65_536, 65_537, 1 << 20, (1 << 20) + 1, 7)
+    contents = {f"kp/{number}-{'x' * 60 * (number % 3)}": random.bytes(size) for number, size in enumerate(sizes)}
+    path = packed(tmp_path / "kp.tar", contents, mode)
+    expected = [(name, content) for name, content in contents.items() if len(content) <= 1 << 20]
+    assert list(read_members([path])) == expected
+
+
+def test_a_reader_that_stops_early_leaves_no_thread(tmp_path: Path) -> None:
+    contents = {f"kp/{number}": bytes(1 << 20) for number in range(20)}
+    path = packed(tmp_path / "kp.tar.bz2", contents, "w:bz2")
+    before = threading.active_count()
+    members = read_members([path])
+    next(members)
+    assert threading.active_count() == before + 1
+    members.close()
+    end = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert threading.active_count() == before
