@@ -153,8 +153,8 @@ def cut_region(hands: dict[str, HandPlan], video: Video, style: CutStyle) -> Reg
         return Region(0, 0, video.width, video.height)
     every = np.concatenate(boxes)
     x, y = (every[:, :2].min(axis=0) // 2 * 2).tolist()
-    # Up to an even pixel, too: chroma planes of the region are then exactly the frame's.
-    ends = np.minimum(-(-every[:, 2:].max(axis=0) // 2) * 2, [video.width, video.height]).tolist()
+    # Up to an even pixel, too, and one chroma sample further, which `crop` looks at: it then sees what the frame has.
+    ends = np.minimum((every[:, 2:].max(axis=0) // 2 + 1) * 2, [video.width, video.height]).tolist()
     return Region(x, y, ends[0] - x, ends[1] - y)
 
 

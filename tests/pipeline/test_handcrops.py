@@ -9,7 +9,8 @@ import pytest
 from clip_making import moving_keypoints
 from PIL import Image
 
-from pipeline.handcrops import plan_hand
+from pipeline.decode import Stream, decode
+from pipeline.handcrops import Cutter, CutStyle, HandPlan, plan_hand
 from pipeline.video import Video
 from shards.recipe import DEFAULT, REFERENCE
 from shards.sample import HANDS, SampleInfo, info_from_json
@@ -107,3 +108,33 @@ def test_keypoints_and_flow_travel_unchanged(tiny_work: Path) -> None:
         np.testing.assert_array_equal(
             np.load(io.BytesIO(members["pose.npy"])), np.load(tiny_work / "keypoints" / f"{sample_id}.npy")
         )
+
+
+BOXES = [(11, 21, 70, 90), (10, 20, 71, 91), (11, 21, 71, 91), (10, 20, 160, 120), (11, 21, 160, 120)]
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_a_crop_is_the_same_whatever_else_is_cut(ffmpeg: str, tmp_path: Path, box: tuple[int, ...]) -> None:
+    """The region that comes through the pipe depends on all boxes; a crop must not."""
+    video, path = Video(1, 160, 120, 30.0), str(tmp_path / "noise.mp4")
+    noise = [
+        "-f",
+        "lavfi",
+        "-i",
+        "nullsrc=size=160x120,geq=random(1)*255:random(2)*255:random(3)*255",
+        "-frames:v",
+        "1",
+    ]
+    subprocess.run([ffmpeg, "-loglevel", "error", *noise, "-pix_fmt", "yuv420p", path], check=True)
+
+    def cut(left: tuple[int, ...], right: tuple[int, ...]) -> bytes:
+        plans = {
+            hand: HandPlan(np.array([box]), np.array([box]), np.array([False]), np.array([0]))
+            for hand, box in (("left", left), ("right", right))
+        }
+        cutter = Cutter(plans, video, CutStyle(is_depth=False, opencv_colour=False, aliased=False, quality=95))
+        for _, frame in decode([Stream(path, "planes", cutter.region)], video, ffmpeg):
+            cutter.add(frame)
+        return cutter.result()["left"][0]
+
+    assert cut(box, box) == cut(box, (0, 0, 160, 120))
