@@ -10,7 +10,7 @@ from clip_making import moving_keypoints
 from PIL import Image
 
 from pipeline.decode import Stream, decode
-from pipeline.handcrops import Cutter, CutStyle, HandPlan, plan_hand
+from pipeline.handcrops import CutStyle, Cutter, HandPlan, plan_hand
 from pipeline.video import Video
 from shards.recipe import DEFAULT, REFERENCE
 from shards.sample import HANDS, SampleInfo, info_from_json

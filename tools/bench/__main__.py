@@ -51,18 +51,20 @@ def main(
 def _run(part: str, data: BenchData, pattern: str, repeats: int, lines: list[str]) -> list[Table]:
     cores = os.sched_getaffinity(0)
     if part == "stages":
-        from tools.bench.stages import disk_lines, stage_tables, start_tables, whole_tables
+        from tools.bench.stages import disk_lines, parallel_tables, stage_tables, start_tables, whole_tables
 
-        tables = whole_tables(data, max(3, repeats // 2))
+        tables = whole_tables(data, max(3, repeats // 2)) + parallel_tables(data, repeats)
         pin()
         tables += stage_tables(data, repeats) + start_tables(repeats)
         lines += disk_lines(data)
     elif part == "loader":
         from shards.shardset import open_shards
         from tools.bench.loader import grown_tables, loader_tables
+        from tools.bench.quality import quality_table
 
         pin()
         tables = loader_tables(open_shards(pattern), data, repeats) + grown_tables(pattern, repeats)
+        tables.append(quality_table(data, repeats, lines))
     elif part == "reshard":
         from tools.bench.reshard import reshard_tables
 

@@ -2,10 +2,15 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
+import tarfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
 from pipeline.demo.generate import DemoSettings, generate
+from shards.shardset import ShardSet
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class BenchData:
     mp4: Path
     labels: Path
     keypoints: Path  # a folder of JSON, or an archive
+    archive: Path  # of the keypoints
     work: Path
 
 
@@ -23,9 +29,32 @@ def prepare(folder: Path, mp4: Path | None, labels: Path | None, keypoints: Path
     if mp4 is None or labels is None or keypoints is None:
         generate(folder / "clips", DemoSettings(signers_train=2, signers_val=1, signers_test=1), jobs=2)
         mp4, labels, keypoints = (folder / "clips" / name for name in ("mp4", "labels.csv", "kp"))
-    data = BenchData(mp4, labels, keypoints, folder / "work")
+    archive = keypoints
+    if keypoints.is_dir():
+        archive = folder / "kp.tar.bz2"
+        with tarfile.open(archive, "w:bz2", format=tarfile.GNU_FORMAT) as tar:  # as the released ones are
+            tar.add(keypoints, "kp")
+    data = BenchData(mp4, labels, keypoints, archive, folder / "work")
     run_pipeline(data, data.work, jobs=2)
     return data
+
+
+def multiplied(data: BenchData, folder: Path, times: int) -> BenchData:
+    """The same clips several times over, as links, so that starting the pipeline hardly counts."""
+    if not data.keypoints.is_dir():
+        return data
+    with (folder / "labels.csv").open("w") as labels:
+        for line in data.labels.read_text().splitlines():
+            sample_id, rest = line.split(",", 1)
+            labels.writelines(f"{sample_id}copy{number},{rest}\n" for number in range(times))
+    for kind in ("mp4", "kp"):
+        for path in (data.mp4 if kind == "mp4" else data.keypoints).glob("*/*"):
+            target = folder / kind / path.parent.name
+            target.mkdir(parents=True, exist_ok=True)
+            sample_id, _, rest = path.name.rpartition("_")
+            for number in range(times):
+                (target / f"{sample_id}copy{number}_{rest}").symlink_to(path)
+    return replace(data, mp4=folder / "mp4", labels=folder / "labels.csv", keypoints=folder / "kp")
 
 
 def run_pipeline(data: BenchData, work: Path, jobs: int, *more: str) -> None:
@@ -34,3 +63,11 @@ def run_pipeline(data: BenchData, work: Path, jobs: int, *more: str) -> None:
     arguments += ["--keypoints", data.keypoints, "--jobs", jobs, *more]
     command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def repeated(shards: ShardSet, times: int) -> ShardSet:
+    """The same samples several times over, as if the data set were larger."""
+    arrays = {name: np.concatenate([getattr(shards, name)] * times) for name in ("shard", "labels", "frames")}
+    tables = {name: np.concatenate([getattr(shards, name)] * times) for name in ("offsets", "sizes")}
+    texts = {name: pa.concat_arrays([getattr(shards, name)] * times) for name in ("ids", "signers")}
+    return replace(shards, **arrays, **tables, **texts)

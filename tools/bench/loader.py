@@ -9,7 +9,7 @@ import torch
 from pipeline.video import ffmpeg_binary
 from shards.sample import MEMBERS
 from shards.shardset import MemberReader, ShardSet, open_shards
-from tools.bench.data import BenchData
+from tools.bench.data import BenchData, repeated
 from tools.bench.timing import Run, Table, compare, table
 from train.clip import Clip, decode_into, read_clip
 from train.loader import LoaderSettings, ShardDataset, make_loader
@@ -46,7 +46,7 @@ def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
 
     def one_worker() -> None:
         # One epoch of all rounds, as training has it: the shards are named ROUNDS times.
-        for _ in make_loader(_repeated(shards, ROUNDS), _settings(shards, with_depth, 1), training=False):
+        for _ in make_loader(repeated(shards, ROUNDS), _settings(shards, with_depth, 1), training=False):
             pass
 
     contenders: dict[str, Run] = {"loader, in this process": in_process, "loader, one worker process": one_worker}
@@ -113,23 +113,13 @@ def _webdataset(shards: ShardSet, with_depth: bool) -> Run:
 
     def run() -> None:
         for _ in range(ROUNDS):
-            for sample in webdataset.WebDataset(paths, shardshuffle=False, empty_check=False):
-                clip = read_clip(shards, _Members(sample), 0, Window(), EVALUATION, shards.dataset.recipe, with_depth)
+            for number, sample in enumerate(webdataset.WebDataset(paths, shardshuffle=False, empty_check=False)):
+                clip = read_clip(
+                    shards, _Members(sample), number, Window(), EVALUATION, shards.dataset.recipe, with_depth
+                )
                 _decode(clip, channels)
 
     return run
-
-
-def _repeated(shards: ShardSet, times: int) -> ShardSet:
-    """The same samples several times over, as if the data set were larger."""
-    import dataclasses
-
-    import pyarrow as pa
-
-    arrays = {name: np.concatenate([getattr(shards, name)] * times) for name in ("shard", "labels", "frames")}
-    tables = {name: np.concatenate([getattr(shards, name)] * times) for name in ("offsets", "sizes")}
-    texts = {name: pa.concat_arrays([getattr(shards, name)] * times) for name in ("ids", "signers")}
-    return dataclasses.replace(shards, **arrays, **tables, **texts)
 
 
 def _input_table(shards: ShardSet, repeats: int) -> Table:
@@ -179,6 +169,8 @@ def _ffmpeg(clips: list[tuple[str, int]]) -> Run:
 def _torchcodec(clips: list[tuple[str, int]], shards: ShardSet) -> Callable[[], None] | None:
     try:
         from torchcodec.decoders import VideoDecoder
+
+        VideoDecoder(clips[0][0])
     except (ImportError, OSError, RuntimeError):
         return None  # not installed, or without the FFmpeg libraries that it loads
 
@@ -195,7 +187,7 @@ def grown_tables(pattern: str, repeats: int) -> list[Table]:
     shards = open_shards(pattern)
 
     def first_batches(times: int) -> Run:
-        grown = _repeated(shards, times)
+        grown = repeated(shards, times)
         dataset = ShardDataset(grown, _settings(grown, with_depth=False, workers=0), training=True)
 
         def run() -> None:

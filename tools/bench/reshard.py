@@ -5,17 +5,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from shards.shardset import open_shards
+from shards.index import scan_shard, write_index
+from shards.sample import MEMBERS, info_from_json, pack
+from shards.shardset import MemberReader, ShardSet, open_shards
+from shards.writer import write_shard
 from tools.bench.timing import Table, compare, table
 
+MEGABYTES = 1500
+PER_SHARD = 256
 
-def reshard_tables(folder: Path, repeats: int) -> list[Table]:
+
+def reshard_tables(small: Path, repeats: int) -> list[Table]:
     """Every second sample goes to another split, so that no shard stays as it was."""
-    shards = open_shards(str(folder))
-    with tempfile.TemporaryDirectory(prefix="signshards-bench-", dir=folder.parent) as scratch:
-        assignment, out, copy = (Path(scratch, name) for name in ("assign.csv", "out", "copy"))
+    with tempfile.TemporaryDirectory(prefix="signshards-bench-", dir=small.parent) as scratch:
+        folder, assignment, out, copy = (Path(scratch, name) for name in ("large", "assign.csv", "out", "copy"))
+        grow(small, folder)
+        shards = open_shards(str(folder))
         with assignment.open("w", newline="") as file:
             csv.writer(file).writerows((key, f"part{n % 2}") for n, key in enumerate(shards.ids.to_pylist()))
         command = [sys.executable, "-m", "shards.cli", "reshard", "--shards", str(folder)]
@@ -32,3 +40,34 @@ def reshard_tables(folder: Path, repeats: int) -> list[Table]:
         megabytes = sum(path.stat().st_size for path in folder.glob("*.tar")) / 1e6
         measured = compare(by_cp, {"shards reshard": by_reshard}, max(1, round(megabytes)), repeats)
         return [table(f"reshard, {megabytes:.0f} MB", "MB", "cp", measured, {"shards reshard": "≥ 0.7"})]
+
+
+def grow(small: Path, folder: Path) -> None:
+    """A shard set of some 1.5 GB with the samples of a small one, again and again, under other ids."""
+    shards = open_shards(str(small))
+    reader = MemberReader(shards)
+    samples = [_members(shards, reader, number) for number in range(len(shards))]
+    reader.close()
+    size = sum(len(content) for members in samples for content in members.values())
+    copies = -(-MEGABYTES * 1_000_000 // size)
+    folder.mkdir()
+    numbers = range(copies * len(samples))
+    written, rows = [], []
+    for start in range(0, len(numbers), PER_SHARD):
+        path = folder / f"train-{start // PER_SHARD:03d}.tar"
+        chosen = numbers[start : start + PER_SHARD]
+        written.append(write_shard(path, ([_renamed(samples[n % len(samples)], f"s{n:06d}")] for n in chosen)))
+        rows += scan_shard(path)
+    write_index(folder / "train.parquet", rows)
+    replace(shards.dataset, splits={"train": written}).write(folder)
+
+
+def _members(shards: ShardSet, reader: MemberReader, number: int) -> dict[str, bytes]:
+    here = [place for place in range(len(MEMBERS)) if shards.offsets[number, place] >= 0]
+    return {MEMBERS[place]: reader.read(number, place) for place in here}
+
+
+def _renamed(members: dict[str, bytes], sample_id: str) -> bytes:
+    info = replace(info_from_json(members["json"]), id=sample_id)
+    packed = pack(sample_id, members | {"json": info.to_json()})
+    return packed.data[: packed.extent]

@@ -32,8 +32,10 @@ class Table:
     figures: list[Figure]
 
 
-def compare(limit: Run, contenders: Mapping[str, Run], units: int, repeats: int) -> tuple[float, dict[str, Any]]:
-    """Run the limit and every contender in turn, `repeats` times.
+def compare(
+    limit: Run, contenders: Mapping[str, Run], units: int, repeats: int, before: Mapping[str, Run] | None = None
+) -> tuple[float, dict[str, Any]]:
+    """Run the limit and every contender in turn, `repeats` times; `before` is run first and not timed.
 
     Returns:
         The limit's seconds per unit, and by name (seconds per unit, limit ÷ contender), medians.
@@ -43,6 +45,8 @@ def compare(limit: Run, contenders: Mapping[str, Run], units: int, repeats: int)
     for _ in range(repeats):
         limits.append(_time(limit) / units)
         for name, run in contenders.items():
+            if before and name in before:
+                before[name]()
             times[name].append(_time(run) / units)
     medians = {
         name: (

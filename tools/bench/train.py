@@ -1,11 +1,14 @@
 """Training from shards against the same step fed from memory."""
 
+from collections.abc import Iterable, Iterator
 from itertools import islice, repeat
 
 import torch
 
 from shards.shardset import open_shards
+from tools.bench.data import repeated
 from tools.bench.timing import Table, compare, table
+from train.batch import Batch
 from train.distributed import Ranks
 from train.feeding import batches_on
 from train.loader import LoaderSettings, make_loader
@@ -28,25 +31,31 @@ def _table(pattern: str, name: str, repeats: int) -> Table:
     settings = StepSettings(224 if gpu else 64, accumulate=1, precision="bf16" if gpu else "fp32")
     trainer = Trainer(VTN(model, shards.dataset.recipe), settings, OptimiserSettings(), Ranks(0, 1, device))
     trainer.model.train()
-    size = 32 if gpu else 2
-    loading = LoaderSettings(Window(), shards.dataset.recipe, model.with_depth, size, workers=8 if gpu else 1)
-    loader = make_loader(shards, loading, training=True, pin=gpu)
-    steps = min(len(loader), 20 if gpu else 4)
+    size, workers = (32, 8) if gpu else (2, 1)
+    loading = LoaderSettings(Window(), shards.dataset.recipe, model.with_depth, size, workers=workers)
+    steps, warm = (100, 3 * workers) if gpu else (8, 2)
+    loader = make_loader(repeated(shards, -(-(steps + warm) * size // len(shards))), loading, training=True, pin=gpu)
     kept = next(iter(batches_on(loader, device)))
+    source: Iterator[Batch] = iter(())
 
-    def train(batches: object) -> None:
+    def train(batches: Iterable[Batch]) -> None:
         for batch in islice(batches, steps):
             trainer.train_step([batch], 1)
         if gpu:
             torch.cuda.synchronize()
 
-    def from_shards() -> None:
+    def start() -> None:
+        """A new epoch, whose workers have no batches left from the time before the clock runs."""
+        nonlocal source
         loader.dataset.epoch += 1
-        train(batches_on(loader, device))
+        source = batches_on(loader, device)
+        for batch in islice(source, warm):
+            trainer.train_step([batch], 1)
 
     if gpu:
         torch.cuda.reset_peak_memory_stats()
-    measured = compare(lambda: train(repeat(kept)), {"from shards": from_shards}, steps * size, repeats)
+    contenders, before = {"from shards": lambda: train(source)}, {"from shards": start}
+    measured = compare(lambda: train(repeat(kept)), contenders, steps * size, repeats, before)
     place = torch.cuda.get_device_name(device) if gpu else "CPU, ResNet-18 at 64 pixels"
     title = f"training {name}, {place}, batch {size}"
     if gpu:
