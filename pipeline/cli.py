@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from shards.planning import SAMPLES_PER_SHARD
+
 _STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
 
 
@@ -65,7 +67,9 @@ def main() -> None:
 @click.option("--scheduler", help="Dask scheduler, tcp://HOST:PORT: run on its workers.  [default: local processes]")
 @click.option("--part", help="I/N: only part I of N of the clips, with no shards; N drivers may run side by side.")
 @click.option("--shards", type=click.Path(path_type=Path), help="Folder for the shards.  [default: WORK/shards]")
-@click.option("--samples-per-shard", type=click.IntRange(min=1), default=256, help="Samples in a tar.")
+@click.option(
+    "--samples-per-shard", type=click.IntRange(min=1), help=f"Samples in a tar.  [default: {SAMPLES_PER_SHARD}]"
+)
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="JPEG quality of the crops.")
 @click.option("--no-depth", is_flag=True, help="Leave the depth videos out.")
 @click.option("--ffmpeg", help="FFmpeg to use.  [default: $IMAGEIO_FFMPEG_EXE, else the imageio-ffmpeg wheel's]")
@@ -90,8 +94,8 @@ def status(work: Path, failed: bool, as_json: bool) -> None:
 @main.command(context_settings={"show_default": True})
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Folder for everything it makes.")
 def demo(out: Path) -> None:
-    """Main job on GENERATED clips: every stage, train, predict unseen signers, evaluate. No GPU, no OpenPose, no
-    network.
+    """Main job on GENERATED clips: every stage, train, predict unseen signers, evaluate with a report. No GPU, no
+    OpenPose, no network.
 
     The clips are drawn, not filmed: the result says that the parts work together, nothing about real signs.
     """

@@ -1,10 +1,10 @@
-"""Pose estimators that run on a clip: OpenPose, MediaPipe, or keypoints that already lie in a folder.
+"""Pose estimators that run on a clip, OpenPose and MediaPipe, and which of them a run uses.
 
 Each is a frozen dataclass that travels to the workers: `name` and `version` go into fingerprints (`name` also into
-`dataset.json`), `estimate` gives a clip's keypoints. Keypoints in an archive are read by `keypoint_archive` instead.
+`dataset.json`), `estimate` gives a clip's keypoints. Keypoints that are there already are read by `keypoints` (from
+folders) and `keypoint_archive`.
 """
 
-import hashlib
 import json
 import os
 import select
@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.child import Supervised, last_line, run_child
 from pipeline.failure import ClipError
 from pipeline.fingerprint import stamp
+from pipeline.mediapipe_openpose import VERSION
 from pipeline.openpose_json import read_folder
 from shards.errors import InputError
 
@@ -73,8 +74,8 @@ class MediaPipe:
 
     @property
     def version(self) -> Any:
-        """Changes whenever the script does."""
-        return hashlib.sha256(_MEDIAPIPE_SCRIPT.read_bytes()).hexdigest()[:12]
+        """The script's own, which names MediaPipe's release; a comment in the script may change, keypoints stay."""
+        return VERSION
 
     def estimate(self, clip: str, frames: int, number: int) -> np.ndarray:
         """float32 (T, 135, 3) keypoints of a clip of T frames.
@@ -152,6 +153,8 @@ def _uv() -> str:
 def find_openpose(named: str | None) -> str | None:
     """The OpenPose binary: the one named by the user, else $OPENPOSE_BIN, else openpose.bin or openpose on PATH.
 
+    Its path is absolute: workers of a cluster do not share our working directory.
+
     Raises:
         InputError: a binary was named, and there is none.
     """
@@ -159,8 +162,9 @@ def find_openpose(named: str | None) -> str | None:
     if named:
         if not (found := shutil.which(named)):
             raise InputError(f"{named}: no such program; --openpose-bin and OPENPOSE_BIN name OpenPose's binary")
-        return found
-    return shutil.which("openpose.bin") or shutil.which("openpose")
+    else:
+        found = shutil.which("openpose.bin") or shutil.which("openpose")
+    return str(Path(found).absolute()) if found else None
 
 
 Estimator = OpenPose | MediaPipe

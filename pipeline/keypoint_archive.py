@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.archive import read_members
-from pipeline.body import POINTS
 from pipeline.failure import ClipError
 from pipeline.keypoints import keep_keypoints
 from pipeline.ledger import DONE, FAILED, Row
 from pipeline.openpose_json import FRAME_FILE, parse_frame, stack_frames
 from pipeline.workspace import Workspace
 from shards.files import write_whole
-from shards.sample import array_from_npy, npy_bytes
+from shards.sample import POINTS, array_from_npy, npy_bytes
 
 
 @dataclass(frozen=True)

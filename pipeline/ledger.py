@@ -21,6 +21,7 @@ from shards.errors import InputError
 from shards.files import whole_file
 
 DONE, FAILED = "done", "failed"
+BEGUN = "begun"  # a shard that is being written, or was when the driver was killed
 _SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -40,7 +41,7 @@ class Row:
     """What came of one sample in one stage."""
 
     id: str
-    status: str  # DONE or FAILED
+    status: str  # DONE, FAILED or BEGUN
     fingerprint: str  # of everything the result depends on
     seconds: float = 0.0
     bytes: int = 0  # written

@@ -12,7 +12,7 @@ from shards.classes import read_classes
 from shards.errors import InputError
 from shards.files import whole_file
 from shards.sample import id_problem
-from shards.tables import parse_class, read_rows, signer_of
+from shards.tables import is_split_name, parse_class, read_labels, read_rows, signer_of
 
 COLUMNS = ("id", "split", "signer", "label", "color", "depth")
 _SCHEMA = pa.schema([(name, pa.int32() if name == "label" else pa.string()) for name in COLUMNS])
@@ -37,6 +37,8 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
         InputError: nothing there, a wrong row, or an id that occurs twice.
     """
     samples = list(_from_csv(data) if data.is_file() else _from_tree(data))
+    if not samples:
+        raise InputError(f"{data}: has no rows; list the clips below the header")
     if not use_depth:
         samples = [replace(sample, depth=None) for sample in samples]
     seen: dict[str, Sample] = {}
@@ -66,6 +68,10 @@ def _from_tree(folder: Path) -> Iterator[Sample]:
     if not clips:
         raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts give --data a CSV id,split,…")
     for clip in clips:
+        if not is_split_name(clip.parent.name):
+            raise InputError(
+                f"{clip.parent}: its name cannot name a split; move or rename it, or list the clips in a CSV"
+            )
         sample_id = clip.name.removesuffix("_color.mp4")
         depth = clip.with_name(f"{sample_id}_depth.mp4")
         yield Sample(
@@ -90,7 +96,7 @@ def _from_csv(path: Path) -> Iterator[Sample]:
         if len(row) != len(header):
             raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
         value = dict(zip(header, row, strict=True))
-        if not value["split"] or id_problem(value["split"]):
+        if not is_split_name(value["split"]):
             raise InputError(f"{path}:{line}: {value['split']!r} cannot name a split")
         label = None if value["label"] == "" else parse_class(value["label"], path, line)
         if not value["color"]:
@@ -107,21 +113,13 @@ def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[
     Returns the samples and the ids in the CSV that name no clip.
 
     Raises:
-        InputError: a wrong row, a sample with two classes, or no row that names a clip.
+        InputError: see `read_labels`; or no row names a clip.
     """
-    labels: dict[str, tuple[int, str | None]] = {}
-    for line, row in read_rows(path):
-        if len(row) not in (2, 3):
-            raise InputError(f"{path}:{line}: expected id,class or id,class,split, found {len(row)} columns")
-        if len(row) == 3 and id_problem(row[2]):
-            raise InputError(f"{path}:{line}: {row[2]!r} cannot name a split")
-        value = (parse_class(row[1], path, line), row[2] if len(row) == 3 else None)
-        if labels.setdefault(row[0], value) != value:
-            raise InputError(f"{path}:{line}: {row[0]} has another class or split further up")
+    labels = read_labels(path)
     known = {sample.id for sample in samples}
     if not known & labels.keys():
-        example = next(iter(labels), "nothing")
-        raise InputError(f"{path}: none of its ids names a clip (it has {example}, --data has {next(iter(known))})")
+        here, there = min(labels), min(known)
+        raise InputError(f"{path}: none of its ids names a clip (it has {here}, --data has {there})")
     labelled = []
     for sample in samples:
         label, split = labels.get(sample.id, (sample.label, None))

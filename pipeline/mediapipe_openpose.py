@@ -44,7 +44,8 @@ from typing import IO, Any
 
 import numpy as np
 
-# Raise the first number whenever the keypoints of a clip can change.
+# Fingerprints have this line and nothing else of the script: raise the first number whenever the keypoints of a clip
+# can change, be it by the code or by a pin above; clips that are done are then estimated again.
 VERSION = "mediapipe-openpose 1 (mediapipe 0.10.21)"
 
 # A body point of lower visibility is missing: it would be a guess behind something or beyond the picture. 0.5 is the

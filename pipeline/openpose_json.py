@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.body import POINTS
 from pipeline.failure import ClipError
+from shards.sample import POINTS
 
 FRAME_FILE = re.compile(r"_(\d{12})_keypoints\.json$")
 

@@ -4,8 +4,6 @@ The picture is brought to one size (short side 512), so that lines and letters a
 stands a panel with the likeliest signs and a line of time, on which the window of the answer is marked.
 """
 
-import contextlib
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.boxes import nearest_present
 from pipeline.decode import Stream, decode
-from pipeline.skeleton import BODY_LINES, FACE, HAND_LINES
+from pipeline.encode import RawFrames, write_video
 from pipeline.video import Video, ffmpeg_binary
-from shards.errors import InputError
-from shards.files import whole_file
 from shards.sample import HANDS, HandTrack, SampleInfo
+from shards.skeleton import ARM_BONES, BODY_BONES, FACE_POINTS, bones
 
 SHORT_SIDE = 512
 PANEL = 132  # height of the panel, pixels
@@ -73,8 +70,9 @@ def draw_video(clip: Path, info: SampleInfo, keypoints: np.ndarray, answers: Seq
     binary, video = ffmpeg_binary(), Video(info.frames, info.width, info.height, info.fps)
     canvas = Canvas.of(info.width, info.height)
     pictures = (frame for _, frame in decode([Stream(str(clip), "rgb")], video, binary))
-    frames = draw_frames(pictures, info, keypoints, answers, canvas)
-    encode(out, frames, (canvas.width, canvas.height + PANEL), info.fps, binary)
+    frames = (frame.tobytes() for frame in draw_frames(pictures, info, keypoints, answers, canvas))
+    raw = RawFrames("rgb24", canvas.width, canvas.height + PANEL, info.fps)
+    write_video(out, frames, raw, binary, {"preset": "veryfast", "crf": 20, "movflags": "+faststart"})
 
 
 def draw_frames(
@@ -108,15 +106,19 @@ def answer_at(time: float, answers: Sequence[Answer]) -> int:
 def draw_skeleton(pen: ImageDraw.ImageDraw, points: np.ndarray) -> None:
     """Draw (135, 2) points in the pen's pixels; a missing point is (0, 0)."""
     seen = points.any(axis=1)
-    for x, y in points[list(FACE)][seen[list(FACE)]].tolist():
+    for x, y in points[FACE_POINTS][seen[FACE_POINTS]].tolist():
         pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(*_COLOURS["body"], 150))
-    for lines, width, opacity in ((BODY_LINES, 5, 200), (HAND_LINES, 3, 235)):
-        for start, end, owner in lines:
+    parts = [(BODY_BONES, "body", 5, 200)]
+    parts += [(ARM_BONES[hand], hand, 5, 200) for hand in HANDS]
+    parts += [(bones(hand), hand, 3, 235) for hand in HANDS]
+    for pairs, owner, width, opacity in parts:
+        colour = (*_COLOURS[owner], opacity)
+        for start, end in pairs:
             if seen[start] and seen[end]:
                 ends = [tuple(points[start].tolist()), tuple(points[end].tolist())]
-                pen.line(ends, fill=(*_COLOURS[owner], opacity), width=width)
+                pen.line(ends, fill=colour, width=width)
                 for x, y in ends:
-                    pen.ellipse((x - width, y - width, x + width, y + width), fill=(*_COLOURS[owner], opacity))
+                    pen.ellipse((x - width, y - width, x + width, y + width), fill=colour)
 
 
 def draw_box(
@@ -194,28 +196,3 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
         return ImageFont.truetype("DejaVuSans.ttf", size)
     except OSError:
         return ImageFont.load_default(size)
-
-
-def encode(path: Path, frames: Iterable[Image.Image], size: tuple[int, int], rate: float, binary: str) -> None:
-    """Write RGB frames of one size (width, height) as an MP4, whole or not at all.
-
-    Raises:
-        InputError: FFmpeg cannot write it.
-    """
-    import ffmpeg
-
-    with whole_file(path) as temporary:
-        raw = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s="{}x{}".format(*size), framerate=rate)
-        codec = {"vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p", "movflags": "+faststart"}
-        stream = raw.output(f"file:{temporary}", format="mp4", **codec)
-        stream = stream.global_args("-loglevel", "error").overwrite_output()
-        command = ffmpeg.compile(stream, cmd=binary)
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            # A dead FFmpeg breaks the pipe; what it said before is in stderr.
-            with contextlib.suppress(BrokenPipeError):
-                for frame in frames:
-                    process.stdin.write(frame.tobytes())
-            _, said = process.communicate()
-        if process.returncode:
-            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-            raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); make room or name another file")

@@ -1,7 +1,8 @@
 """Planning a stage: which clips are to do, given what the ledgers say of this stage and of those before it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipeline.ledger import DONE, FAILED, Row
@@ -20,7 +21,7 @@ class StagePlan:
     new: int = 0
     changed: int = 0  # done or failed before, with another fingerprint
     retried: int = 0  # failed before, with this fingerprint
-    lost: int = 0  # done, but the result file is gone, or of another size
+    lost: int = 0  # done, but the result file is gone, or another one
 
     def describe(self) -> str:
         """One line for people."""
@@ -35,12 +36,27 @@ class StagePlan:
         return line + (f" ({reasons})" if reasons else "")
 
 
+def mtime_of(result: Path) -> dict[str, int]:
+    """The fact by which `is_result` knows a file again. To be asked for where the file was written: another machine may
+    see the one before for seconds."""
+    return {"mtime_ns": result.stat().st_mtime_ns}
+
+
+def is_result(row: Row, found: Sequence[int] | None) -> bool:
+    """Whether a file with this size and mtime (ns) is the one that a row tells of; None: there is no file.
+
+    The size is not enough: pose flow of one recipe is as large as that of another, and a driver that is killed may
+    leave the file of settings that no row tells of. Rows of earlier versions tell no mtime.
+    """
+    return found is not None and found[0] == row.bytes and row.facts.get("mtime_ns", found[1]) == found[1]
+
+
 def plan_stage(
     stage: str,
     ids: Iterable[str],
     fingerprints: Mapping[str, str],
     rows: Mapping[str, Row],
-    results: Mapping[str, int] | None,
+    results: Mapping[str, tuple[int, int]] | None,
 ) -> StagePlan:
     """Sort clips into done, to do and waiting.
 
@@ -49,7 +65,7 @@ def plan_stage(
         ids: all clips.
         fingerprints: of the clips whose earlier stages are done, what this stage's fingerprint is now.
         rows: the stage's ledger.
-        results: the size in bytes of every result file there is, by id; None for a stage without result files.
+        results: size in bytes and mtime (ns) of every result file there is, by id; None for a stage without files.
     """
     plan = StagePlan(stage)
     for sample_id in ids:
@@ -65,7 +81,7 @@ def plan_stage(
             plan.changed += 1
         elif row.status == FAILED:
             plan.retried += 1
-        elif results is not None and results.get(sample_id) != row.bytes:
+        elif results is not None and not is_result(row, results.get(sample_id)):
             plan.lost += 1
         else:
             continue

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from pipeline.cluster import Cluster
@@ -12,7 +12,7 @@ from pipeline.ledger import DONE, FAILED, Ledger, Row
 from pipeline.manifest import Sample
 from pipeline.plan import StagePlan, done_facts, plan_stage
 from pipeline.runner import Task, end_workers, run_tasks
-from pipeline.shards_stage import ShardItem, plan_shards, write_dataset, write_shards
+from pipeline.shards_stage import ShardItem, plan_shards, shards_folder, write_dataset, write_shards
 from pipeline.stages import CLIP_STAGES, Clips, RunSettings, Stage
 from shards.errors import InputError
 from shards.files import remove_leftovers
@@ -42,25 +42,31 @@ def run_stages(samples: list[Sample], settings: RunSettings) -> list[Outcome]:
     """
     stamps = {sample.id: (stamp(sample.color), stamp(sample.depth)) for sample in samples}
     clips = Clips({sample.id: sample for sample in samples}, settings, stamps)
-    with _engine(settings) as run:
+    with_shards = "shards" in settings.stages
+    # The folder first: what is wrong with it should be said now, not after days of work.
+    with _shards_folder(clips) if with_shards else nullcontext(), _engine(settings) as run:
         outcomes = [_run_stage(stage, clips, run) for stage in CLIP_STAGES]
-        if "shards" in settings.stages:
+        if with_shards:
             outcomes.append(_make_shards(clips, {row.id for outcome in outcomes for row in outcome.failed}, run))
-    return [outcome for outcome in outcomes if outcome.stage in settings.stages]
+    # Shards lack the clips that failed in any stage, also in one that was not asked for.
+    return [one for one in outcomes if one.stage in settings.stages or (with_shards and one.failed)]
 
 
 @contextmanager
 def _engine(settings: RunSettings) -> Iterator[Engine]:
     """What runs a stage's tasks: local worker processes, or a Dask cluster."""
     if settings.scheduler is None:
+        finished = False
         try:
             yield lambda tasks: run_tasks(tasks, settings.jobs)
-        except BaseException:
-            end_workers()
-            if settings.part is None:  # other parts may be writing
-                settings.workspace.remove_leftovers()
-                remove_leftovers(settings.shards)
-            raise
+            finished = True
+        finally:
+            if not finished:
+                end_workers()
+                if settings.part is None:  # other parts may be writing
+                    settings.workspace.remove_leftovers()
+                if "shards" in settings.stages:
+                    remove_leftovers(settings.shards)
         return
     cluster = Cluster(settings.scheduler)
     try:
@@ -74,7 +80,8 @@ def _run_stage(stage: Stage, clips: Clips, run: Engine) -> Outcome:
         clips.settings.workspace.ledgers, stage.name, clips.settings.part.name if clips.settings.part else ""
     )
     clips.fingerprints[stage.name] = stage.fingerprints(clips)
-    plan = plan_stage(stage.name, clips.samples, clips.fingerprints[stage.name], ledger.rows, stage.results(clips))
+    results = stage.results(clips, ledger.rows)
+    plan = plan_stage(stage.name, clips.samples, clips.fingerprints[stage.name], ledger.rows, results)
     ready = plan.ready
     if stage.name in clips.settings.stages:
         print(plan.describe(), file=sys.stderr)
@@ -96,15 +103,22 @@ def _rows(stage: Stage, clips: Clips, plan: StagePlan, run: Engine) -> Iterator[
     source, workspace = clips.settings.source, clips.settings.workspace
     if stage.name == "keypoints" and source.archive:
         wanted = {key: (value, clips.facts["frames"][key]["frames"]) for key, value in plan.todo.items()}
-        yield from import_archive(list(source.archive), wanted, workspace)
+        yield from stage.with_marks(clips, import_archive(list(source.archive), wanted, workspace))
         return
     if stage.name == "poseflow" and clips.settings.flow_archive:
         wanted = {key: (value, clips.facts["frames"][key]["frames"] - 1) for key, value in plan.todo.items()}
-        yield from import_archive(list(clips.settings.flow_archive), wanted, workspace, POSE_FLOW)
+        parts = list(clips.settings.flow_archive)
+        yield from stage.with_marks(clips, import_archive(parts, wanted, workspace, POSE_FLOW))
         return
-    yield from run([Task(key, value, stage.work(clips, key, i)) for i, (key, value) in enumerate(plan.todo.items())])
+    yield from run([Task(key, value, stage.task(clips, key, i)) for i, (key, value) in enumerate(plan.todo.items())])
     if stage.name == "keypoints" and source.estimator:
         end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
+
+
+def _shards_folder(clips: Clips) -> AbstractContextManager[None]:
+    at = clips.settings
+    splits = {sample.split for sample in clips.samples.values()}
+    return shards_folder(at.shards, splits, at.workspace, Ledger(at.workspace.ledgers, "shards").rows)
 
 
 def _make_shards(clips: Clips, failed: set[str], run: Engine) -> Outcome:

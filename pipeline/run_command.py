@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from pipeline.estimators import choose_estimator
+from pipeline.archive import archive_parts
+from pipeline.estimators import OpenPose, choose_estimator
 from pipeline.failure import RunError, is_disk_trouble
 from pipeline.fingerprint import stamp
 from pipeline.handcrops import CropSettings
-from pipeline.keypoint_archive import archive_parts
 from pipeline.lock import workspace_lock
 from pipeline.manifest import apply_labels, class_names, read_data, write_manifest
 from pipeline.part import Part, parse_part
@@ -21,8 +21,10 @@ from pipeline.run import Outcome, run_stages
 from pipeline.runner import end_workers
 from pipeline.stages import KeypointSource, RunSettings
 from pipeline.stopping import Stopped, stop_on_signals
+from pipeline.video import named_ffmpeg
 from pipeline.workspace import Workspace
 from shards.errors import InputError
+from shards.planning import SAMPLES_PER_SHARD
 from shards.recipe import RECIPES
 
 SOME_FAILED = 3
@@ -56,6 +58,7 @@ def run_command(**options: Any) -> int:
 def _run(options: dict[str, Any]) -> int:
     # Planning AUTSL makes millions of small objects that stay: looking through them for garbage took 15 % of the time.
     gc.set_threshold(100_000, 20, 20)
+    refuse_contradictions(options)
     samples = read_data(options["data"], use_depth=not options["no_depth"])
     unknown: list[str] = []
     if options["labels"]:
@@ -70,9 +73,9 @@ def _run(options: dict[str, Any]) -> int:
         recipe=RECIPES[options["recipe"]],
         crops=CropSettings(options["quality"]),
         shards=(options["shards"] or workspace.shards).absolute(),
-        samples_per_shard=options["samples_per_shard"],
+        samples_per_shard=options["samples_per_shard"] or SAMPLES_PER_SHARD,
         jobs=options["jobs"] or len(os.sched_getaffinity(0)),
-        ffmpeg=options["ffmpeg"],
+        ffmpeg=named_ffmpeg(options["ffmpeg"]) if options["ffmpeg"] else None,
         classes=class_names(samples, options["classes"]),
         flow_archive=flow_archive(options["poseflow"], options["recipe"]),
         scheduler=options["scheduler"],
@@ -87,6 +90,25 @@ def _run(options: dict[str, Any]) -> int:
             samples = [sample for sample in samples if part.holds(sample.id)]
         outcomes = run_stages(samples, settings)
     return summarise(outcomes, settings, options["labels"], unknown)
+
+
+def refuse_contradictions(options: dict[str, Any]) -> None:
+    """Make sure that no option was typed that another one leaves without effect (see also `keypoint_source`).
+
+    Raises:
+        InputError: one was.
+    """
+    if options["jobs"] and options["scheduler"]:
+        raise InputError(
+            "--jobs does not go with --scheduler: the cluster's workers say how many clips run at once; leave it out"
+        )
+    for name in ("shards", "samples_per_shard"):
+        if options["part"] and options[name]:
+            raise InputError(f"{_typed(name)} does not go with --part: give it to the run that makes the shards")
+
+
+def _typed(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def chosen_stages(asked: tuple[str, ...], part: Part | None) -> tuple[str, ...]:
@@ -119,13 +141,22 @@ def keypoint_source(options: dict[str, Any]) -> KeypointSource:
             raise InputError(f"{models}: no such folder; --openpose-models is the one with pose/body_135 in it")
         models = str(models.absolute()) if models else None
         estimator, why = choose_estimator(pose, options["openpose_bin"], models, gpus)
+        if not isinstance(estimator, OpenPose):
+            _refuse_openpose_options(options, why)
         click.echo(f"keypoints from {why}", err=True)
         return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
+    _refuse_openpose_options(options, str(path))
     click.echo(f"keypoints from {path}", err=True)
     if path.is_dir():
         return KeypointSource("import", "import", folders=find_folders(path), root=str(path.absolute()))
     parts = archive_parts(path)
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
+
+
+def _refuse_openpose_options(options: dict[str, Any], source: str) -> None:
+    for name in ("openpose_bin", "openpose_models", "gpus"):
+        if options[name]:
+            raise InputError(f"{_typed(name)} is for OpenPose, but keypoints come from {source}; leave it out")
 
 
 def flow_archive(path: Path | None, recipe: str) -> tuple[Path, ...]:
@@ -144,17 +175,25 @@ def flow_archive(path: Path | None, recipe: str) -> tuple[Path, ...]:
 
 
 def find_folders(root: Path) -> dict[str, str]:
-    """The folders of keypoint JSON below a folder, by sample id: `<id>_color.kp`, or just `<id>`.
+    """The folders of keypoint JSON below a folder, by sample id: `<id>_color.kp`, or just `<id>.kp`.
+
+    Links to folders are followed, as for videos.
 
     Raises:
         InputError: two folders for one id.
     """
     found: dict[str, str] = {}
-    for folder, folders, _ in os.walk(root):
-        for name in folders:
+    seen: set[str] = set()
+    for folder, folders, _ in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link led back
+            folders.clear()
+        seen.add(real)
+        for name in [name for name in folders if name.endswith(".kp")]:
+            folders.remove(name)  # nothing to find in its thousands of files
             sample_id = name.removesuffix(".kp").removesuffix("_color")
             path = str(Path(folder, name).absolute())
-            if name.endswith(".kp") and found.setdefault(sample_id, path) != path:
+            if found.setdefault(sample_id, path) != path:
                 raise InputError(f"{path} and {found[sample_id]}: two folders of keypoints for {sample_id}; remove one")
     return found
 

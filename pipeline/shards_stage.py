@@ -1,21 +1,27 @@
 """Stage `shards`: the samples of every split as tars, their indexes, and `dataset.json` last."""
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.fingerprint import fingerprint
-from pipeline.ledger import DONE, Ledger, Row
+from pipeline.fingerprint import fingerprint, stamp
+from pipeline.ledger import BEGUN, DONE, Ledger, Row
 from pipeline.manifest import Sample
+from pipeline.plan import is_result, mtime_of
 from pipeline.runner import Task
 from pipeline.workspace import Workspace
 from shards.dataset import FILE_NAME, Dataset, Shard
+from shards.errors import InputError
 from shards.files import remove_leftovers
-from shards.index import PLACE_COLUMNS, SCHEMA, write_index
+from shards.finish import Entry, finish
+from shards.lock import file_lock
 from shards.planning import plan_split
 from shards.recipe import Recipe
+from shards.sample import Layout
 from shards.writer import Extent, write_shard
 
 
@@ -27,6 +33,46 @@ class ShardItem:
     fingerprint: str  # of the handcrops stage
     frames: int
     facts: Mapping[str, Any]  # `extent`, `places`
+
+
+@contextmanager
+def shards_folder(folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, Row]) -> Iterator[None]:
+    """Hold the folder that shards of these splits go to, against other workspaces; make it where it is not there.
+
+    Raises:
+        InputError: it cannot be written, another driver holds it, or it has files that the ledger (`rows`) does not
+            know. In the workspace's own folder for shards everything counts as its own.
+    """
+    if folder.resolve() in (workspace.root.resolve(), workspace.ledgers.resolve()):
+        raise InputError(f"--shards {folder}: the workspace keeps other files there; give another folder")
+    with ExitStack() as lock:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            _refuse_strangers(folder, splits, workspace, rows)
+            lock.enter_context(file_lock(folder / ".lock", "these shards"))
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --shards") from error
+        _refuse_strangers(folder, splits, workspace, rows)  # which may have come since
+        yield
+
+
+def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, Row]) -> None:
+    if folder == workspace.shards:
+        return
+    known = {name for name, row in rows.items() if row.facts.get("folder") == str(folder)}
+    ours = [f"{split}.parquet" for split in splits - _splits(known)] + [FILE_NAME] * (not known)
+    tars = sorted(path.name for path in folder.glob("*.tar") if path.name not in known)
+    if found := tars + [name for name in ours if (folder / name).exists()]:
+        raise InputError(
+            f"{folder}: holds {found[0]}, which this workspace's ledger does not know; "
+            "move it away, or give another --shards"
+        )
+
+
+def _splits(names: Iterable[str]) -> set[str]:
+    """Of shards `<split>-NNN.tar`."""
+    return {name.rpartition("-")[0] for name in names}
 
 
 def plan_shards(items: Iterable[ShardItem], samples_per_shard: int) -> dict[str, list[ShardItem]]:
@@ -41,14 +87,20 @@ def plan_shards(items: Iterable[ShardItem], samples_per_shard: int) -> dict[str,
 
 
 def shard_fingerprint(folder: Path, items: list[ShardItem]) -> str:
-    """Of a shard's place and everything in it."""
-    return fingerprint(str(folder.absolute()), [(item.sample.id, item.fingerprint) for item in items])
+    """Of a shard's place and everything in it.
+
+    The places of members are in it, too: a sample's tar that was lost may be made again with JPEGs of other sizes, by
+    another version of their encoder, and the index is made of them.
+    """
+    contents = [(item.sample.id, item.fingerprint, item.facts["extent"], item.facts["places"]) for item in items]
+    return fingerprint(str(folder.absolute()), contents)
 
 
 def make_shard(path: Path, extents: list[Extent]) -> dict[str, Any]:
     """Write one shard; the facts are its entry in `dataset.json`."""
     shard = write_shard(path, extents)
-    return {"bytes": shard.bytes, "samples": shard.samples, "size": shard.bytes, "sha256": shard.sha256}
+    facts = {"bytes": shard.bytes, "samples": shard.samples, "size": shard.bytes, "sha256": shard.sha256}
+    return facts | mtime_of(path)
 
 
 def shard_tasks(
@@ -61,29 +113,10 @@ def shard_tasks(
         row = rows.get(name)
         path = folder / name
         same = row is not None and row.status == DONE and row.fingerprint == current
-        if not (same and path.is_file() and path.stat().st_size == row.facts["size"]):
+        if not (same and is_result(row, stamp(path))):
             extents = [Extent(workspace.handcrops(item.sample.id), 0, item.facts["extent"]) for item in items]
             tasks.append(Task(name, current, partial(make_shard, path, extents)))
     return tasks
-
-
-def index_rows(name: str, items: list[ShardItem]) -> list[dict[str, Any]]:
-    """The index rows of a shard, from where the members are in each sample's own tar."""
-    rows, start = [], 0
-    for item in items:
-        row = dict.fromkeys(SCHEMA.names) | {
-            "id": item.sample.id,
-            "shard": name,
-            "label": item.sample.label,
-            "signer": item.sample.signer,
-            "frames": item.frames,
-        }
-        for member, (offset, size) in item.facts["places"].items():
-            at, length = PLACE_COLUMNS[member]
-            row[at], row[length] = start + offset, size
-        rows.append(row)
-        start += item.facts["extent"]
-    return rows
 
 
 def write_shards(
@@ -97,12 +130,13 @@ def write_shards(
 
     Returns the rows of the shards that were written, failed ones too.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     tasks = shard_tasks(folder, shards, workspace, ledger.rows)
     stale = [name for name, row in ledger.rows.items() if name not in shards and row.facts.get("folder") == str(folder)]
     if tasks or stale:
         (folder / FILE_NAME).unlink(missing_ok=True)
+    for task in tasks:  # so that the next run knows the tars for ours, should we be killed
+        ledger.record(Row(task.id, BEGUN, task.fingerprint, facts={"folder": str(folder)}))
     rows = []
     for row in run(tasks) if tasks else ():
         row.facts["folder"] = str(folder)
@@ -110,6 +144,8 @@ def write_shards(
         rows.append(row)
     for name in stale:
         (folder / name).unlink(missing_ok=True)
+    for split in _splits(stale) - _splits(shards):
+        (folder / f"{split}.parquet").unlink(missing_ok=True)
     return rows
 
 
@@ -122,18 +158,15 @@ def write_dataset(
     classes: list[str],
 ) -> Dataset:
     """Write the indexes, then `dataset.json`."""
-    splits: dict[str, list[Shard]] = {}
-    index: dict[str, list[dict[str, Any]]] = {}
+    contents = []
     for name, items in shards.items():
-        split = items[0].sample.split
         facts = rows[name].facts
-        splits.setdefault(split, []).append(Shard(name, facts["samples"], facts["size"], facts["sha256"]))
-        index.setdefault(split, []).extend(index_rows(name, items))
-    for path in folder.glob("*.parquet"):
-        if path.stem not in index:
-            path.unlink()
-    for split, split_rows in index.items():
-        write_index(folder / f"{split}.parquet", split_rows)
-    dataset = Dataset(recipe, settings, classes, splits)
-    dataset.write(folder)
-    return dataset
+        shard = Shard(name, facts["samples"], facts["size"], facts["sha256"])
+        contents.append((items[0].sample.split, shard, [_entry(item) for item in items]))
+    return finish(folder, Dataset(recipe, settings, classes), contents)
+
+
+def _entry(item: ShardItem) -> Entry:
+    sample = item.sample
+    about = {"id": sample.id, "label": sample.label, "signer": sample.signer, "frames": item.frames}
+    return about, Layout(item.facts["places"], item.facts["extent"])

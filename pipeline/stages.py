@@ -1,8 +1,9 @@
 """What each stage depends on, and what it does with a clip. How stages are run is `run.py`'s business."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from pipeline.fingerprint import fingerprint, stamp, stamp_folder
 from pipeline.frames import count_frames, video_of
 from pipeline.handcrops import CropSettings, make_sample
 from pipeline.keypoints import estimate_keypoints, import_folder
+from pipeline.ledger import DONE, Row
 from pipeline.manifest import Sample
 from pipeline.part import Part
+from pipeline.plan import is_result, mtime_of
 from pipeline.poseflow import compute_poseflow
 from pipeline.workspace import Workspace
 from shards.recipe import Recipe
@@ -68,7 +71,7 @@ class Stage:
     """A stage over clips.
 
     `depends` gives, for a clip, everything that its result depends on; raise `version` when the stage's code changes
-    what it writes. `work` gives the partial that a worker calls, for a clip and its number in the plan.
+    what it writes. `work` gives the partial that makes the result, for a clip and its number in the plan.
     """
 
     name: str
@@ -83,13 +86,53 @@ class Stage:
         ready = clips.facts[self.after] if self.after else clips.samples
         return {key: fingerprint(self.name, self.version, self.depends(clips, key)) for key in ready}
 
-    def results(self, clips: Clips) -> dict[str, int] | None:
-        """Sizes in bytes of the result files there are, by id; None for a stage without files."""
+    def results(self, clips: Clips, rows: Mapping[str, Row]) -> dict[str, tuple[int, int]] | None:
+        """Size in bytes and mtime (ns) of the result files there are, by id; None for a stage without files.
+
+        A workspace that was copied without its times is known by its bytes, and gets its times back.
+        """
         if self.suffix is None:
             return None
+        results = {}
         with os.scandir(clips.settings.workspace.root / self.name) as entries:
-            files = [entry for entry in entries if entry.name.endswith(self.suffix)]
-            return {entry.name.removesuffix(self.suffix): entry.stat().st_size for entry in files}
+            for entry in entries:
+                if entry.name.endswith(self.suffix):
+                    key, found = entry.name.removesuffix(self.suffix), entry.stat()
+                    results[key] = (found.st_size, found.st_mtime_ns)
+                    row = rows.get(key)
+                    if row and not is_result(row, results[key]) and _has_bytes_of(row, Path(entry.path)):
+                        os.utime(entry.path, ns=(found.st_atime_ns, row.facts["mtime_ns"]))
+                        results[key] = (found.st_size, row.facts["mtime_ns"])
+        return results
+
+    def task(self, clips: Clips, key: str, number: int) -> Work:
+        """`work`, whose facts also tell by what to know the result file again."""
+        work = self.work(clips, key, number)
+        return work if self.suffix is None else partial(_with_marks, work, self.result(clips, key))
+
+    def with_marks(self, clips: Clips, rows: Iterable[Row]) -> Iterator[Row]:
+        """The same for rows of results that are not made by tasks."""
+        for row in rows:
+            yield replace(row, facts=row.facts | _marks(self.result(clips, row.id))) if row.status == DONE else row
+
+    def result(self, clips: Clips, key: str) -> Path:
+        """The result file of a clip."""
+        return clips.settings.workspace.root / self.name / f"{key}{self.suffix}"
+
+
+def _with_marks(work: Work, result: Path) -> dict[str, Any]:
+    facts = work()
+    return facts | _marks(result)
+
+
+def _marks(result: Path) -> dict[str, int]:
+    return mtime_of(result) | {"crc32": zlib.crc32(result.read_bytes())}
+
+
+def _has_bytes_of(row: Row, result: Path) -> bool:
+    if row.status != DONE or result.stat().st_size != row.bytes:
+        return False
+    return row.facts.get("crc32") == zlib.crc32(result.read_bytes())
 
 
 def _frames_work(clips: Clips, key: str, number: int) -> Work:
@@ -136,5 +179,5 @@ CLIP_STAGES = (
     Stage("frames", None, None, 1, lambda clips, key: list(clips.stamps[key]), _frames_work),
     Stage("keypoints", "frames", ".npy", 1, _keypoints_depend, _keypoints_work),
     Stage("poseflow", "keypoints", ".npy", 1, _poseflow_depend, _poseflow_work),
-    Stage("handcrops", "poseflow", ".tar", 2, _handcrops_depend, _handcrops_work),
+    Stage("handcrops", "poseflow", ".tar", 3, _handcrops_depend, _handcrops_work),
 )

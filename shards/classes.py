@@ -21,7 +21,10 @@ def read_classes(path: Path) -> list[str]:
     for line, row in rows:
         if len(row) != len(header):
             raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
-        names[parse_class(row[0], path, line)] = row[column]
+        number = parse_class(row[0], path, line)
+        if number in names:
+            raise InputError(f"{path}:{line}: class {number} is further up already")
+        names[number] = row[column]
     if sorted(names) != list(range(len(names))):
         raise InputError(f"{path}: classes must be 0 to {len(names) - 1}, each once")
     return [names[number] for number in range(len(names))]

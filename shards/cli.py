@@ -3,13 +3,32 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from shards.errors import InputError
 from shards.planning import SAMPLES_PER_SHARD
 
+# Of these the command line is to blame, of a full disk, say, it is not.
+_WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class _Commands(click.Group):
+    """Subcommands, of which an OSError is one line on stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # of `shards list | head`; click ends quietly
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            kind = InputError if isinstance(error, _WRONG_PATH) else click.ClickException
+            raise kind(f"{where}cannot be read or written ({error.strerror or error})") from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Look after shard sets: list, verify, split, reshard, inspect.
 
@@ -18,7 +37,8 @@ def main() -> None:
     """
 
 
-_FOLDER = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -62,14 +82,14 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
 
 
 @main.command(context_settings=_SETTINGS)
-@click.option("--labels", type=_FOLDER, help="Headerless CSV id,class[,split]; signers from ids signer<S>_sample<N>.")
+@click.option("--labels", type=_FILE, help="Headerless CSV id,class[,split]; signers from ids signer<S>_sample<N>.")
 @click.option("--shards", metavar="PATTERN", help="Shards instead: a folder, a glob or train-{000..099}.tar.")
 @click.option("--holdout-signers", metavar="LIST", help="Signers for the second split, e.g. 8,9.")
 @click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
-@click.option("--fractions", metavar="LIST", default="0.8,0.2", help="Shares of the splits, with --by.")
-@click.option("--seed", type=int, default=0, help="With --by.")
+@click.option("--fractions", metavar="LIST", help="Shares of the splits, with --by.  [default: 0.8,0.2]")
+@click.option("--seed", type=int, help="With --by.  [default: 0]")
 @click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
-@click.option("--out", required=True, type=_FOLDER, help="Headerless CSV id,split, for `shards reshard --assign`.")
+@click.option("--out", required=True, type=_FILE, help="Headerless CSV id,split, for `shards reshard --assign`.")
 def split(labels: Path | None, shards: str | None, out: Path, **options: object) -> None:
     """Propose which sample goes into which split.
 
@@ -89,7 +109,7 @@ def split(labels: Path | None, shards: str | None, out: Path, **options: object)
     help="Folder, glob or train-{000..099}.tar; several merge.",
 )
 @click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed run, which then goes on.")
-@click.option("--assign", type=_FOLDER, help="Headerless CSV id,split or id,class,split; other ids are left out.")
+@click.option("--assign", type=_FILE, help="Headerless CSV id,split or id,class,split; other ids are left out.")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), default=SAMPLES_PER_SHARD, help="Samples in a tar.")
 @click.option("--classes", metavar="LIST", help="Only these classes, by number, e.g. 0,3; they keep their numbers.")
 @click.option("--signers", metavar="LIST", help="Only these signers.")
@@ -107,7 +127,7 @@ def reshard(shards: tuple[str, ...], out: Path, jobs: int, **options: object) ->
 
 @main.command(context_settings=_SETTINGS)
 @click.argument("pattern", metavar="DIR|PATTERN")
-@click.option("--out", type=_FOLDER, default=Path("shards.html"), help="The page: one file, no network needed.")
+@click.option("--out", type=_FILE, default=Path("shards.html"), help="The page: one file, no network needed.")
 @click.option("--samples", type=click.IntRange(min=1), default=12, help="How many to show, from all over the set.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")
 def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from shards.errors import InputError
 from shards.files import write_whole
 from shards.recipe import Recipe, recipe_from_json
+from shards.tables import is_split_name
 
 FILE_NAME = "dataset.json"
 FORMAT = "signshards-1"
@@ -70,9 +72,22 @@ def read_dataset(folder: Path) -> Dataset:
         raise InputError(f"{path}: not of format {FORMAT}; run the shards stage again")
     try:
         splits = {split: [Shard(**shard) for shard in entry["shards"]] for split, entry in value["splits"].items()}
+        _check_names(path, splits)
         return Dataset(recipe_from_json(value["recipe"], str(path)), value["settings"], value["classes"], splits)
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
+
+
+def _check_names(path: Path, splits: dict[str, list[Shard]]) -> None:
+    """Names become paths: none may lead out of the folder."""
+    if not splits or not all(splits.values()):
+        raise InputError(f"{path}: lists no shards, or a split without any; run the shards stage again")
+    for split, shards in splits.items():
+        if not is_split_name(split):
+            raise InputError(f"{path}: {split!r} cannot name a split; run the shards stage again")
+        for shard in shards:
+            if not re.fullmatch(re.escape(split) + r"-\d{3,}\.tar", shard.name, re.ASCII):
+                raise InputError(f"{path}: {shard.name!r} cannot name a shard of {split}; run the shards stage again")
 
 
 def sha256_of(path: Path) -> str:

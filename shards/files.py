@@ -1,12 +1,13 @@
 """Writing files so that a file that exists is whole."""
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TEMPORARY_SUFFIX = ".tmp"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 @contextmanager
@@ -16,10 +17,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     The name is unlike any other writer's: two workers that write the same file (a cluster may start a task twice) each
     rename a whole one.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename = str(path)  # the name that people know
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -31,11 +36,11 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove the temporary files that a killed run left in `folder`; returns how many there were."""
+    """Remove the temporary files that a killed `whole_file` left in `folder`; returns how many there were."""
     removed = 0
     if folder.is_dir():
         for entry in os.scandir(folder):
-            if entry.name.startswith(".") and entry.name.endswith(TEMPORARY_SUFFIX):
+            if _TEMPORARY.fullmatch(entry.name):
                 Path(entry.path).unlink(missing_ok=True)
                 removed += 1
     return removed

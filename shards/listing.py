@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from shards.dataset import Dataset, read_dataset
+from shards.errors import InputError
 from shards.index import read_index
 from shards.sample import DEPTH_MEMBERS
 
@@ -30,6 +31,8 @@ def collect(folder: Path) -> dict[str, Any]:
 
 def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     table = read_index(folder / f"{split}.parquet")
+    if not len(table):
+        raise InputError(f"{folder / split}.parquet: lists no samples; `shards verify {folder}`")
     shards = dataset.splits[split]
     labels = Counter(table["label"].to_pylist())
     depth = table[f"{DEPTH_MEMBERS[0].partition('.')[0]}_offset"]

@@ -6,16 +6,17 @@ Threads, not processes: hashing, reading and writing let go of the interpreter, 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shards.dataset import FILE_NAME, Shard, sha256_of
 from shards.errors import InputError
 from shards.files import remove_leftovers
-from shards.index import PLACE_COLUMNS, SCHEMA, write_index
+from shards.finish import Entry, finish
 from shards.progress import progress
 from shards.reshard_journal import Journal, Written
-from shards.reshard_plan import Plan, Source, as_row, new_sizes
+from shards.reshard_plan import Plan, Source, about, new_sizes
 from shards.sample import DEPTH_MEMBERS, MEMBERS, header_size, info_from_json, lay_out, padded, tar_header, tar_member
 from shards.writer import Extent, Piece, write_shard
 
@@ -42,10 +43,10 @@ def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
     (out / FILE_NAME).unlink(missing_ok=True)
     remove_leftovers(out)
     done = dict(_make_all(plan, out, journal, jobs))
-    _finish(plan, out, done)
+    finish(out, plan.dataset, _contents(plan, done))
     kept = sum(done[name] is journal.before.get(name) for name in done)
-    shards = [written.shard for written in done.values()]
-    return Outcome(len(done) - kept, kept, sum(s.samples for s in shards), sum(s.bytes for s in shards))
+    made = [written.shard for written in done.values()]
+    return Outcome(len(done) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made))
 
 
 def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tuple[str, Written]]:
@@ -107,27 +108,10 @@ def _json_without_depth(path: Path, sample_id: str, content: bytes) -> bytes:
     return replace(info, hands=hands).to_json()
 
 
-def _finish(plan: Plan, out: Path, done: dict[str, Written]) -> None:
-    splits: dict[str, list[Shard]] = {}
-    rows: dict[str, list[dict[str, Any]]] = {}
+def _contents(plan: Plan, done: dict[str, Written]) -> Iterator[tuple[str, Shard, list[Entry]]]:
+    """What the indexes tell of the new shards."""
     for name, samples in plan.shards.items():
-        split = samples[0].split
-        splits.setdefault(split, []).append(done[name].shard)
-        rows.setdefault(split, []).extend(index_rows(plan, name, samples, done[name].json_sizes))
-    for split, split_rows in rows.items():
-        write_index(out / f"{split}.parquet", split_rows)
-    replace(plan.dataset, splits=splits).write(out)
-
-
-def index_rows(plan: Plan, name: str, samples: list[Source], json_sizes: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """The index rows of a new shard."""
-    start = 0
-    for number, sample in enumerate(samples):
-        sizes = new_sizes(sample, plan, json_sizes[number] if json_sizes else None)
-        layout = lay_out(sample.id, sizes)
-        row = dict.fromkeys(SCHEMA.names) | as_row(sample, name)
-        for member, (offset, size) in layout.places.items():
-            at, length = PLACE_COLUMNS[member]
-            row[at], row[length] = start + offset, size
-        yield row
-        start += layout.extent
+        shard, json_sizes = done[name]
+        sizes = [new_sizes(s, plan, size) for s, size in zip_longest(samples, json_sizes)]
+        entries = [(about(s), lay_out(s.id, members)) for s, members in zip(samples, sizes, strict=True)]
+        yield samples[0].split, shard, entries

@@ -138,12 +138,6 @@ def new_sizes(source: Source, plan: Plan, json_size: int | None) -> dict[str, in
     return sizes if json_size is None else sizes | {"json": json_size}
 
 
-def as_row(source: Source, shard: str) -> dict[str, Any]:
-    """The columns of an index row that say nothing of places."""
-    return {
-        "id": source.id,
-        "shard": shard,
-        "label": source.label,
-        "signer": source.signer,
-        "frames": source.frames,
-    }
+def about(source: Source) -> dict[str, Any]:
+    """The columns of a sample's index row that say nothing of places."""
+    return {"id": source.id, "label": source.label, "signer": source.signer, "frames": source.frames}

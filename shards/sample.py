@@ -16,6 +16,7 @@ import json
 import math
 import re
 import tarfile
+import tokenize
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -70,10 +71,16 @@ class SampleInfo:
         return json.dumps(value | {"hands": hands}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+_TYPES = {"id": (str,), "signer": (str,), "label": (int, type(None)), "fps": (int, float)}
+_TYPES |= dict.fromkeys(("width", "height", "frames"), (int,))
+
+
 def info_from_json(data: bytes) -> SampleInfo:
     """The info of a `<id>.json` member; KeyError or ValueError where it is not one."""
     value: dict[str, Any] = json.loads(data)
     try:
+        if wrong := [key for key, kinds in _TYPES.items() if type(value[key]) not in kinds]:
+            raise ValueError(f"not the JSON of a sample: {wrong[0]} is {value[wrong[0]]!r}")
         hands = {name: _track(value["hands"][name]) for name in HANDS}
         return SampleInfo(**{**value, "hands": hands})
     except (TypeError, AttributeError, OverflowError) as error:
@@ -82,12 +89,24 @@ def info_from_json(data: bytes) -> SampleInfo:
 
 def _track(hand: dict[str, Any]) -> HandTrack:
     depth = hand.get("depth_jpegs")
+    missing = [*hand["missing"]]
+    if not {0, 1}.issuperset(missing):
+        raise ValueError("not the JSON of a sample: missing is not a list of 0 and 1")
     return HandTrack(
-        np.array(hand["boxes"], np.int32).reshape(-1, 4),
-        np.array(hand["missing"], bool),
-        np.array(hand["jpegs"], np.int64).reshape(-1, 4),
-        None if depth is None else np.array(depth, np.int64).reshape(-1, 4),
+        _table(hand["boxes"], np.int32),
+        np.array(missing, bool),
+        _table(hand["jpegs"], np.int64),
+        None if depth is None else _table(depth, np.int64),
     )
+
+
+def _table(rows: list[list[int]], dtype: type) -> np.ndarray:
+    """Whole numbers (T, 4); ValueError for anything else."""
+    table = np.array(rows)
+    whole = table.astype(dtype)
+    if table.size and (table.dtype.kind != "i" or table.shape[1:] != (4,) or not np.array_equal(table, whole)):
+        raise ValueError("not the JSON of a sample: boxes or jpegs are not rows of four whole numbers")
+    return whole.reshape(-1, 4)
 
 
 def id_problem(sample_id: str) -> str | None:
@@ -185,7 +204,11 @@ def _npy_header(header: bytes) -> tuple[tuple[int, ...], np.dtype]:
     file = io.BytesIO(header)
     if npy_format.read_magic(file) != (1, 0):
         raise ValueError("not a .npy file of version 1.0")
-    shape, fortran, dtype = npy_format.read_array_header_1_0(file)
+    try:
+        shape, fortran, dtype = npy_format.read_array_header_1_0(file)
+    except (SyntaxError, TypeError, tokenize.TokenError) as error:
+        # numpy means to raise nothing but ValueError, but parses what stands there.
+        raise ValueError(f"not the header of a .npy file ({error})") from error
     if fortran or dtype.hasobject:
         raise ValueError("not an array of numbers in C order")
     return shape, dtype

@@ -9,19 +9,17 @@ from shards.sample import HANDS
 
 HAND_COLORS = {"left": "#c2410c", "right": "#0f766e"}
 # Points as OpenPose numbers them: 5, 6 shoulders, 7, 8 elbows, 9, 10 wrists, 11, 12 hips, 17 neck, 18 head top.
-_BODY = ((3, 1), (1, 0), (0, 2), (2, 4), (17, 18), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12), (11, 12))
-_FINGERS = {"left": (9, 25), "right": (10, 45)}  # wrist, first of 5 fingers × 4 joints
-_FACE = range(65, 135)
+BODY_BONES = ((3, 1), (1, 0), (0, 2), (2, 4), (17, 18), (5, 6), (5, 11), (6, 12), (11, 12))
+ARM_BONES = {"left": ((5, 7), (7, 9)), "right": ((6, 8), (8, 10))}
+HAND_POINTS = {"left": range(25, 45), "right": range(45, 65)}  # 5 fingers × 4 joints, from the palm to the tip
+FACE_POINTS = range(65, 135)
 
 
 def bones(hand: str) -> list[tuple[int, int]]:
     """The bones of a hand: from the wrist along each finger."""
-    wrist, first = _FINGERS[hand]
-    found = []
-    for finger in range(first, first + 20, 4):
-        chain = [wrist, *range(finger, finger + 4)]
-        found += pairwise(chain)
-    return found
+    (_, wrist), joints = ARM_BONES[hand][-1], HAND_POINTS[hand]
+    fingers = [joints[first : first + 4] for first in range(0, 20, 4)]
+    return [bone for finger in fingers for bone in pairwise([wrist, *finger])]
 
 
 def view_box(pose: np.ndarray, boxes: np.ndarray) -> tuple[float, float, float, float]:
@@ -51,8 +49,8 @@ def skeleton(
         view: see `view_box`.
     """
     stroke = view[2] / 90
-    parts = [_lines(points, _BODY, "#333", stroke)]
-    dots = "".join(f"M{x:.0f} {y:.0f}h0" for x, y, _ in points[_FACE].tolist() if x or y)
+    parts = [_lines(points, [*BODY_BONES, *ARM_BONES["left"], *ARM_BONES["right"]], "#333", stroke)]
+    dots = "".join(f"M{x:.0f} {y:.0f}h0" for x, y, _ in points[FACE_POINTS].tolist() if x or y)
     parts.append(tag("path", d=dots, stroke="#999", stroke_width=f"{stroke * 0.8:.1f}"))
     for hand in HANDS:
         parts.append(_lines(points, bones(hand), HAND_COLORS[hand], stroke * 0.7))
@@ -66,7 +64,7 @@ def skeleton(
     return tag("svg", *parts, class_="skeleton", viewBox=box, fill="none", stroke_linecap="round")
 
 
-def _lines(points: np.ndarray, pairs: list[tuple[int, int]] | tuple, color: str, width: float) -> Markup:
+def _lines(points: np.ndarray, pairs: list[tuple[int, int]], color: str, width: float) -> Markup:
     drawn = [pair for pair in pairs if points[list(pair), :2].any(axis=1).all()]
     path = "".join("M{:.1f} {:.1f}L{:.1f} {:.1f}".format(*points[a, :2], *points[b, :2]) for a, b in drawn)
     return tag("path", d=path, stroke=color, stroke_width=f"{width:.1f}")

@@ -58,6 +58,9 @@ def by_sample(samples: Labelled, fractions: list[float], names: list[str], seed:
 
     Class by class, in an order within it that is drawn from the seed, every sample goes to the split that is furthest
     behind its share; so all shares, of every class and in all, are met to about a sample.
+
+    Raises:
+        InputError: a split would be empty.
     """
     order = np.random.default_rng(seed).permutation(len(samples.ids))
     order = order[np.argsort([-1 if samples.labels[i] is None else samples.labels[i] for i in order], kind="stable")]
@@ -66,6 +69,9 @@ def by_sample(samples: Labelled, fractions: list[float], names: list[str], seed:
         split = int(np.argmax(np.array(fractions) * done - counts))
         counts[split] += 1
         result[sample] = names[split]
+    if not counts.all():
+        empty = names[int(np.argmin(counts))]
+        raise InputError(f"--fractions: {empty} would have none of the {len(order)} samples; give it a larger share")
     return result
 
 

@@ -11,6 +11,7 @@ from shards.split import Labelled, by_sample, by_signer, describe, hold_out
 from shards.tables import is_split_name, read_labels, signer_of, write_assignment
 
 _NAMES = ("train", "val", "test")
+_FRACTIONS = "0.8,0.2"
 
 
 class SplitOptions(NamedTuple):
@@ -18,8 +19,8 @@ class SplitOptions(NamedTuple):
 
     holdout_signers: str | None
     by: str | None
-    fractions: str
-    seed: int
+    fractions: str | None
+    seed: int | None
     names: str | None
 
 
@@ -33,6 +34,8 @@ def split_command(labels: Path | None, shards: str | None, out: Path, options: S
         raise InputError("give either --labels or --shards: where the samples are listed")
     if (options.holdout_signers is None) == (options.by is None):
         raise InputError("give either --holdout-signers or --by: how to divide")
+    if options.by is None and (options.fractions, options.seed) != (None, None):
+        raise InputError("--fractions and --seed go with --by, not with --holdout-signers")
     samples = read_samples(labels, shards)
     splits = divide(samples, options)
     write_assignment(out, zip(samples.ids, splits, strict=True))
@@ -44,8 +47,8 @@ def split_command(labels: Path | None, shards: str | None, out: Path, options: S
 def read_samples(labels: Path | None, shards: str | None) -> Labelled:
     """The samples of a label CSV (signers from AUTSL's ids) or of shards (signers from the index)."""
     if labels is not None:
-        classes = read_labels(labels)
-        return Labelled(list(classes), list(classes.values()), [signer_of(key) for key in classes])
+        rows = read_labels(labels)
+        return Labelled(list(rows), [label for label, _ in rows.values()], [signer_of(key) for key in rows])
     found = open_shards(shards or "")
     classes = [None if label < 0 else label for label in found.labels.tolist()]
     return Labelled(found.ids.to_pylist(), classes, found.signers.to_pylist())
@@ -57,9 +60,9 @@ def divide(samples: Labelled, options: SplitOptions) -> list[str]:
         signers = [signer.strip() for signer in options.holdout_signers.split(",")]
         first, second = _names(options.names, 2)
         return hold_out(samples, signers, (first, second))
-    fractions = _fractions(options.fractions)
+    fractions = _fractions(_FRACTIONS if options.fractions is None else options.fractions)
     names = _names(options.names, len(fractions))
-    return (by_signer if options.by == "signer" else by_sample)(samples, fractions, names, options.seed)
+    return (by_signer if options.by == "signer" else by_sample)(samples, fractions, names, options.seed or 0)
 
 
 def _fractions(text: str) -> list[float]:

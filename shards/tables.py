@@ -40,19 +40,21 @@ def parse_class(text: str, path: Path, line: int) -> int:
     return int(text)
 
 
-def read_labels(path: Path) -> dict[str, int]:
-    """Classes by id of a headerless CSV `id,class[,split]`, in its order.
+def read_labels(path: Path) -> dict[str, tuple[int, str | None]]:
+    """Class and split, by id, of a headerless CSV `id,class[,split]`, in its order; a split that is not there is None.
 
     Raises:
-        InputError: a wrong row, no row, or an id that occurs twice.
+        InputError: a wrong row, no row, or an id with two classes or splits.
     """
-    labels: dict[str, int] = {}
+    labels: dict[str, tuple[int, str | None]] = {}
     for line, row in read_rows(path):
         if len(row) not in (2, 3):
             raise InputError(f"{path}:{line}: expected id,class or id,class,split, found {len(row)} columns")
-        if row[0] in labels:
-            raise InputError(f"{path}:{line}: {row[0]} is further up already")
-        labels[row[0]] = parse_class(row[1], path, line)
+        if len(row) == 3 and not is_split_name(row[2]):
+            raise InputError(f"{path}:{line}: {row[2]!r} cannot name a split")
+        value = (parse_class(row[1], path, line), row[2] if len(row) == 3 else None)
+        if labels.setdefault(row[0], value) != value:
+            raise InputError(f"{path}:{line}: {row[0]} has another class or split further up")
     if not labels:
         raise InputError(f"{path}: has no rows")
     return labels

@@ -49,7 +49,8 @@ def write_keypoints(folder: Path, stem: str, keypoints: np.ndarray) -> None:
 def run_pipeline(data: Path, work: Path, *more: str, keypoints: str = "kp") -> int:
     """`pipeline run` with keypoints that are there already; returns the exit status, with the output on failure."""
     arguments = ["run", "--data", str(data / "mp4"), "--labels", str(data / "labels.csv"), "--work", str(work)]
-    arguments += ["--pose", "import", "--keypoints", str(data / keypoints), "--jobs", "1", *more]
+    arguments += ["--pose", "import", "--keypoints", str(data / keypoints), *more]
+    arguments += [] if "--scheduler" in more else ["--jobs", "1"]
     result = CliRunner().invoke(pipeline, arguments)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -133,7 +133,7 @@ def _check(path: Path, checkpoint: Checkpoint, run: Any) -> float:
 def main(checkpoint: Path, onnx: Path | None, torch_export: Path | None) -> None:
     """Write the model of CHECKPOINT as a graph that needs none of this project's code, and check it against the model.
 
-    The batch size is free; the inputs are those of the model (see the file's metadata and docs/evaluation.md).
+    The batch size is free; the inputs are those of the model (see the file's metadata and docs/export.md).
     """
     if not (onnx or torch_export):
         raise InputError("nothing to write: give --onnx FILE or --torch-export FILE")

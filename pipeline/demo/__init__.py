@@ -4,6 +4,7 @@ Nothing here is a recording of a person and no sign belongs to a real language: 
 stage works from end to end, not how well anything recognises sign language.
 
 - `signs`: the vocabulary; a sign is a motion of the wrists and a hand shape.
-- `figure`: a signer's body and looks, the BODY_135 skeleton of a motion, and the drawing of one frame.
+- `signer`: a signer's body and looks.
+- `figure`: the BODY_135 skeleton of a motion, and the drawing of one frame.
 - `generate`: which signer signs what in which split; videos, keypoints as an estimator would see them, labels.
 """

@@ -1,24 +1,36 @@
-"""A drawn signer: body and looks, the BODY_135 skeleton of a motion, and the picture and depth map of one frame.
+"""A drawn signer in motion: the BODY_135 skeleton, and the picture and depth map of one frame.
 
 What is drawn hangs on the skeleton's own points, so keypoints and pixels agree by construction.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pipeline.body import (
+    HEAD_TOP,
+    LEFT_ELBOW,
+    LEFT_HIP,
+    LEFT_SHOULDER,
+    LEFT_WRIST,
+    RIGHT_ELBOW,
+    RIGHT_HIP,
+    RIGHT_SHOULDER,
+    RIGHT_WRIST,
+    UPPER_NECK,
+)
+from pipeline.demo.signer import SIZE, Body, Colour, Look
 from pipeline.demo.signs import Motion
+from shards.sample import HANDS, POINTS
+from shards.skeleton import FACE_POINTS, HAND_POINTS
 
-SIZE = 512
-POINTS = 135
-HAND_START = (25, 45)  # left, right: 20 points each
-FACE_START = 65
-SHOULDERS, ELBOWS, WRISTS, HIPS = (5, 6), (7, 8), (9, 10), (11, 12)
-NECK, HEAD_TOP = 17, 18
+HAND_START = [HAND_POINTS[hand].start for hand in HANDS]
+FACE_START = FACE_POINTS.start
+SHOULDERS, ELBOWS = (LEFT_SHOULDER, RIGHT_SHOULDER), (LEFT_ELBOW, RIGHT_ELBOW)
+WRISTS, HIPS = (LEFT_WRIST, RIGHT_WRIST), (LEFT_HIP, RIGHT_HIP)
 _SIDES = np.array([1.0, -1.0])  # x of the left and of the right side: the picture is not mirrored
 
 # One hand in hand lengths, as (towards the thumb, along the hand), palm to the camera: knuckles of index … little
@@ -32,81 +44,6 @@ _THUMB_BASE = np.array([0.13, 0.14])
 _THUMB_BONES = np.array([0.19, 0.16, 0.13])
 _THUMB_STRAIGHT, _THUMB_FOLDED = np.radians([55.0, 48.0, 44.0]), np.radians([25.0, -30.0, -75.0])
 
-Colour = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Body:
-    """A signer's build and place in the picture: `unit` is the shoulder width in pixels, `x`, `y` the middle of the
-    shoulders; the limbs are in shoulder widths, the head in multiples of an average one."""
-
-    unit: float
-    x: float
-    y: float
-    upper_arm: float
-    forearm: float
-    hand: float
-    head: float
-    waist: float
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a signer and the room look like; `near` shifts the whole figure's depth, in grey levels."""
-
-    skin: Colour
-    clothes: Colour
-    hair: Colour
-    background: tuple[Colour, Colour]
-    long_sleeves: bool
-    noise: float
-    near: float
-
-
-def random_body(rng: np.random.Generator) -> Body:
-    """A new signer's build: shoulders of 100 to 190 pixels, as in AUTSL, placed so that signing hands stay in view."""
-    unit = rng.uniform(100, 190)
-    slack = max(5.0, SIZE / 2 - 1.4 * unit)
-    highest, lowest = 1.05 * unit + 12, SIZE - 1.25 * unit
-    return Body(
-        unit=unit,
-        x=SIZE / 2 + rng.uniform(-1, 1) * min(slack, 70),
-        y=rng.uniform(highest, min(lowest, highest + 120)),
-        upper_arm=rng.uniform(0.78, 0.92),
-        forearm=rng.uniform(0.7, 0.82),
-        hand=rng.uniform(0.56, 0.64),
-        head=rng.uniform(0.9, 1.1),
-        waist=rng.uniform(0.32, 0.44),
-    )
-
-
-def random_look(rng: np.random.Generator) -> Look:
-    """Colours that stay apart, so that hands show, and leave 24 levels to 0 and 255 for noise."""
-    skin = _mix((232, 190, 164), (104, 68, 50), rng.random())
-    clothes = _random_colour(rng, [skin], 110)
-    room = _random_colour(rng, [skin, clothes], 90)
-    return Look(
-        skin=skin,
-        clothes=clothes,
-        hair=_mix((30, 26, 24), (150, 104, 60), rng.random()),
-        background=(room, _mix(room, (128, 128, 128), rng.uniform(0.1, 0.5))),
-        long_sleeves=bool(rng.random() < 0.5),
-        noise=rng.uniform(1.0, 4.0),
-        near=rng.uniform(-12, 12),
-    )
-
-
-def _mix(a: Colour, b: Colour, share: float) -> Colour:
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
-
-
-def _random_colour(rng: np.random.Generator, others: list[Colour], distance: float) -> Colour:
-    """The most distant of eight draws, or the first that is `distance` away from all `others`."""
-    draws = rng.integers(24, 232, (8, 3))
-    gaps = np.linalg.norm(draws[:, None] - np.array(others), axis=-1).min(axis=1)
-    best = int(np.argmax(np.minimum(gaps, distance)))
-    return tuple(int(level) for level in draws[best])
-
 
 def skeleton(body: Body, motion: Motion) -> NDArray[np.float64]:
     """(T, 135, 3): x and y in pixels, z in shoulder widths towards the camera. Legs are not drawn and stay NaN.
@@ -118,7 +55,7 @@ def skeleton(body: Body, motion: Motion) -> NDArray[np.float64]:
     points[:, SHOULDERS] = np.stack([0.5 * _SIDES, np.zeros(2), np.zeros(2)], axis=-1)
     points[:, HIPS] = np.stack([body.waist * _SIDES, np.full(2, 1.45), np.zeros(2)], axis=-1)
     points[:, ELBOWS], points[:, WRISTS] = _arms(body, points[:, SHOULDERS], motion.wrists)
-    points[:, NECK] = 0, -0.13, 0
+    points[:, UPPER_NECK] = 0, -0.13, 0
     head = _head(body.head)
     points[:, :5], points[:, HEAD_TOP], points[:, FACE_START:] = head[:5], head[5], head[6:]
     fingers = _fingers(motion) * body.hand
@@ -225,7 +162,7 @@ def _head_shapes(at: list[tuple[float, float]], unit: float) -> Iterator[_Shape]
     x, top, face = at[HEAD_TOP][0], at[HEAD_TOP][1], at[FACE_START:]
     chin = face[8][1]
     hair = [(x - 0.33 * unit, top - 0.04 * unit), (x + 0.33 * unit, top + 0.62 * unit)]
-    yield _Shape("line", [(x, chin), at[NECK]], 0.26 * unit, "edge", 0)
+    yield _Shape("line", [(x, chin), at[UPPER_NECK]], 0.26 * unit, "edge", 0)
     yield _Shape("ellipse", hair, 0, "hair", 0.05)
     yield _Shape("ellipse", [(x - 0.28 * unit, top + 0.08 * unit), (x + 0.28 * unit, chin)], 0, "skin", 0.1)
     for brow in (face[17:22], face[22:27]):

@@ -8,24 +8,25 @@ place, looks, speed and habits; the signers of val and test occur nowhere else b
     labels.csv (id,class,split; no header), classes.csv (ClassId,EN), README.txt
 """
 
-import contextlib
 import json
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.demo import figure
+from pipeline.demo.figure import ELBOWS, HAND_START, WRISTS, Scene, skeleton
+from pipeline.demo.signer import SIZE, random_body, random_look
 from pipeline.demo.signs import SIGNS, perform, random_style, vary
+from pipeline.encode import RawFrames, write_video
+from pipeline.video import ffmpeg_binary
 from shards.errors import InputError
+from shards.files import remove_leftovers, write_whole
+from shards.sample import POINTS
 
 FPS = 30
 # Stands in README.txt, so that clips of another generator are not taken for this one's: raise it when the drawing,
@@ -85,6 +86,7 @@ def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
     clips = plan(settings)
     for split in sorted({clip.split for clip in clips}):
         (out / "mp4" / split).mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out / "mp4" / split)
         (out / "kp" / split).mkdir(parents=True, exist_ok=True)
     missing = [clip for clip in clips if not _video(out, clip, "color").exists()]
     work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_make)(out, settings.seed, clip) for clip in missing)
@@ -92,18 +94,20 @@ def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
         pass
     if not (out / "labels.csv").exists():
         names = "".join(f"{label},{sign.name}\n" for label, sign in enumerate(SIGNS))
-        _write(out / "classes.csv", "ClassId,EN\n" + names)
-        _write(out / "labels.csv", "".join(f"{clip.id},{clip.label},{clip.split}\n" for clip in clips))
+        write_whole(out / "classes.csv", f"ClassId,EN\n{names}".encode())
+        labels = "".join(f"{clip.id},{clip.label},{clip.split}\n" for clip in clips)
+        write_whole(out / "labels.csv", labels.encode())
 
 
 def _claim(out: Path, readme: str) -> None:
     """Marks `out` as holding the data set that `readme` describes; refuses a folder that holds anything else."""
+    remove_leftovers(out)  # all that is there when the first call was killed in this function
     found = out / "README.txt"
     ours = found.is_file() and found.read_text(encoding="utf-8") == readme
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: holds something else than these generated clips; name another folder or remove it")
     out.mkdir(parents=True, exist_ok=True)
-    _write(found, readme)
+    write_whole(found, readme.encode())
 
 
 def observe(points: NDArray[np.float64], unit: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -115,16 +119,16 @@ def observe(points: NDArray[np.float64], unit: float, rng: np.random.Generator) 
     """
     frames = len(points)
     seen = np.empty_like(points)
-    spread = np.full((figure.POINTS, 1), 0.006 * unit)
+    spread = np.full((POINTS, 1), 0.006 * unit)
     spread[25:65] = 0.01 * unit
-    seen[..., :2] = points[..., :2] + spread * rng.standard_normal((frames, figure.POINTS, 2))
-    seen[..., 2] = rng.uniform(0.55, 0.95, (frames, figure.POINTS))
+    seen[..., :2] = points[..., :2] + spread * rng.standard_normal((frames, POINTS, 2))
+    seen[..., 2] = rng.uniform(0.55, 0.95, (frames, POINTS))
     with np.errstate(invalid="ignore"):
-        inside = ((seen[..., :2] > 0) & (seen[..., :2] < figure.SIZE)).all(axis=-1)
-    lost = ~inside | (rng.random((frames, figure.POINTS)) < 0.01)
-    for hand, start in enumerate(figure.HAND_START):
-        fingers, wrist = list(range(start, start + 20)), figure.WRISTS[hand]
-        spells = (fingers, [*fingers, wrist], [figure.ELBOWS[hand]], [])
+        inside = ((seen[..., :2] > 0) & (seen[..., :2] < SIZE)).all(axis=-1)
+    lost = ~inside | (rng.random((frames, POINTS)) < 0.01)
+    for hand, start in enumerate(HAND_START):
+        fingers, wrist = list(range(start, start + 20)), WRISTS[hand]
+        spells = (fingers, [*fingers, wrist], [ELBOWS[hand]], [])
         spell = spells[rng.choice(4, p=[2 / 9, 2 / 9, 2 / 9, 1 / 3])]
         begin, length = rng.integers(0, frames - 8), rng.integers(2, 9)
         lost[begin : begin + length, spell] = True
@@ -140,15 +144,15 @@ def _generator(seed: int, signer: int, sample: int, purpose: str) -> np.random.G
 def _make(out: Path, seed: int, clip: DemoClip) -> None:
     """Draws one clip and writes its files; the colour video comes last: where it exists, the rest does too."""
     of_signer = _generator(seed, clip.signer, 0, "signer")
-    body, look = figure.random_body(of_signer), figure.random_look(of_signer)
+    body, look = random_body(of_signer), random_look(of_signer)
     habits = random_style(of_signer)
     rng = _generator(seed, clip.signer, clip.sample, "clip")
     shift, scale = rng.uniform(-8, 8, 2), rng.uniform(0.97, 1.03)
     body = replace(body, x=body.x + shift[0], y=body.y + shift[1], unit=body.unit * scale)
-    points = figure.skeleton(body, perform(SIGNS[clip.label], vary(habits, rng), rng))
+    points = skeleton(body, perform(SIGNS[clip.label], vary(habits, rng), rng))
     points[..., :2] += _sway(len(points), 0.02 * body.unit, rng)
     _write_keypoints(out / "kp" / clip.split / f"{clip.id}_color.kp", observe(points, body.unit, rng))
-    scene = figure.Scene(body, look, rng)
+    scene = Scene(body, look, rng)
     frames = [scene.draw(frame) for frame in points]
     _encode(_video(out, clip, "depth"), (depth for _, depth in frames), "gray")
     _encode(_video(out, clip, "color"), (colour for colour, _ in frames), "rgb24")
@@ -183,30 +187,9 @@ def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], pixels: str) -> Non
 
     `ultrafast` takes 0.30 s of processor time for both videos of a clip, 340 KB; `veryfast` 0.55 s, 110 KB.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
-    size = f"{figure.SIZE}x{figure.SIZE}"
-    raw = ffmpeg.input("pipe:", format="rawvideo", pix_fmt=pixels, s=size, framerate=FPS)
-    codec = {"vcodec": "libx264", "preset": "ultrafast", "crf": 23, "pix_fmt": "yuv420p", "threads": 1}
-    stream = raw.output(str(temporary), format="mp4", **codec).global_args("-loglevel", "error").overwrite_output()
-    args = ffmpeg.compile(stream, cmd=imageio_ffmpeg.get_ffmpeg_exe())
-    # Frames are written here, not by `communicate`: that one sends 512 bytes to 4 KB at a time.
-    with subprocess.Popen(args, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        # A dead FFmpeg breaks the pipe; what it said before is in stderr.
-        with contextlib.suppress(BrokenPipeError):
-            for frame in frames:
-                process.stdin.write(frame.tobytes())
-        _, said = process.communicate()
-    if process.returncode != 0:
-        temporary.unlink(missing_ok=True)
-        reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-        raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); free some space or name another folder")
-    temporary.replace(path)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    raw = RawFrames(pixels, SIZE, SIZE, FPS)
+    options = {"preset": "ultrafast", "crf": 23, "threads": 1}
+    write_video(path, (frame.tobytes() for frame in frames), raw, ffmpeg_binary(), options)
 
 
 def _readme(settings: DemoSettings) -> str:

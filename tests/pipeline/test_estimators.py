@@ -14,6 +14,7 @@ from driving import fake_openpose, processes_of, wait_until
 from pipeline import estimators
 from pipeline.estimators import MediaPipe, OpenPose, choose_estimator, find_openpose, time_limit
 from pipeline.failure import ClipError
+from pipeline.mediapipe_openpose import VERSION
 from shards.errors import InputError
 from tools.fake_openpose import body
 
@@ -87,6 +88,14 @@ def test_the_version_changes_with_the_binary_and_the_weights(openpose: OpenPose,
     Path(openpose.binary).write_text("#!/bin/sh\n")
     seen.append(estimator.version)
     assert len({str(version) for version in seen}) == 3
+
+
+def test_a_comment_in_mediapipes_script_changes_no_fingerprint(tmp_path: Path, monkeypatch) -> None:
+    before = MediaPipe().version
+    commented = tmp_path / "mediapipe_openpose.py"
+    commented.write_text(estimators._MEDIAPIPE_SCRIPT.read_text() + "# a comment\n")
+    monkeypatch.setattr(estimators, "_MEDIAPIPE_SCRIPT", commented)
+    assert MediaPipe().version == before == VERSION
 
 
 SERVER = """
@@ -172,6 +181,10 @@ def test_the_choice(tmp_path: Path, monkeypatch) -> None:
     assert find_openpose(str(other)) == str(other)
     monkeypatch.setenv("OPENPOSE_BIN", str(other))
     assert choose_estimator(None, None, None, ())[1] == f"OpenPose: {other}"
+    monkeypatch.chdir(tmp_path)
+    assert find_openpose("./other") == str(other)  # workers of a cluster do not share our working directory
+    monkeypatch.setenv("PATH", ".")
+    assert find_openpose("other") == str(other)
     other.chmod(0o644)
     with pytest.raises(InputError, match=f"{other}: no such program; --openpose-bin and OPENPOSE_BIN name"):
         find_openpose(None)

@@ -65,6 +65,8 @@ def test_a_csv(tmp_path: Path) -> None:
     [
         ("", "its first line must be id,split,signer,label,color"),
         ("id,label\na,1\n", "its first line must be id,split,signer,label,color[,depth], not 'id,label'"),
+        ("id,split,signer,label,color\n\n", "clips.csv: has no rows"),
+        ("id,split,signer,label,color\na,-x,1,2,a.mp4\n", "clips.csv:2: '-x' cannot name a split"),
         ("id,split,signer,label,color\na,train,1,2\n", "clips.csv:2: 4 columns where the header has 5"),
         ("id,split,signer,label,color\na,,1,2,a.mp4\n", "clips.csv:2: '' cannot name a split"),
         ("id,split,signer,label,color\na,../x,1,2,a.mp4\n", "clips.csv:2: '../x' cannot name a split"),
@@ -105,6 +107,13 @@ def test_an_id_in_two_splits(tree: Path) -> None:
         read_data(tree)
 
 
+@pytest.mark.parametrize("name", [".trash", "-x", "a.b"])
+def test_a_folder_that_cannot_name_a_split(tree: Path, name: str) -> None:
+    touch(tree, f"{name}/c_color.mp4")
+    with pytest.raises(InputError, match=rf"/{name}: its name cannot name a split; move or rename it"):
+        read_data(tree)
+
+
 def test_a_name_that_is_not_utf8(tree: Path) -> None:
     Path(os.fsdecode(os.fsencode(tree) + b"/val/\xff_color.mp4")).touch()
     with pytest.raises(InputError, match="its name is not UTF-8"):
@@ -133,7 +142,8 @@ def test_labels_and_splits(tree: Path, tmp_path: Path) -> None:
         ("b,1\nb,2\n", "l.csv:2: b has another class or split further up"),
         ("b,1,a/b\n", "l.csv:1: 'a/b' cannot name a split"),
         ("x,1\ny,2\n", "none of its ids names a clip (it has x, --data has"),
-        ("", "none of its ids names a clip (it has nothing"),
+        ("b,1,-x\n", "l.csv:1: '-x' cannot name a split"),
+        ("", "l.csv: has no rows"),
     ],
 )
 def test_wrong_labels(tree: Path, tmp_path: Path, content: str, said: str) -> None:
@@ -161,6 +171,7 @@ def test_class_names(tmp_path: Path) -> None:
         ("ClassId,Name\n0,a,b\n", "c.csv:2: 3 columns where the header has 2"),
         ("ClassId,Name\n0,a\n2,b\n", "classes must be 0 to 1, each once"),
         ("ClassId,Name\nx,a\n", "c.csv:2: class 'x'"),
+        ("ClassId,Name\n0,a\n0,b\n", "c.csv:3: class 0 is further up already"),
     ],
 )
 def test_wrong_classes(tmp_path: Path, content: str, said: str) -> None:

@@ -13,7 +13,7 @@ from clip_making import make_clip
 from driving import digests
 
 from pipeline.cli import main
-from pipeline.ledger import read_rows
+from pipeline.ledger import read_rows, write_table
 from shards.dataset import read_dataset
 
 IDS = [f"signer{n % 2 if n < 4 else 2}_sample{n}" for n in range(6)]
@@ -36,6 +36,7 @@ def run(data: Path, work: Path, *more: str) -> tuple[int, dict[str, tuple[int, i
     return result.exit_code, {stage: (int(done), int(todo)) for stage, done, todo in plans}, result.output
 
 
+RESULTS = ("keypoints", "poseflow", "handcrops")
 NOTHING = dict.fromkeys(("frames", "keypoints", "poseflow", "handcrops"), (6, 0))
 
 
@@ -179,3 +180,92 @@ def test_a_clip_that_fails_later_leaves_the_shards(data: Path, tmp_path: Path) -
     assert f"failed: {IDS[1]} (keypoints): " in said
     assert "no person found in any of 21 frames" in said
     assert sum(shard.samples for shard in read_dataset(work / "shards").splits["train"]) == 3
+
+
+def test_the_shards_alone_name_the_clips_that_failed_before(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for path in (data / "kp" / "train" / f"{IDS[1]}_color.kp").iterdir():
+        path.write_text('{"people": []}')
+    for stage in NOTHING:
+        assert run(data, work, "--stage", stage)[0] == (3 if stage == "keypoints" else 0)
+    code, plans, said = run(data, work, "--stage", "shards")
+    assert (code, plans) == (3, {})
+    assert f"failed: {IDS[1]} (keypoints): " in said
+    assert "keypoints      5    0       1        0\nshards         2    2       0        0\n" in said
+
+
+def test_a_result_of_other_settings_that_no_ledger_tells_of_is_made_again(data: Path, tmp_path: Path) -> None:
+    work, other = tmp_path / "work", tmp_path / "other"
+    result = Path("poseflow") / f"{IDS[1]}.npy"
+    assert run(data, work)[0] == 0
+    before = (work / result).read_bytes()
+    assert run(data, other, "--recipe", "reference")[0] == 0
+    # As when a driver with the other settings is killed after a worker's renaming and before its row.
+    shutil.copy(other / result, work / result)
+    assert (work / result).read_bytes() != before
+    assert (work / result).stat().st_size == len(before)
+    code, plans, said = run(data, work)
+    assert (code, plans) == (0, NOTHING | {"poseflow": (5, 1)})
+    assert "1 to do (1 with a lost result)" in said
+    assert (work / result).read_bytes() == before
+    assert run(data, work)[1] == NOTHING
+
+
+@pytest.mark.parametrize("keypoints", ["kp", "kp.tar.bz2"])
+def test_every_stage_knows_its_files_again(data: Path, tmp_path: Path, keypoints: str) -> None:
+    work, options = tmp_path / "work", ["--keypoints", str(data / keypoints)]
+    assert run(data, work, *options)[0] == 0
+    assert run(data, work, *options)[1] == NOTHING
+    for path in work.glob(f"*/{IDS[2]}.*"):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(path, ns=(0, 1))
+    assert run(data, work, *options)[1] == NOTHING | dict.fromkeys(("keypoints", "poseflow", "handcrops"), (5, 1))
+
+
+def test_a_workspace_copied_without_its_times_is_known_by_its_bytes(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    times = {path: path.stat().st_mtime_ns for path in work.glob("*/*.*") if path.parent.name in RESULTS}
+    assert len(times) == len(RESULTS) * len(IDS)
+    for path in times:
+        os.utime(path, ns=(0, 1))
+    assert run(data, work)[1] == NOTHING
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+
+
+def test_a_ledger_without_mtimes_still_counts(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    for stage in (*RESULTS, "shards"):
+        rows = read_rows(work / "ledger", stage)
+        assert all(row.facts.pop("mtime_ns") for row in rows.values())
+        write_table(work / "ledger" / f"{stage}.parquet", rows.values())
+    before = {path: path.stat().st_ino for path in work.glob("shards/*.tar")}
+    assert run(data, work)[1] == NOTHING
+    assert {path: path.stat().st_ino for path in work.glob("shards/*.tar")} == before
+
+
+def test_a_folder_that_the_shards_cannot_have_is_refused_before_any_work(data: Path, tmp_path: Path) -> None:
+    work, theirs = tmp_path / "work", tmp_path / "theirs"
+    shutil.copytree(data / "mp4", theirs)
+    (theirs / "mine.tar").touch()
+    for folder, said in (
+        (work, "keeps other files there"),
+        (theirs, "holds mine.tar, which this workspace's ledger does not know"),
+    ):
+        code, plans, output = run(data, work, "--shards", str(folder))
+        assert (code, plans, said in output) == (2, {}, True), output
+    assert (work / "manifest.parquet").is_file()
+    assert (theirs / "mine.tar").is_file()
+
+
+def test_a_csv_without_rows_leaves_the_workspace_as_it_is(data: Path, tmp_path: Path) -> None:
+    work, empty = tmp_path / "work", tmp_path / "empty.csv"
+    assert run(data, work)[0] == 0
+    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    empty.write_text("id,split,signer,label,color\n")
+    for options in ([], labels(data)):
+        code, plans, said = run(data, work, "--data", str(empty), *options)
+        assert (code, plans, "empty.csv: has no rows" in said) == (2, {}, True), said
+    assert {path: path.read_bytes() for path in work.rglob("*") if path.is_file()} == before

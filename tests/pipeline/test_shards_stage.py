@@ -1,17 +1,26 @@
 """From the samples' tars to shards and indexes."""
 
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from pipeline.ledger import DONE, Ledger, Row
+from pipeline.ledger import DONE, Ledger, Row, read_rows
 from pipeline.manifest import Sample
 from pipeline.runner import execute
-from pipeline.shards_stage import ShardItem, index_rows, plan_shards, shard_fingerprint, write_dataset, write_shards
+from pipeline.shards_stage import (
+    ShardItem,
+    plan_shards,
+    shard_fingerprint,
+    shards_folder,
+    write_dataset,
+    write_shards,
+)
 from pipeline.workspace import Workspace
 from shards.dataset import FILE_NAME, read_dataset
 from shards.errors import InputError
+from shards.index import read_index
 from shards.planning import shard_order
 from shards.recipe import DEFAULT
 from shards.sample import pack
@@ -38,15 +47,16 @@ def item(
 class Run:
     """The stage as `run.py` drives it, in this process; `names` are the shards that were written."""
 
-    def __init__(self, workspace: Workspace, items: list[ShardItem], size: int = 3) -> None:
-        folder = workspace.shards
+    def __init__(self, workspace: Workspace, items: list[ShardItem], size: int = 3, folder: Path | None = None) -> None:
+        folder = folder or workspace.shards
         self.shards = plan_shards(items, size)
         self.ledger = Ledger(workspace.ledgers, "shards")
-        rows = write_shards(folder, self.shards, workspace, self.ledger, lambda tasks: map(execute, tasks))
-        self.names = sorted(row.id for row in rows)
-        self.ledger.fold(keep=self.shards)
-        self.dataset = write_dataset(folder, self.shards, self.ledger.rows, DEFAULT, {"quality": 95}, ["a"])
-        self.files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with shards_folder(folder, {i.sample.split for i in items}, workspace, self.ledger.rows):
+            rows = write_shards(folder, self.shards, workspace, self.ledger, lambda tasks: map(execute, tasks))
+            self.names = sorted(row.id for row in rows)
+            self.ledger.fold(keep=self.shards)
+            self.dataset = write_dataset(folder, self.shards, self.ledger.rows, DEFAULT, {"quality": 95}, ["a"])
+        self.files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
 
 def test_shards_hold_the_samples_in_hash_order_whatever_the_order_of_the_items(workspace: Workspace) -> None:
@@ -68,12 +78,41 @@ def test_shards_hold_the_samples_in_hash_order_whatever_the_order_of_the_items(w
 def test_an_index_row_points_at_its_members(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}") for n in range(3)]
     run = Run(workspace, items)
-    rows = index_rows("train-000.tar", run.shards["train-000.tar"])
+    assert_index_points_at_members(workspace)
     data = run.files["train-000.tar"]
-    for row in rows:
+    for row in read_index(workspace.shards / "train.parquet").to_pylist():
         cut = data[row["left_offset"] :][: row["left_size"]]
         assert cut == row["id"].encode() * 300
         assert (row["frames"], row["label"], row["signer"], row["right_offset"]) == (60, 7, "3", None)
+
+
+def assert_index_points_at_members(workspace: Workspace) -> None:
+    """Every row's JSON is that of its sample's own tar."""
+    for row in read_index(workspace.shards / "train.parquet").to_pylist():
+        cut = (workspace.shards / row["shard"]).read_bytes()[row["json_offset"] :][: row["json_size"]]
+        with tarfile.open(workspace.handcrops(row["id"])) as tar:
+            assert cut == tar.extractfile(f"{row['id']}.json").read()
+
+
+def test_a_lost_sample_that_comes_back_with_other_sizes_is_written_again(workspace: Workspace) -> None:
+    items = [item(workspace, f"s{n}") for n in range(3)]
+    Run(workspace, items)
+    # With the same fingerprint: only the encoder of the JPEGs is another one.
+    items[0] = item(workspace, "s0", content=b'{"longer": "' + b"x" * 600 + b'"}')
+    assert Run(workspace, items).names == ["train-000.tar"]
+    assert_index_points_at_members(workspace)
+
+
+def test_a_shard_of_other_settings_that_no_row_tells_of_is_written_again(workspace: Workspace) -> None:
+    items = [item(workspace, "s0", content=b'{"label":1}')]
+    first = Run(workspace, items)
+    # Of the same size; its driver was killed between the renaming and the row.
+    path = workspace.shards / "train-000.tar"
+    written = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes().replace(b'"label":1', b'"label":2'))
+    os.utime(path, ns=(written, written + 1))
+    assert Run(workspace, items).names == ["train-000.tar"]
+    assert path.read_bytes() == first.files["train-000.tar"]
 
 
 def test_only_what_changed_is_written_again(workspace: Workspace) -> None:
@@ -95,9 +134,13 @@ def test_only_what_changed_is_written_again(workspace: Workspace) -> None:
 def test_shards_and_splits_that_are_no_longer_planned_go(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}", "val" if n > 6 else "train") for n in range(9)]
     Run(workspace, items)
+    theirs = {"mytable.parquet": b"1", ".keep.tmp": b"2", ".keep.1234.tmp": b"3"}
+    for name, content in theirs.items():
+        (workspace.shards / name).write_bytes(content)
     (workspace.shards / ".train-000.tar.0123456789ab.tmp").touch()
     after = Run(workspace, items[:2])
-    assert sorted(after.files) == ["dataset.json", "train-000.tar", "train.parquet"]
+    assert after.files.keys() == {"dataset.json", "train-000.tar", "train.parquet"} | theirs.keys()
+    assert theirs.items() <= after.files.items()
     assert after.ledger.rows.keys() == {"train-000.tar"}
 
 
@@ -137,3 +180,80 @@ def test_rows_of_another_folder_are_not_taken_for_this_one(workspace: Workspace)
     (workspace.shards / "val-000.tar").touch()  # of somebody else
     Run(workspace, [item(workspace, "a")])
     assert (workspace.shards / "val-000.tar").exists()
+
+
+def test_a_folder_of_our_own_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
+    items, folder = [item(workspace, f"s{n}", "val" if n > 6 else "train") for n in range(9)], tmp_path / "a" / "b"
+    assert len(Run(workspace, items, folder=folder).names) == 4
+    (folder / "mytable.parquet").write_text("mine")
+    assert Run(workspace, items[:2], folder=folder).names == ["train-000.tar"]
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock",
+        "dataset.json",
+        "mytable.parquet",
+        "train-000.tar",
+        "train.parquet",
+    }
+
+
+def test_after_a_kill_between_renaming_and_row_the_folder_is_still_ours(workspace: Workspace, tmp_path: Path) -> None:
+    items, folder = [item(workspace, f"s{n}") for n in range(4)], tmp_path / "out"
+    shards = plan_shards(items, 2)
+
+    def killed(tasks):
+        for task in tasks:
+            execute(task)
+        raise KeyboardInterrupt
+
+    ledger = Ledger(workspace.ledgers, "shards")
+    with pytest.raises(KeyboardInterrupt), shards_folder(folder, {"train"}, workspace, ledger.rows):
+        write_shards(folder, shards, workspace, ledger, killed)
+    assert {path.name for path in folder.glob("*.tar")} == {"train-000.tar", "train-001.tar"}
+    assert {row.status for row in read_rows(workspace.ledgers, "shards").values()} == {"begun"}
+    assert Run(workspace, items, 2, folder).names == ["train-000.tar", "train-001.tar"]
+
+
+@pytest.mark.parametrize("name", ["train-007.tar", "dataset.json", "train.parquet"])
+def test_a_folder_with_something_of_others_is_refused_and_left_alone(
+    workspace: Workspace, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / name).write_text("theirs")
+    with pytest.raises(InputError) as caught:
+        Run(workspace, [item(workspace, "a")], folder=folder)
+    assert caught.value.message == (
+        f"{folder}: holds {name}, which this workspace's ledger does not know; move it away, or give another --shards"
+    )
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, "theirs")]
+
+
+def test_the_set_of_another_workspace_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    other = Workspace(tmp_path / "other")
+    other.create()
+    folder = tmp_path / "out"
+    before = Run(other, [item(other, "a")], folder=folder).files
+    with pytest.raises(InputError, match=r"out: holds train-000\.tar, which this workspace's ledger does not know"):
+        Run(workspace, [item(workspace, "b")], folder=folder)
+    assert Run(other, [item(other, "a")], folder=folder).files == before
+
+
+def test_folders_that_shards_cannot_go_to(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.manifest.write_text("manifest")
+    for folder in (workspace.root, workspace.ledgers, workspace.root / "shards" / ".."):
+        with pytest.raises(InputError, match="the workspace keeps other files there"):
+            Run(workspace, [item(workspace, "a")], folder=folder)
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match=r"cannot be written .*; give another --shards"):
+            Run(workspace, [item(workspace, "a")], folder=folder)
+    assert workspace.manifest.read_text() == "manifest"
+
+
+def test_two_workspaces_cannot_have_one_folder_at_a_time(workspace: Workspace, tmp_path: Path) -> None:
+    with (
+        shards_folder(tmp_path / "out", {"train"}, workspace, {}),
+        pytest.raises(InputError, match="works on these shards"),
+        shards_folder(tmp_path / "out", {"train"}, Workspace(tmp_path / "other"), {}),
+    ):
+        pytest.fail("it was let in")

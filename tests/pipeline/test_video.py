@@ -11,8 +11,10 @@ from clip_making import hanging_ffmpeg, make_clip, make_pattern
 from driving import processes_of, wait_until
 
 from pipeline import video as module
+from pipeline.decode import Stream, decode
 from pipeline.failure import ClipError
-from pipeline.video import Video, ffmpeg_binary, probe
+from pipeline.video import Video, ffmpeg_binary, named_ffmpeg, probe
+from shards.errors import InputError
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def test_probe(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     assert probe([clip, slow], ffmpeg) == [Video(12, 160, 120, 30.0), Video(5, 64, 48, 12.5)]
     one = make_pattern(ffmpeg, tmp_path / "one.mp4", "-frames:v", "1", "-pix_fmt", "yuv420p")
     assert probe([one], ffmpeg) == [Video(1, 160, 120, 30.0)]
+    assert probe([one, one], ffmpeg) == 2 * [Video(1, 160, 120, 30.0)]  # a manifest may name a file twice
 
 
 def test_probe_counts_every_frame_of_a_variable_rate(ffmpeg: str, tmp_path: Path) -> None:
@@ -63,8 +66,37 @@ def test_rotation_turns_the_size(ffmpeg: str, clip: str, tmp_path: Path) -> None
     subprocess.run(command, check=True)
     (video,) = probe([turned], ffmpeg)
     assert (video.width, video.height) == (120, 160)
-    # Of two inputs the log belongs to the right one.
+    # Of two inputs the log belongs to the right one, and the output's section to none.
     assert [(v.width, v.height) for v in probe([clip, turned], ffmpeg)] == [(160, 120), (120, 160)]
+    assert [(v.width, v.height) for v in probe([turned, clip], ffmpeg)] == [(120, 160), (160, 120)]
+
+
+@pytest.mark.parametrize(
+    "comment", ["rotation of 90", "Display Matrix: rotation of 90", "a\nDisplay Matrix: rotation of 90"]
+)
+def test_a_comment_turns_nothing(ffmpeg: str, clip: str, tmp_path: Path, comment: str) -> None:
+    noted = str(tmp_path / "noted.mp4")
+    command = [ffmpeg, "-loglevel", "error", "-i", clip, "-metadata", f"comment={comment}", "-c", "copy", noted]
+    subprocess.run(command, check=True)
+    assert probe([noted], ffmpeg) == [Video(12, 160, 120, 30.0)]
+
+
+def test_frames_without_a_presentation_time(ffmpeg: str, tmp_path: Path) -> None:
+    """MPEG-4 with B-frames in AVI: 4 of 10 packets have a decoding time only."""
+    path = make_pattern(ffmpeg, tmp_path / "b.avi", "-frames:v", "10", "-c:v", "mpeg4", "-bf", "2")
+    (video,) = probe([path], ffmpeg)
+    assert video == Video(10, 160, 120, 30.0)
+    assert sum(1 for _ in decode([Stream(path, "grey")], video, ffmpeg)) == 10
+
+
+def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> None:
+    """A cut without encoding keeps the packets from the key frame on; an edit list says where the clip starts."""
+    whole = make_pattern(ffmpeg, tmp_path / "whole.mp4", "-frames:v", "24", "-g", "12", "-pix_fmt", "yuv420p")
+    trimmed = str(tmp_path / "trimmed.mp4")
+    subprocess.run([ffmpeg, "-loglevel", "error", "-ss", "0.6", "-i", whole, "-c", "copy", trimmed], check=True)
+    videos = probe([trimmed, whole], ffmpeg)
+    assert videos == [Video(6, 160, 120, 30.0), Video(24, 160, 120, 30.0)]
+    assert sum(1 for _ in decode([Stream(trimmed, "grey")], videos[0], ffmpeg)) == 6
 
 
 def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path, monkeypatch) -> None:
@@ -82,5 +114,14 @@ def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path,
 def test_no_ffmpeg_there(clip: str) -> None:
     with pytest.raises(ClipError, match="/nonexistent: cannot be started"):
         probe([clip], "/nonexistent")
+    with pytest.raises(InputError, match="/nonexistent: no such program; --ffmpeg names FFmpeg's binary"):
+        named_ffmpeg("/nonexistent")
+
+
+def test_a_named_ffmpeg_has_an_absolute_path(ffmpeg: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").symlink_to(ffmpeg)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", ".")
+    assert named_ffmpeg("./mine") == named_ffmpeg("mine") == str(tmp_path / "mine")
     assert ffmpeg_binary("/named") == "/named"
     assert Path(ffmpeg_binary()).is_file()

@@ -17,7 +17,16 @@ def test_without_an_english_column_the_second_counts(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0,abla\n", "ClassId\n0\n", "ClassId,EN\n0,a\n2,b\n", "ClassId,EN\n0\n", "ClassId,EN\nx,a\n"]
+    "text",
+    [
+        "",
+        "0,abla\n",
+        "ClassId\n0\n",
+        "ClassId,EN\n0,a\n2,b\n",
+        "ClassId,EN\n0\n",
+        "ClassId,EN\nx,a\n",
+        "ClassId,EN\n0,a\n0,b\n",
+    ],
 )
 def test_wrong_files(tmp_path, text):
     path = tmp_path / "classes.csv"

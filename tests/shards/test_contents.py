@@ -66,6 +66,52 @@ def test_json_that_is_none(members: dict[str, bytes]) -> None:
     assert fault.startswith("json cannot be read")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frames": "12"},
+        {"frames": 12.0},
+        {"frames": True},
+        {"width": None},
+        {"height": [120]},
+        {"label": "x"},
+        {"label": 1.5},
+        {"label": False},
+        {"fps": "30"},
+        {"id": 7},
+        {"signer": None},
+    ],
+)
+def test_json_of_other_types(members: dict[str, bytes], change: dict) -> None:
+    (fault,) = faults(with_json(members, lambda value: value.update(change)))
+    assert fault.startswith(f"json cannot be read (not the JSON of a sample: {next(iter(change))} is ")
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        *(("missing", value) for value in ([[0], [1]], [0, 2], ["0"], [0.5], [None], None, 3)),
+        *(
+            (name, value)
+            for name in ("boxes", "jpegs")
+            for value in ([[0, 0, 1]], [0, 0, 1, 1], [["0"] * 4], [[0.5] * 4])
+        ),
+        *((name, value) for name in ("boxes", "jpegs") for value in ([[10**30] * 4], [[[0] * 4]], {}, "", 3, None)),
+        ("depth_jpegs", [[0, 0, 1, None]]),
+        ("boxes", [[2**31] * 4]),
+    ],
+)
+def test_tables_of_other_types(members: dict[str, bytes], table: str, value: object) -> None:
+    (fault,) = faults(with_json(members, lambda whole: whole["hands"]["left"].update({table: value})))
+    assert fault.startswith("json cannot be read (")
+
+
+def test_empty_tables_are_a_fault_of_their_length(members: dict[str, bytes]) -> None:
+    empty = {"boxes": [], "missing": [], "jpegs": [], "depth_jpegs": []}
+    found = faults(with_json(members, lambda whole: whole["hands"]["left"].update(empty)))
+    assert any(fault.startswith("json has 0 boxes of the left hand") for fault in found)
+
+
 def test_class_that_is_not_there(members: dict[str, bytes]) -> None:
     assert faults(with_json(members, lambda value: value.update(label=3))) == [
         "json has class 3, the shard set has 3 classes"

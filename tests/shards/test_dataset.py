@@ -49,6 +49,35 @@ def test_part_missing(tmp_path: Path, key: str) -> None:
         read_dataset(tmp_path)
 
 
+def _changed(folder: Path, **entries) -> None:
+    _DATASET.write(folder)
+    value = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    (folder / "dataset.json").write_text(json.dumps(value | entries))
+
+
+@pytest.mark.parametrize("split", ["../x", "/x", "", ".", "..", "-x", "a.b"])
+def test_a_split_whose_files_would_be_elsewhere(tmp_path: Path, split: str) -> None:
+    shard = {"name": f"{split}-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
+    _changed(tmp_path, splits={split: {"shards": [shard]}})
+    with pytest.raises(InputError, match=r"dataset\.json: '.*' cannot name a split"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../val-000.tar", "/val-000.tar", "train-000.tar", "val-00.tar", "val-000.tar\n", 7])
+def test_a_shard_that_would_be_elsewhere(tmp_path: Path, name: object) -> None:
+    shard = {"name": name, "samples": 1, "bytes": 10240, "sha256": "00"}
+    _changed(tmp_path, splits={"val": {"shards": [shard]}})
+    with pytest.raises(InputError, match=r"dataset\.json: "):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [{}, {"val": {"shards": []}}])
+def test_no_shards(tmp_path: Path, splits: dict) -> None:
+    _changed(tmp_path, splits=splits)
+    with pytest.raises(InputError, match="lists no shards"):
+        read_dataset(tmp_path)
+
+
 def test_recipe_of_another_version(tmp_path: Path) -> None:
     _DATASET.write(tmp_path)
     value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))

@@ -53,6 +53,15 @@ def test_temporary_name_is_hidden_and_beside_the_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"1"  # the outer block ends last
 
 
+def test_an_error_names_the_file_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(tmp_path / "absent" / "a.bin", b"")
+    assert caught.value.filename == str(tmp_path / "absent" / "a.bin")
+    with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "a.bin"):
+        (tmp_path / "source").read_bytes()
+    assert caught.value.filename == str(tmp_path / "source")
+
+
 def test_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
@@ -66,8 +75,9 @@ def test_killed_writer_leaves_no_half_file(tmp_path: Path) -> None:
 
 
 def test_remove_leftovers_leaves_other_files_alone(tmp_path: Path) -> None:
-    for name in (".hidden", "a.tmp", "a.tar"):
+    others = [".hidden", ".keep.tmp", ".x.0123456789AB.tmp", ".x.0123456789abc.tmp", "a.0123456789ab.tmp", "a.tmp"]
+    for name in others:
         (tmp_path / name).touch()
     assert remove_leftovers(tmp_path) == 0
-    assert names(tmp_path) == [".hidden", "a.tar", "a.tmp"]
+    assert names(tmp_path) == others
     assert remove_leftovers(tmp_path / "absent") == 0

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from shards.index import read_index, write_index
 
 
@@ -34,6 +36,23 @@ def test_samples_without_class(run, shards: Path) -> None:
     rows[0]["label"] = None
     write_index(shards / "val.parquet", rows)
     assert "1 samples of val have no class" in run("list", shards).stdout
+
+
+@pytest.mark.parametrize("command", [["list"], ["verify"], ["verify", "--full"]])
+@pytest.mark.parametrize("splits", [{}, {"val": {"index": "val.parquet", "shards": []}}])
+def test_a_set_without_shards(run, shards: Path, command: list[str], splits: dict) -> None:
+    value = json.loads((shards / "dataset.json").read_text())
+    (shards / "dataset.json").write_text(json.dumps(value | {"splits": splits}))
+    result = run(*command, shards)
+    assert result.exit_code == 2
+    assert "dataset.json: lists no shards" in result.stderr
+
+
+def test_an_index_without_rows(run, shards: Path) -> None:
+    write_index(shards / "val.parquet", [])
+    result = run("list", shards)
+    assert result.exit_code == 2
+    assert "val.parquet: lists no samples" in result.stderr
 
 
 def test_nothing_there(run, tmp_path: Path) -> None:

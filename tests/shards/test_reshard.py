@@ -250,6 +250,16 @@ def test_notes_on_ids(run, source: Path, tmp_path: Path) -> None:
     assert "warning: 1 signers are in several splits" in result.stderr
 
 
+def test_names_that_lead_out_of_the_folder(run, shards: Path, tmp_path: Path) -> None:
+    text = (shards / "dataset.json").read_text()
+    (shards / "dataset.json").write_text(text.replace('"val"', '"../evil"'))
+    before = sorted(tmp_path.rglob("*"))
+    result = run("reshard", "--shards", shards, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "'../evil' cannot name a split" in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_wrong_classes(run, source: Path, tmp_path: Path) -> None:
     result = run("reshard", "--shards", source, "--classes", "sister", "--out", tmp_path / "out")
     assert result.exit_code == 2

@@ -54,3 +54,45 @@ def test_wrong_command_lines(run, arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Error: " in result.stderr
+
+
+def _arguments(command: str, shards: Path, out: object) -> list[object]:
+    given = {
+        "inspect": [shards, "--samples", 1],
+        "split": ["--shards", shards, "--by", "signer"],
+        "reshard": ["--shards", shards],
+    }
+    return [command, *given[command], "--out", out]
+
+
+@pytest.mark.parametrize(
+    ("command", "out", "said"),
+    [
+        ("inspect", "absent/x.html", "absent/x.html: cannot be read or written (No such file or directory)"),
+        ("inspect", ".", "is a directory"),
+        ("split", "absent/x.csv", "absent/x.csv: cannot be read or written (No such file or directory)"),
+        ("split", ".", "is a directory"),
+        ("reshard", "file", "is a file"),
+        ("reshard", "file/below", "file/below: cannot be read or written (Not a directory)"),
+    ],
+)
+def test_outputs_that_cannot_be(run, tiny_work: Path, tmp_path: Path, command: str, out: str, said: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    result = run(*_arguments(command, tiny_work / "shards", f"{tmp_path}/{out}"))
+    assert result.exit_code == 2
+    assert said in result.stderr.splitlines()[-1]
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "mine")]
+
+
+@pytest.mark.parametrize("command", ["inspect", "split", "reshard"])
+def test_a_full_disk_is_one_line(tiny_work: Path, tmp_path: Path, command: str) -> None:
+    arguments = [str(word) for word in _arguments(command, tiny_work / "shards", tmp_path / "out")]
+    done = subprocess.run(
+        ["prlimit", "--fsize=20", sys.executable, "-m", "shards.cli", *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(f"Error: {tmp_path}/out")
+    assert said.endswith("cannot be read or written (File too large)")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

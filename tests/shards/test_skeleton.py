@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
-from shards.skeleton import HAND_COLORS, bones, skeleton, view_box
+from shards.skeleton import ARM_BONES, BODY_BONES, FACE_POINTS, HAND_COLORS, bones, skeleton, view_box
 
 _NOBODY: dict = {"left": None, "right": None}
 
@@ -18,6 +18,12 @@ def test_bones_of_a_hand_reach_all_its_points_once() -> None:
         ends = [end for _, end in bones(hand)]
         assert sorted(ends) == list(points)
         assert {start for start, _ in bones(hand)} - set(points) == {wrist}
+
+
+def test_every_bone_is_there_once_and_the_face_has_none() -> None:
+    pairs = [*BODY_BONES, *ARM_BONES["left"], *ARM_BONES["right"], *bones("left"), *bones("right")]
+    assert len({frozenset(pair) for pair in pairs}) == len(pairs) == 13 + 2 * 20
+    assert not {point for pair in pairs for point in pair} & set(FACE_POINTS)
 
 
 def test_missing_points_and_what_hangs_on_them_are_left_out() -> None:

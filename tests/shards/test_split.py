@@ -26,7 +26,7 @@ def made_up(signers: int, classes: int, seed: int = 0) -> Labelled:
 @pytest.fixture(scope="module")
 def autsl(autsl_labels: Path) -> Labelled:
     labels = read_labels(autsl_labels / "train_labels.csv")
-    return Labelled(list(labels), list(labels.values()), [signer_of(key) for key in labels])
+    return Labelled(list(labels), [label for label, _ in labels.values()], [signer_of(key) for key in labels])
 
 
 def test_holding_out_8_and_9_is_the_released_stage1_split(autsl: Labelled, autsl_labels: Path) -> None:

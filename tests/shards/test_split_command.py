@@ -55,6 +55,9 @@ def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
         (["--by", "signer", "--names", "train,train"], "2 different names"),
         (["--by", "signer", "--names", "train,a/b"], "2 different names"),
         (["--holdout-signers", "77"], "no sample of signer 77"),
+        (["--holdout-signers", "0", "--fractions", "nonsense"], "--fractions and --seed go with --by"),
+        (["--holdout-signers", "0", "--seed", "0"], "--fractions and --seed go with --by"),
+        (["--by", "sample", "--fractions", "0.999,0.001"], "val would have none of the 60 samples"),
         (["--by", "clip"], "Invalid value for '--by'"),
     ],
 )

@@ -13,9 +13,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_labels_with_and_without_splits_windows_lines_and_a_mark(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfsigner0_sample1,41\r\n\r\n b , 0 \r\n")
-    assert read_labels(path) == {"signer0_sample1": 41, "b": 0}
+    assert read_labels(path) == {"signer0_sample1": (41, None), "b": (0, None)}
     path.write_text("a,1,train\nb,2,val\n")
-    assert read_labels(path) == {"a": 1, "b": 2}
+    assert read_labels(path) == {"a": (1, "train"), "b": (2, "val")}
     assert read_assignment(path) == {"a": "train", "b": "val"}
 
 
@@ -51,7 +51,15 @@ def test_wrong_assignments(path: Path, content: str, message: str) -> None:
         read_assignment(path)
 
 
-@pytest.mark.parametrize("content", ["", "a\n", "a,x\n", "a,-1\n", "a,1.5\n", "id,class\n", "a,1\na,1\n", "a,²\n"])
+def test_a_row_that_is_there_twice_is_one(path: Path) -> None:
+    path.write_text("a,1,train\na,1,train\n")
+    assert read_labels(path) == {"a": (1, "train")}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "a\n", "a,x\n", "a,-1\n", "a,1.5\n", "id,class\n", "a,²\n", "a,1\na,2\n", "a,1,x\na,1,y\n", "a,1,-x\n"],
+)
 def test_wrong_labels(path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(InputError, match=r"a\.csv"):

@@ -1,3 +1,4 @@
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,17 @@ def test_workers_find_the_same(shards: Path) -> None:
     flip(shards, row(shards)["left_offset"] + 900)
     (shards / "train-001.tar").unlink()
     assert verify(shards, True, 2).faults == faults(shards, full=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(rb'"frames":\d\d', b'"frames":""'), (b'"width":160', b'"width":"x"'), (rb'"label":\d', b'"label":x')],
+)
+def test_a_json_of_other_types_is_a_fault(shards: Path, old: bytes, new: bytes) -> None:
+    path = shards / "train-000.tar"
+    path.write_bytes(re.sub(old, new, path.read_bytes()))
+    for full in (False, True):
+        assert any(str(path) in fault for fault in faults(shards, full))
 
 
 def test_no_shard_set(tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -15,6 +19,7 @@ from pipeline.demo.signs import SIGNS
 from shards.errors import InputError
 
 SETTINGS = DemoSettings(signers_train=1, signers_val=1, signers_test=1, repetitions=1)
+NOBODY = DemoSettings(signers_train=0, signers_val=0, signers_test=0)
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +150,12 @@ def test_what_is_missing_is_made_again_to_the_byte_and_nothing_else_is_touched(d
         (copy / "mp4" / split / f"{name}_color.mp4").unlink()
         shutil.rmtree(copy / "kp" / split / f"{name}_color.kp")
     (copy / "labels.csv").unlink()
-    (copy / "mp4" / "train" / "signer0_sample1_color.mp4.tmp").write_bytes(b"of a killed process")
+    killed = copy / "mp4" / "train" / ".signer0_sample1_color.mp4.0123456789ab.tmp"
+    killed.write_bytes(b"of a killed process")
     whole = [file for file in copy.glob("mp4/*/*.mp4") if file.name.rsplit("_", 1)[0] not in dict(lost)]
     times = {file: file.stat().st_mtime_ns for file in whole}
     generate(copy, SETTINGS, jobs=1)
-    after = contents(copy)
-    after.pop("mp4/train/signer0_sample1_color.mp4.tmp")
-    assert after == before
+    assert contents(copy) == before
     assert {file: file.stat().st_mtime_ns for file in whole} == times
 
 
@@ -174,6 +178,30 @@ def test_a_folder_that_holds_something_else_is_refused(data, tmp_path):
     with pytest.raises(InputError, match="name another folder"):
         generate(data, DemoSettings(seed=43), jobs=1)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_in_which_only_the_readme_was_begun_is_taken(tmp_path, monkeypatch):
+    """A call that was killed while it wrote the first of its files."""
+
+    def killed(*arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    child = os.fork()
+    if not child:
+        generate(tmp_path / "data", NOBODY, jobs=1)
+        os._exit(0)  # not reached
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    monkeypatch.undo()
+    assert [file.name.startswith(".README.txt.") for file in (tmp_path / "data").iterdir()] == [True]
+    generate(tmp_path / "data", NOBODY, jobs=1)
+    assert {file.name for file in (tmp_path / "data").iterdir()} == {"README.txt", "classes.csv", "labels.csv"}
+
+
+def test_a_folder_may_have_a_colon_in_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    generate(Path("a:b"), replace(SETTINGS, signers_train=0, signers_val=0), jobs=1)
+    assert len(decode(tmp_path / "a:b" / "mp4" / "test" / "signer0_sample1_depth.mp4")) >= 40
 
 
 def test_a_failing_ffmpeg_is_named_with_its_reason(tmp_path, monkeypatch):

@@ -1,0 +1,48 @@
+"""Videos that we write: H.264 in MP4, by FFmpeg, from frames in memory."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.files import whole_file
+
+
+@dataclass(frozen=True)
+class RawFrames:
+    """What frames in memory look like."""
+
+    pixels: str  # FFmpeg's name: "rgb24", "gray"
+    width: int
+    height: int
+    rate: float  # frames per second
+
+
+def write_video(
+    path: Path, frames: Iterable[bytes], raw: RawFrames, binary: str, options: dict[str, str | int]
+) -> None:
+    """Write an MP4 (H.264, 4:2:0, no sound) with these frames, whole or not at all; `options` are the encoder's.
+
+    Raises:
+        InputError: FFmpeg cannot write it.
+    """
+    import ffmpeg
+
+    with whole_file(path) as temporary:
+        source = {"format": "rawvideo", "pix_fmt": raw.pixels, "s": f"{raw.width}x{raw.height}", "framerate": raw.rate}
+        codec = {"vcodec": "libx264", "pix_fmt": "yuv420p", **options}
+        # "file:" - a folder's name may have a colon, and would be a protocol's.
+        stream = ffmpeg.input("pipe:", **source).output(f"file:{temporary}", format="mp4", **codec)
+        command = ffmpeg.compile(stream.global_args("-loglevel", "error").overwrite_output(), cmd=binary)
+        # Frames are written here, not by `communicate`: that one sends 512 bytes to 4 KB at a time.
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            # A dead FFmpeg breaks the pipe; what it said before is in stderr.
+            with contextlib.suppress(BrokenPipeError):
+                for frame in frames:
+                    process.stdin.write(frame)
+            _, said = process.communicate()
+        if process.returncode:
+            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+            raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); make room or name another file")

@@ -1,0 +1,69 @@
+"""Locks between processes, also on different machines.
+
+They are POSIX record locks (fcntl). The kernel drops one when its process ends, however it ends, and NFS passes it to
+the server, which drops it when the client's lease runs out; no file has to be cleaned up. (flock would not do: a
+process on the NFS server itself and one on a client would not see each other's.) Who holds a lock alone is written into
+its file, for people.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shards.errors import InputError
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# A record lock belongs to the process: a second one on the same file would be granted to it, and closing it would drop
+# the first.
+_held: set[Path] = set()
+
+
+@contextmanager
+def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "another process") -> Iterator[None]:
+    """Hold the lock of a file, which is made where it does not exist; where the file system has no locks, say so and go
+    on.
+
+    Args:
+        path: the file.
+        what: is worked on by who holds the lock, for messages.
+        shared: with others that share it, too; they do not sign.
+        unsigned: who holds it where nobody has signed, for messages.
+
+    Raises:
+        InputError: another process holds it, or this one already.
+        OSError: the file cannot be opened.
+    """
+    path = path.resolve()
+    if path in _held:
+        raise InputError(f"{path}: another run of this process works on {what}; wait for its end")
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                owner = _owner(path) or unsigned
+                raise InputError(f"{path}: {owner} works on {what}; wait for its end, or stop it") from error
+            if error.errno not in _NO_LOCKS:
+                raise
+            print(f"{path}: no locks on this file system; see that only one driver runs on {what}", file=sys.stderr)
+        file.truncate(0)  # what a killed process wrote
+        if not shared:
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+        _held.add(path)
+        try:
+            yield
+        finally:
+            _held.discard(path)
+            if not shared:
+                file.truncate(0)
+
+
+def _owner(path: Path) -> str:
+    """Who holds a lock alone; "" where that is not known."""
+    return path.read_text(encoding="utf-8", errors="replace").strip()

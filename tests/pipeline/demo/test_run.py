@@ -1,0 +1,89 @@
+"""The demo as a whole, on few clips and with as little training as there can be, and its ends in failure."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+
+import pipeline.demo.run as module
+from pipeline.demo import generate
+from pipeline.demo.generate import DemoSettings
+from pipeline.demo.run import run_demo
+from shards.errors import InputError
+
+pytest.importorskip("torch", reason="torch is not installed (extra [train])")
+# Three signers, one per split, who perform each sign once; of the eight signs only the first `SIGNS`.
+SETTINGS = DemoSettings(signers_train=1, signers_val=1, signers_test=1, repetitions=1)
+SIGNS = 3
+TRAINING = (
+    "--cnn rn18 --weights none --image-size 32 --sequence-length 4 --num-layers 1 --num-heads 2 --embed-size 16 "
+    "--max-epochs 1 --batch-size 8 --num-workers 0"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        plan = generate.plan
+        patch.setattr(generate, "plan", lambda settings: [clip for clip in plan(settings) if clip.label < SIGNS])
+        patch.setenv("OMP_NUM_THREADS", "1")  # on busy cores, threads wait for each other
+        yield
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The demo's folder, and what it printed itself."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    with redirect_stdout(io.StringIO()) as said:
+        run_demo(out, SETTINGS, TRAINING)
+    return out, said.getvalue()
+
+
+def test_it_goes_from_clips_to_a_report(demo: tuple[Path, str]) -> None:
+    out, said = demo
+    assert (out / "run" / "best.pt").is_file()
+    with (out / "predictions.csv").open(newline="") as file:
+        predicted = [name for name, _ in csv.reader(file)]
+    with (out / "clips" / "labels.csv").open(newline="") as file:
+        test = [name for name, _, split in csv.reader(file) if split == "test"]
+    assert sorted(predicted) == sorted(test)
+    assert len(test) == SIGNS
+    report = json.loads((out / "report" / "report.json").read_text())
+    assert report["samples"] == SIGNS
+    assert "data:image" in (out / "report" / "index.html").read_text()
+    lines = said.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("$ ")] == ["pipeline", "train", "predict", "evaluate"]
+    assert f"{out / 'report' / 'index.html'}" in lines[-2]
+    assert "nothing about real signs" in lines[-1]
+
+
+def test_the_commands_it_shows_can_be_typed(demo: tuple[Path, str]) -> None:
+    """A shell would take an unquoted pattern apart into files, of which `--shards` takes one."""
+    out, said = demo
+    assert f"--shards '{out}/work/shards/test-*.tar'" in said
+
+
+def test_a_command_that_fails_ends_it(
+    demo: tuple[Path, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("clips", "work"):
+        shutil.copytree(demo[0] / name, tmp_path / name)
+    with pytest.raises(InputError, match="`train` ended with status 2; see above"):
+        run_demo(tmp_path, SETTINGS, "--max-epochs none")
+    said = capfd.readouterr()
+    assert f"handcrops: {3 * SIGNS} done, 0 to do" in said.err  # nothing is done twice
+    assert "Invalid value for '--max-epochs'" in said.err
+    assert "$ predict" not in said.out
+    assert not (tmp_path / "report").exists()
+
+
+def test_it_needs_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"needs torch: pip install 'signshards\[train\]'"):
+        run_demo(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
