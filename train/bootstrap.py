@@ -23,7 +23,8 @@ class Interval:
 
 
 def over_samples(truth: np.ndarray, hits: dict[str, np.ndarray]) -> dict[str, Interval]:
-    """Intervals of the measures of `_measures`, drawing N samples of N with replacement.
+    """Intervals of the measures and, with top1, of the mean of the classes' top-1 accuracies ("class_mean"), drawing N
+    samples of N with replacement.
 
     Args:
         truth: int (N,), the classes.

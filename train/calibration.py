@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.metrics import log_softmax
+from train.metrics import softmax
 
 BINS = 15
 
@@ -27,7 +27,7 @@ def calibrate(logits: np.ndarray, truth: np.ndarray) -> Calibration:
     ECE as Guo et al. ("On calibration of modern neural networks", 2017) have it: the mean of |accuracy - confidence|
     over 15 bins, weighted by their samples.
     """
-    probability = np.exp(log_softmax(logits))
+    probability = softmax(logits)
     confidence, hits = probability.max(axis=1), probability.argmax(axis=1) == truth
     # Bins include their upper edge; 1.0 falls into the last.
     place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)

@@ -1,6 +1,8 @@
 """Checkpoints: a model with everything needed to use it, and, for resuming, everything needed to go on."""
 
+import errno
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,13 +10,15 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.files import whole_file
 from shards.recipe import Recipe, recipe_from_json
+from train.output import check_output, output_file
 from train.safe_load import load_state, load_untrusted
 from train.vtn import VTN, ModelSettings
 from train.window import Window
 
 FORMAT = "signshards-checkpoint-1"
+# What a damaged directory makes of zipfile; ValueError of names, RuntimeError of the flag for encryption.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,13 @@ class Checkpoint:
         }
         if self.training:
             value["training"] = self.training
-        if not path.parent.is_dir():
-            raise InputError(f"{path}: its folder does not exist; make it, or give another")
-        try:
-            with whole_file(path) as temporary:
+        check_output(path)
+        with output_file(path) as temporary:
+            try:
                 torch.save(value, temporary)
-        except (OSError, RuntimeError) as error:
-            # torch's zip writer turns a full disk into a RuntimeError of many lines.
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{path}: cannot be written ({reason}); is the disk full?") from error
+            except RuntimeError as error:
+                # torch's zip writer turns a full disk into a RuntimeError of many lines.
+                raise OSError(errno.EIO, str(error).splitlines()[0]) from error
 
     def build(self, source: Path | str = "checkpoint") -> VTN:
         """The model with its weights, on the CPU, in evaluation mode; `source` is named in errors.
@@ -82,7 +84,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         return Checkpoint(
             value["model"],
-            ModelSettings(**value["model_settings"]),
+            _model_settings(value["model_settings"], path),
             recipe_from_json(value["recipe"], str(path)),
             Window(**value["window"]),
             value["image_size"],
@@ -93,14 +95,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"{path}: a part is missing or wrong ({error}); give another checkpoint") from error
 
 
+def _model_settings(values: dict[str, Any], path: Path) -> ModelSettings:
+    try:
+        return ModelSettings(**values)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}") from error
+
+
 def _check_sums(path: Path) -> None:
     """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
-    if not zipfile.is_zipfile(path):
-        return  # `load_untrusted` says what is wrong
     try:
+        if not zipfile.is_zipfile(path):
+            return  # `load_untrusted` says what is wrong
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error}); give another checkpoint") from error
     if wrong:
         raise InputError(f"{path}: damaged (the checksum of {wrong} is wrong); give another checkpoint")

@@ -12,7 +12,7 @@ import simplejpeg
 
 from shards.errors import InputError
 from shards.recipe import Recipe
-from shards.sample import HANDS, MEMBERS, array_from_npy
+from shards.sample import HANDS, MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.shardset import MemberReader, ShardSet
 from train.features import pose_features
 from train.hands import COLOR_AS_GREY, DEPTH, Pick, pick_crops
@@ -48,7 +48,6 @@ class Clip:
     color: Crops
     depth: Crops | None
     pose: np.ndarray  # float32 (L, 106)
-    missing: int  # places whose hand was not found
 
 
 def read_clip(
@@ -74,7 +73,6 @@ def read_clip(
             _crops(reader, sample, hands, color, view, recipe),
             depth and _crops(reader, sample, hands, depth, view, recipe, padded=True),
             pose_features(flow, frames, recipe, mirrored=swap),
-            sum(int(missing[hand][frames].sum()) for hand in HANDS),
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise damaged(shards, sample, error) from error
@@ -135,6 +133,18 @@ def decode_into(jpeg: Jpeg, channels: int, buffer: np.ndarray) -> None:
         decoded = simplejpeg.decode_jpeg(jpeg.data, "RGB" if channels == 3 else "GRAY", buffer=buffer)
     if decoded.shape[:2] != (jpeg.height, jpeg.width):
         raise ValueError(f"a JPEG is {decoded.shape[1]}×{decoded.shape[0]}, not {jpeg.width}×{jpeg.height}")
+
+
+def read_info(shards: ShardSet, reader: MemberReader, sample: int) -> SampleInfo:
+    """The JSON of a sample, all of it, for who needs more than a window.
+
+    Raises:
+        InputError: it is not that of a sample.
+    """
+    try:
+        return info_from_json(reader.read(sample, _JSON))
+    except (ValueError, KeyError) as error:
+        raise damaged(shards, sample, error) from error
 
 
 def damaged(shards: ShardSet, sample: int, error: Exception) -> InputError:

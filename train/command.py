@@ -92,7 +92,9 @@ def out_of_memory(batch: int, group: int, error: Exception) -> InputError:
     reason = str(error).splitlines()[0]
     if batch == 1:
         return InputError(f"the GPU's memory is too small even for --batch-size 1: lower --image-size ({reason})")
+    samples = batch * group
+    smaller = max(size for size in range(1, batch // 2 + 1) if samples % size == 0)
     return InputError(
-        f"the GPU's memory is too small for --batch-size {batch}: try --batch-size {batch // 2} and "
-        f"--accumulate-grad-batches {group * batch // (batch // 2)}, which train the same ({reason})"
+        f"the GPU's memory is too small for --batch-size {batch}: try --batch-size {smaller} and "
+        f"--accumulate-grad-batches {samples // smaller}, which train the same ({reason})"
     )

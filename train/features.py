@@ -10,7 +10,10 @@ WIDTH = 2 * len(FEATURE_POINTS)
 
 
 def _mirrored_points() -> np.ndarray:
-    """For every one of the 135 points, its counterpart on the other side of the body."""
+    """For every one of the 135 points, its counterpart on the other side of the body.
+
+    Only those of the body and the hands have one here. Feet and face, which are no features, stand for themselves.
+    """
     mirrored = np.arange(135)
     for left in (1, 3, 5, 7, 9, 11, 13, 15):
         mirrored[[left, left + 1]] = left + 1, left

@@ -6,8 +6,7 @@ from shards.errors import InputError
 
 
 class FiniteWatch:
-    """Finds a loss or gradient that is not finite without making the device wait: a step's value is looked at a step
-    later."""
+    """The values of steps that have not been looked at yet: a step's is looked at a step later."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shards.errors import InputError
-from shards.tables import read_rows
+from shards.tables import parse_class, read_rows
 
 
 def read_ids(path: Path) -> list[str]:
@@ -28,9 +28,10 @@ def read_labels(path: Path) -> dict[str, int]:
     """
     labels: dict[str, int] = {}
     for line, row in read_rows(path):
-        if len(row) < 2 or not row[1].isdecimal():
-            raise InputError(f"{path}:{line}: expected id,class with a whole number, found {','.join(row)!r}")
-        if labels.setdefault(row[0], int(row[1])) != int(row[1]):
+        if len(row) < 2:
+            raise InputError(f"{path}:{line}: expected id,class, found {row[0]!r}")
+        label = parse_class(row[1], path, line)
+        if labels.setdefault(row[0], label) != label:
             raise InputError(f"{path}:{line}: {row[0]} has another class further up")
     if not labels:
         raise InputError(f"{path}: is empty; expected lines id,class")

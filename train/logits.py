@@ -1,5 +1,6 @@
 """Logits files: the `.npz` that `predict --save-logits` writes. Needs no torch."""
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -10,8 +11,20 @@ import numpy as np
 
 from shards.errors import InputError
 
-# What a damaged .npz makes of numpy and zipfile.
-_DAMAGE = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+# What a damaged .npz makes of numpy and zipfile: RuntimeError of the flag for encryption, MemoryError of a shape with
+# other digits.
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    EOFError,
+    OSError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class Progress:
     epoch: int = 0
     position: int = 0  # samples of this epoch that all ranks together have seen
     step: int = 0  # optimizer steps since the beginning
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # this epoch's loss, hits, samples
+    # This epoch's loss, hits and samples so far, over all ranks.
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     best_top1: float = -1.0
     best_loss_of_top1: float = float("inf")  # between equal accuracies the lower loss is better
     best_loss: float = float("inf")  # for early stopping
@@ -81,11 +82,12 @@ class Trainer:
         Raises:
             InputError: an earlier step gave a loss or gradient that is not finite; or a sample cannot be read.
         """
-        at, sums, ids = self.progress, torch.zeros(3, dtype=torch.float64, device=self.ranks.device), []
+        progress, ids = self.progress, []
+        sums = torch.zeros(3, dtype=torch.float64, device=self.ranks.device)
         self._watch.check()
         for number, batch in enumerate(group, 1):
             # After the batch was fetched: starting a loader draws from torch's generator, too.
-            seed_dropout(self.settings.seed, at.epoch, at.position, self.ranks.rank)
+            seed_dropout(self.settings.seed, progress.epoch, progress.position, self.ranks.rank)
             inputs = model_input(batch, self.settings.image_size, True, self.model.recipe.clipped_multiscale)
             # Gradients travel between ranks once, with the last batch of the group.
             with self._wrapped.no_sync() if self.ranks.count > 1 and number < size else nullcontext():
@@ -99,7 +101,7 @@ class Trainer:
             sums[1] += (logits.argmax(1) == batch.labels).sum()
             sums[2] += len(batch.ids)
             ids += batch.ids
-            at.position += batch.total
+            progress.position += batch.total
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or float("inf"))
         self._watch.note(sums[0] + norm, ids)
         self.optimiser.step()
@@ -108,7 +110,7 @@ class Trainer:
         self.ranks.average(self._statistics)
         if self.average is not None:
             self.average.update_parameters(self.model)
-        at.step += 1
+        progress.step += 1
         return sums
 
     def autocast(self) -> torch.autocast:
@@ -125,43 +127,40 @@ class Trainer:
         Raises:
             Stopped: a signal came; `progress` says where we are.
         """
-        at, samples = self.progress, len(loader.dataset.shards)
-        loader.dataset.epoch, loader.dataset.position = at.epoch, at.position
-        left, begun, clock = len(loader.dataset), at.position, Clock()
-        line = ProgressLine(f"epoch {at.epoch + 1}", begun, samples, self.ranks.first)
-        sums = torch.tensor(at.sums, dtype=torch.float64, device=self.ranks.device)
+        progress, samples = self.progress, len(loader.dataset.shards)
+        loader.dataset.epoch, loader.dataset.position = progress.epoch, progress.position
+        left, begun, clock = len(loader.dataset), progress.position, Clock()
+        line = ProgressLine(f"epoch {progress.epoch + 1}", begun, samples, self.ranks.first)
+        # Every rank starts with its share of what all of them, perhaps another number, have so far.
+        sums = torch.tensor(progress.sums, dtype=torch.float64, device=self.ranks.device) / self.ranks.count
         self._wrapped.train()
         # Closed at once when an error comes: multiprocessing would wait 5 seconds for every worker.
         with closing(clock.time(batches_on(loader, self.ranks.device))) as batches:
             while left:
                 size = min(self.settings.accumulate, left)
                 for parameters in self.optimiser.param_groups:
-                    parameters["lr"] = learning_rate(self.schedule, at.epoch + at.position / samples)
+                    parameters["lr"] = learning_rate(self.schedule, progress.epoch + progress.position / samples)
                 sums += self.train_step(islice(batches, size), size)
                 left -= size
                 if line.due():
-                    line.show(at.position, f"{_figures(sums)}  {clock.figures(at.position - begun)}")
-                stopped, due = stop.agreed(), save_steps and at.step % save_steps == 0
+                    line.show(progress.position, f"{_figures(sums)}  {clock.figures(progress.position - begun)}")
+                stopped, due = stop.agreed(), save_steps and progress.step % save_steps == 0
                 if stopped or due or not left:
                     self._watch.check(last=True)
-                    at.sums = self._shared(sums)
+                    progress.sums = self.ranks.sum(sums.clone()).tolist()
                 if stopped:
                     raise Stopped
                 if due:
                     save()
-        line.end(f"{_figures(sums)}  {clock.figures(at.position - begun)}")
-        loss, hits, count = at.sums
+        line.end(f"{_figures(sums)}  {clock.figures(progress.position - begun)}")
+        loss, hits, count = progress.sums
         return {
             "train_loss": loss / count,
             "train_top1": hits / count,
-            "samples_per_second": (at.position - begun) / clock.total,
+            "samples_per_second": (progress.position - begun) / clock.total,
             "waiting": clock.waiting / clock.total,
             "seconds": clock.total,
         }
-
-    def _shared(self, sums: torch.Tensor) -> list[float]:
-        """Each rank's share of the sums over all ranks, so that one checkpoint serves all of them."""
-        return (self.ranks.sum(sums.clone()) / self.ranks.count).tolist()
 
     def evaluate(self, loader: DataLoader, stop: StopRequest) -> dict[str, float]:
         """Figures over all samples of all ranks, each once, of the averaged model where there is one.
@@ -174,8 +173,8 @@ class Trainer:
         batches = predict_batches(model, loader, self.ranks.device, self.settings.image_size, self.autocast)
         parts = []
         # A rank may have one batch less than another: it takes part in the talk about stopping all the same.
-        at = loader.dataset.settings
-        for _ in range(evaluation_rounds(len(loader.dataset.shards), at.batch_size, at.ranks)):
+        settings = loader.dataset.settings
+        for _ in range(evaluation_rounds(len(loader.dataset.shards), settings.batch_size, settings.ranks)):
             parts += [(logits, labels) for _, logits, labels in islice(batches, 1)]
             if stop.agreed():
                 raise Stopped

@@ -24,6 +24,11 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """The probabilities that (N, C) logits stand for."""
+    return np.exp(log_softmax(logits))
+
+
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(N,): the loss of every sample in nats, for (N, C) logits."""
     return -log_softmax(logits)[np.arange(len(labels)), labels]

@@ -1,18 +1,18 @@
 """Predictions: from a checkpoint and shards to logits, `id,class` files and `.npz` files."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from shards.errors import InputError
-from shards.files import whole_file
 from shards.shardset import ShardSet, open_shards
 from train.checkpoint import Checkpoint
 from train.distributed import choose_device
-from train.labels import read_ids
 from train.loader import LoaderSettings
+from train.output import output_file
 from train.ranked import write_ranked
 from train.settings import differing
 from train.sliding import plan_slides
@@ -80,23 +80,23 @@ def _look(viewer: Viewer, shards: ShardSet, looks: Looks) -> tuple[np.ndarray, n
     return samples, averaged(logits.reshape(len(shards), -1, logits.shape[-1])), None
 
 
-def write_predictions(path: Path, prediction: Prediction, template: Path | None) -> None:
-    """Write `id,class` for the ids of a template, in its order; without one, for all, by id.
+def write_predictions(path: Path, prediction: Prediction, template: Sequence[str] | None) -> None:
+    """Write `id,class` for the ids of a template that were predicted, in its order; without one, for all, by id.
 
     Raises:
-        InputError: the template names a sample that was not predicted.
+        InputError: the file cannot be written.
     """
     best = dict(zip(prediction.ids, prediction.logits.argmax(axis=1).tolist(), strict=True))
-    with whole_file(path) as temporary, temporary.open("w", newline="") as file:
+    with output_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         rows = ((sample_id, best[sample_id]) for sample_id in _order(best, template))
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def write_likeliest(path: Path, prediction: Prediction, template: Path | None, count: int) -> None:
+def write_likeliest(path: Path, prediction: Prediction, template: Sequence[str] | None, count: int) -> None:
     """Write the `count` most likely classes of every id (in the order of `write_predictions`), or of every window.
 
     Raises:
-        InputError: the template names a sample that was not predicted.
+        InputError: the file cannot be written.
     """
     if prediction.times is not None:
         order = np.argsort(np.array(prediction.ids), kind="stable")  # the windows of a clip stay in order
@@ -108,15 +108,17 @@ def write_likeliest(path: Path, prediction: Prediction, template: Path | None, c
     write_ranked(path, rows, prediction.classes, count)
 
 
-def _order(predicted: dict, template: Path | None) -> list[str]:
-    ids = read_ids(template) if template else sorted(predicted)
-    absent = [sample_id for sample_id in ids if sample_id not in predicted]
-    if absent:
-        raise InputError(f"{template}: {len(absent)} of its ids were not predicted, e.g. {absent[0]}")
-    return ids
+def _order(predicted: dict, template: Sequence[str] | None) -> list[str]:
+    if template is None:
+        return sorted(predicted)
+    return [sample_id for sample_id in template if sample_id in predicted]
 
 
 def write_logits(path: Path, prediction: Prediction) -> None:
-    """Write `ids`, `logits` (N, C) and `classes` as a `.npz` file that loads without unpickling."""
-    with whole_file(path) as temporary, temporary.open("wb") as file:
+    """Write `ids`, `logits` (N, C) and `classes` as a `.npz` file that loads without unpickling.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with output_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, ids=np.array(prediction.ids), logits=prediction.logits, classes=np.array(prediction.classes))

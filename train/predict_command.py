@@ -1,5 +1,6 @@
 """From the options of `predict` to predictions, and its exit status."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from shards.errors import InputError
 from shards.shardset import open_shards
 from train.checkpoint import Checkpoint, read_checkpoint
+from train.labels import read_ids
+from train.output import check_output
 from train.predict import (
     Prediction,
     PredictSettings,
@@ -42,10 +45,11 @@ def predict_command(options: dict[str, Any]) -> int:
     clips = find_clips(options["videos"])
     if options["overlay"] and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    template = _template(options["template"], clips or open_shards(options["shards"]).ids.to_pylist())
     kept = read_checkpoint(source)
     looks.check(kept.recipe)
     if not clips:
-        _write(predict_shards(kept, source, options["shards"], settings), options)
+        _write(predict_shards(kept, source, options["shards"], settings), template, options)
         return 0
     pose = PoseSource(*(options[name] for name in ("pose", "keypoints", "openpose_bin", "openpose_models")))
     with_depth = kept.model_settings.with_depth
@@ -54,7 +58,7 @@ def predict_command(options: dict[str, Any]) -> int:
             click.echo(f"failed: {line}", err=True)
         if videos.clips:
             prediction = predict_shards(kept, source, str(videos.folder), settings)
-            _write(prediction, options)
+            _write(prediction, template, options)
             if options["overlay"]:
                 _draw(videos, kept, looks, prediction, options["overlay"])
     return SOME_FAILED if videos.failed else 0
@@ -72,17 +76,27 @@ def check_options(options: dict[str, Any]) -> None:
         if options["template"] or options["save_logits"]:
             raise InputError("--template and --save-logits take one answer per clip; --sliding has several")
     for name in ("out", "overlay", "save_logits"):
-        path: Path | None = options[name]
-        if path and not path.absolute().parent.is_dir():
-            raise InputError(f"{path}: its folder does not exist; make it, or give another")
+        if options[name]:
+            check_output(options[name])
+
+
+def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
+    """The ids in a template, all of which must be among the samples; None without a template."""
+    if path is None:
+        return None
+    ids, samples = read_ids(path), set(known)
+    absent = [sample_id for sample_id in ids if sample_id not in samples]
+    if absent:
+        raise InputError(f"{path}: {len(absent)} of its ids are no samples here, e.g. {absent[0]}; take them out")
+    return ids
 
 
 def _names(kept: Checkpoint) -> list[str]:
     return kept.classes or [str(number) for number in range(kept.model_settings.num_classes)]
 
 
-def _write(prediction: Prediction, options: dict[str, Any]) -> None:
-    out, template = options["out"], options["template"]
+def _write(prediction: Prediction, template: Sequence[str] | None, options: dict[str, Any]) -> None:
+    out = options["out"]
     if options["top_k"] or options["sliding"]:
         write_likeliest(out, prediction, template, options["top_k"] or 1)
     else:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shards.files import whole_file
-from train.metrics import log_softmax
+from train.metrics import softmax
+from train.output import output_file
 
 HEADER = ("id", "rank", "class", "name", "probability")
 SLIDING_HEADER = ("id", "start", "end", *HEADER[1:])
@@ -15,7 +15,7 @@ SLIDING_HEADER = ("id", "start", "end", *HEADER[1:])
 
 def likeliest(logits: np.ndarray, count: int) -> list[tuple[int, float]]:
     """The `count` most likely classes (all, where there are fewer) of logits (C,), with their softmax probabilities."""
-    probability = np.exp(log_softmax(logits[None].astype(np.float64)))[0]
+    probability = softmax(logits[None].astype(np.float64))[0]
     # Stable: of two equally likely classes the first, as argmax has it.
     best = np.argsort(-probability, kind="stable")[:count]
     return [(int(label), float(probability[label])) for label in best]
@@ -36,8 +36,11 @@ def write_ranked(
         classes: names.
         count: lines per row.
         times: float (N, 2), start and end of each row's window in seconds; None: without these two columns.
+
+    Raises:
+        InputError: the file cannot be written.
     """
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with output_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADER if times is None else SLIDING_HEADER)
         for number, (sample_id, logits) in enumerate(rows):

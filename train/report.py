@@ -9,7 +9,7 @@ from train.bootstrap import Interval, over_samples, over_signers, wilson
 from train.calibration import Calibration, calibrate
 from train.confusion import Pair, confused_pairs, confusion_matrix
 from train.evaluate import Outcome
-from train.metrics import cross_entropy, log_softmax
+from train.metrics import cross_entropy, softmax
 
 WORST = 24
 
@@ -103,7 +103,7 @@ def _worst(outcome: Outcome, pairs: list[Pair]) -> list[Worst]:
     rank = wrong[np.argsort(-loss[wrong], kind="stable")][:WORST].tolist()
     worst = []
     for n in rank:
-        probability = np.exp(log_softmax(outcome.logits[[n]]))[0]
+        probability = softmax(outcome.logits[[n]])[0]
         confidence, right = float(probability[predicted[n]]), float(probability[truth[n]])
         worst.append(Worst(outcome.ids[n], int(truth[n]), int(predicted[n]), float(loss[n]), confidence, right))
     return worst

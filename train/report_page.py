@@ -109,7 +109,7 @@ def _signers(report: Report) -> Markup:
 
 
 def _confusions(matrix: np.ndarray, order: np.ndarray) -> Markup:
-    side = cell_size(len(matrix)) * len(matrix)
+    side = cell_size(len(order)) * len(order)
     png = data_uri(draw_matrix(matrix[np.ix_(order, order)]), "image/png")
     alt = "confusion matrix: a row per right class, a column per predicted class"
     picture = tag("img", id="matrix", src=png, width=side, height=side, alt=alt, tabindex=0)

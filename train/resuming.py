@@ -45,13 +45,15 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings,
         if (then := kept["fixed"].get(name)) != now:
             raise InputError(f"{path}: was trained with {name} {then}, now {now}; resume with the same options")
     for name, now in _exact(settings).items():
-        if trainer.ranks.first and (then := kept["exact"].get(name)) != now:
+        if trainer.ranks.first and (then := kept["exact"].get(name, now)) != now:
             print(f"note: {name} is {now}, was {then}: not exactly the run that it would have been", file=sys.stderr)
     trainer.model.load_state_dict(kept["weights"] or checkpoint.model)
     if trainer.average is not None:
         trainer.average.module.load_state_dict(checkpoint.model)
         trainer.average.n_averaged.fill_(kept["averaged"])
     trainer.optimiser.load_state_dict(kept["optimiser"])
+    for group in trainer.optimiser.param_groups:
+        group["weight_decay"] = settings.optimiser.weight_decay  # the learning rate is set at every step
     trainer.progress = Progress(**kept["progress"])
 
 
@@ -72,6 +74,8 @@ def _fixed(settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
 def _exact(settings: SessionSettings) -> dict[str, Any]:
     """What a run can go on with another value of; but it is not the same run then."""
     values = asdict(settings.step) | asdict(settings.optimiser)
-    for name in ("image_size", "seed", "max_epochs"):
+    for name in ("image_size", "seed"):
         del values[name]
+    if settings.optimiser.schedule != "cosine":
+        del values["max_epochs"]  # more epochs change nothing of those before them
     return {**values, "processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}

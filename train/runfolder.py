@@ -5,6 +5,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,12 +15,50 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.files import remove_leftovers, whole_file, write_whole
+from shards.files import remove_leftovers, write_whole
+from shards.lock import file_lock
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.distributed import Ranks
+from train.output import output_file
 from train.settings import SessionSettings
 
 CONFIG, LAST, PREVIOUS, BEST = "config.json", "last.pt", "previous.pt", "best.pt"
+LOCK = "train.lock"
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """InputError where there is no run to resume, or one that was not to be resumed."""
+    if not resume and ((folder / LAST).exists() or (folder / PREVIOUS).exists()):
+        raise InputError(f"{folder}: holds a run already; give --resume to go on with it, or another --run-dir")
+    if resume and not (folder / CONFIG).exists():
+        raise InputError(f"{folder}: no run to resume; leave --resume out, or give another --run-dir")
+
+
+@contextmanager
+def lock_folder(folder: Path, ranks: Ranks) -> Iterator[None]:
+    """Make the run folder, and hold its lock on behalf of all ranks.
+
+    Raises:
+        InputError: on every rank: another process holds the lock, or the folder cannot be made or written to.
+    """
+    with ExitStack() as stack:
+        refusal = None
+        if ranks.first:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(file_lock(folder / LOCK, "this run folder"))
+            except InputError as error:
+                refusal = error.message
+            except OSError as error:
+                refusal = _not_writable(folder, error)
+        # Without a word from the first rank, the others would wait for it when the model is wrapped.
+        if refusal := ranks.gather(refusal)[0]:
+            raise InputError(refusal)
+        yield
+
+
+def _not_writable(folder: Path, error: OSError) -> str:
+    return f"{folder}: cannot be written to ({error.strerror}); give another --run-dir"
 
 
 def open_folder(folder: Path, resume: bool) -> Checkpoint | None:
@@ -27,15 +67,10 @@ def open_folder(folder: Path, resume: bool) -> Checkpoint | None:
     Raises:
         InputError: there is no run to resume, its checkpoint is damaged, or a run that was not to be resumed.
     """
+    check_folder(folder, resume)
     last, previous = folder / LAST, folder / PREVIOUS
-    if not resume:
-        if last.exists() or previous.exists():
-            raise InputError(f"{folder}: holds a run already; give --resume to go on with it, or another --run-dir")
-        return None
-    if not (folder / CONFIG).exists():
-        raise InputError(f"{folder}: no run to resume; leave --resume out, or give another --run-dir")
-    if not last.exists() and not previous.exists():
-        return None  # killed before its first checkpoint
+    if not resume or not (last.exists() or previous.exists()):
+        return None  # with `resume`: killed before its first checkpoint
     try:
         return read_checkpoint(last)
     except InputError as error:
@@ -44,26 +79,29 @@ def open_folder(folder: Path, resume: bool) -> Checkpoint | None:
 
 
 def prepare_folder(folder: Path, description: dict[str, Any]) -> None:
-    """Make the folder of a run that starts or goes on; a run that starts gets its `config.json`.
+    """Clear the folder of a run that starts or goes on; a run that starts gets its `config.json`.
 
     Raises:
-        InputError: it cannot be made or written to.
+        InputError: it cannot be written to.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         if not (folder / LAST).exists():
             write_whole(folder / CONFIG, json.dumps(description, indent=1, default=str).encode())
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to ({error.strerror}); give another --run-dir") from error
+        raise InputError(_not_writable(folder, error)) from error
 
 
 def keep_last(folder: Path) -> None:
-    """Make `last.pt` the previous one, too, ahead of writing a new one: there is always a whole checkpoint."""
+    """Make `last.pt` the previous one, too, ahead of writing a new one: there is always a whole checkpoint.
+
+    Raises:
+        InputError: there is no room for a copy of it.
+    """
     last = folder / LAST
     if not last.exists():
         return
-    with whole_file(folder / PREVIOUS) as temporary:
+    with output_file(folder / PREVIOUS) as temporary:
         try:
             temporary.hardlink_to(last)
         except OSError:  # a file system without hard links
@@ -93,10 +131,20 @@ def _version(package: str) -> str | None:
 
 
 def _git_state() -> str | None:
-    """The commit of the source, with `-dirty` where it was changed; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    """The commit of the source, with `-dirty` where it was changed; None outside a checkout.
+
+    An environment that the source is installed into may lie in a checkout of something else.
+    """
+    root = Path(__file__).resolve().parents[1]
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+        if _git(root, "rev-parse", "--show-toplevel") != str(root):
+            return None
+        return _git(root, "describe", "--always", "--dirty", "--abbrev=12") or None
     except FileNotFoundError:
         return None
-    return done.stdout.strip() or None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git prints; "" where it fails."""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from shards.files import whole_file
+from train.output import output_file, writing
 
 COLUMNS = (
     "epoch",
@@ -23,7 +23,10 @@ COLUMNS = (
 
 
 class RunLog:
-    """One row per epoch. A resumed run drops the rows from its epoch on before it goes on."""
+    """One row per epoch. A resumed run drops the rows from its epoch on before it goes on.
+
+    Each method, the constructor too, raises InputError where the folder cannot be written to.
+    """
 
     def __init__(self, folder: Path, epoch: int) -> None:
         # TensorBoard brings half a second of imports with it.
@@ -32,23 +35,26 @@ class RunLog:
         self._path = folder / "metrics.csv"
         self._rows = [row for row in read_metrics(self._path) if int(row["epoch"]) < epoch]
         # purge_step hides what a killed run logged after its last checkpoint.
-        self._board = SummaryWriter(str(folder), purge_step=epoch)
+        with writing(folder):
+            self._board = SummaryWriter(str(folder), purge_step=epoch)
 
     def add(self, row: dict[str, float]) -> None:
         """Keep an epoch's figures."""
         self._rows.append({name: f"{row[name]:.6g}" if name in row else "" for name in COLUMNS})
-        with whole_file(self._path) as temporary, temporary.open("w", newline="") as file:
+        with output_file(self._path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(self._rows)
-        for name, value in row.items():
-            if name != "epoch":
-                self._board.add_scalar(name.replace("_", "/", 1), value, int(row["epoch"]))
-        self._board.flush()
+        with writing(self._path.parent):
+            for name, value in row.items():
+                if name != "epoch":
+                    self._board.add_scalar(name.replace("_", "/", 1), value, int(row["epoch"]))
+            self._board.flush()
 
     def close(self) -> None:
         """Close the event file."""
-        self._board.close()
+        with writing(self._path.parent):
+            self._board.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:

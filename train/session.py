@@ -12,7 +12,7 @@ from train.distributed import Ranks
 from train.loader import make_loader
 from train.loop import Trainer
 from train.resuming import restore, training_state
-from train.runfolder import BEST, LAST, describe, keep_last, open_folder, prepare_folder
+from train.runfolder import BEST, LAST, check_folder, describe, keep_last, lock_folder, open_folder, prepare_folder
 from train.runlog import RunLog
 from train.settings import SessionSettings, fitted
 from train.stopping import Stopped, StopRequest
@@ -33,6 +33,16 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     val_loader = make_loader(val_shards, settings.loader, training=False, pin=pin) if val_shards else None
     if not len(train_loader.dataset):
         raise InputError(f"{settings.shards}: {len(train_shards)} samples are fewer than {ranks.count} processes")
+    check_folder(settings.run_dir, resume)
+    with lock_folder(settings.run_dir, ranks):
+        session = _begin(settings, train_shards, ranks, resume)
+        if ranks.first and val_loader is None:
+            print("note: without --val-shards there is no validation, no best.pt, no early stopping", file=sys.stderr)
+        return session.run(train_loader, val_loader)
+
+
+def _begin(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume: bool) -> "Session":
+    """A session at the start of a run, or where its last checkpoint was written."""
     checkpoint = open_folder(settings.run_dir, resume)
     # The same start on every rank: the averaged model is not sent from rank to rank.
     torch.manual_seed(settings.step.seed)
@@ -42,12 +52,10 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     freeze(model, settings.freeze_layers)
     trainer = Trainer(model, settings.step, settings.optimiser, ranks)
     if checkpoint is not None:
-        restore(trainer, checkpoint, settings, train_shards)
+        restore(trainer, checkpoint, settings, shards)
     if ranks.first:
         prepare_folder(settings.run_dir, describe(settings, ranks))
-        if val_loader is None:
-            print("note: without --val-shards there is no validation, no best.pt, no early stopping", file=sys.stderr)
-    return Session(settings, trainer, train_shards).run(train_loader, val_loader)
+    return Session(settings, trainer, shards)
 
 
 class Session:
@@ -59,47 +67,54 @@ class Session:
 
     def run(self, train_loader: DataLoader, val_loader: DataLoader | None) -> bool:
         """Train to the last epoch, or until validation no longer gains; False when a signal stops it."""
-        settings, trainer = self.settings, self.trainer
-        log = RunLog(settings.run_dir, trainer.progress.epoch) if self.ranks.first else None
-        try:
-            with StopRequest(self.ranks) as stop:
+        progress = self.trainer.progress
+        log = RunLog(self.settings.run_dir, progress.epoch) if self.ranks.first else None
+        # The last checkpoint is written in here, too: a second signal must not end the process meanwhile.
+        with StopRequest(self.ranks) as stop:
+            try:
                 while not self._finished(val_loader is not None):
-                    row = trainer.train_epoch(train_loader, stop, lambda: self.write(LAST), settings.checkpoint_steps)
-                    if val_loader is not None:
-                        row |= {f"val_{name}": value for name, value in trainer.evaluate(val_loader, stop).items()}
-                    row |= {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimiser.param_groups[0]["lr"]}
+                    row = self._epoch(train_loader, val_loader, stop)
                     if log is not None:
                         log.add(row)
                     self._end_epoch(row)
-        except Stopped:
-            self.write(LAST)
-            return False
-        finally:
-            if log is not None:
-                log.close()
+            except Stopped:
+                self.write(LAST)
+                return False
+            finally:
+                if log is not None:
+                    log.close()
         return True
 
+    def _epoch(self, train_loader: DataLoader, val_loader: DataLoader | None, stop: StopRequest) -> dict[str, float]:
+        """Train and validate; returns the epoch's figures."""
+        trainer = self.trainer
+        row = trainer.train_epoch(train_loader, stop, lambda: self.write(LAST), self.settings.checkpoint_steps)
+        if val_loader is not None:
+            row |= {f"val_{name}": value for name, value in trainer.evaluate(val_loader, stop).items()}
+        return row | {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimiser.param_groups[0]["lr"]}
+
     def _finished(self, validated: bool) -> bool:
-        at = self.trainer.progress
-        if validated and at.epochs_without_gain >= self.settings.patience:
-            self._say(f"validation loss has not fallen for {at.epochs_without_gain} epochs: stopping early")
+        progress = self.trainer.progress
+        if validated and progress.epochs_without_gain >= self.settings.patience:
+            self._say(f"validation loss has not fallen for {progress.epochs_without_gain} epochs: stopping early")
             return True
-        return at.epoch >= self.settings.optimiser.max_epochs
+        return progress.epoch >= self.settings.optimiser.max_epochs
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         """Count the epoch, and write checkpoints."""
-        at = self.trainer.progress
-        best = "val_top1" in row and (row["val_top1"], -row["val_loss"]) > (at.best_top1, -at.best_loss_of_top1)
-        if best:
-            at.best_top1, at.best_loss_of_top1 = row["val_top1"], row["val_loss"]
+        progress, best = self.trainer.progress, False
         if "val_loss" in row:
-            at.epochs_without_gain = 0 if row["val_loss"] < at.best_loss else at.epochs_without_gain + 1
-            at.best_loss = min(at.best_loss, row["val_loss"])
-        at.epoch, at.position, at.sums = at.epoch + 1, 0, [0.0, 0.0, 0.0]
+            top1, loss = row["val_top1"], row["val_loss"]
+            best = (top1, -loss) > (progress.best_top1, -progress.best_loss_of_top1)
+            if best:
+                progress.best_top1, progress.best_loss_of_top1 = top1, loss
+            progress.epochs_without_gain = 0 if loss < progress.best_loss else progress.epochs_without_gain + 1
+            progress.best_loss = min(progress.best_loss, loss)
+        progress.epoch, progress.position, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
         if best:
             self.write(BEST)
-        if self.settings.keep_every and at.epoch % self.settings.keep_every == 0:
-            self.write(f"epoch-{at.epoch:04d}.pt")
+        if self.settings.keep_every and progress.epoch % self.settings.keep_every == 0:
+            self.write(f"epoch-{progress.epoch:04d}.pt")
         self.write(LAST)
         figures = [f"{name[4:]} {value:.4f}" for name, value in row.items() if name.startswith("val_")]
         if figures:
@@ -113,13 +128,19 @@ class Session:
         """Write a checkpoint of where we are; the first rank does."""
         if not self.ranks.first:
             return
-        at, trainer, average = self.settings, self.trainer, self.trainer.average
+        settings, trainer, average = self.settings, self.trainer, self.trainer.average
         model = trainer.model if average is None else average.module
         # best.pt is for prediction; what resuming needs would make it three times as large.
-        training = {} if name == BEST else training_state(trainer, at, self.shards)
+        training = {} if name == BEST else training_state(trainer, settings, self.shards)
         if name == LAST:
-            keep_last(at.run_dir)
-        classes, size = self.shards.dataset.classes, at.step.image_size
-        Checkpoint(model.state_dict(), at.model, at.loader.recipe, at.loader.window, size, classes, training).write(
-            at.run_dir / name
+            keep_last(settings.run_dir)
+        checkpoint = Checkpoint(
+            model.state_dict(),
+            settings.model,
+            settings.loader.recipe,
+            settings.loader.window,
+            settings.step.image_size,
+            self.shards.dataset.classes,
+            training,
         )
+        checkpoint.write(settings.run_dir / name)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from shards.errors import InputError
 from shards.shardset import ShardSet
 from train.distributed import Ranks
@@ -35,7 +37,7 @@ def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ran
     """The settings with what the shards say: classes and recipe.
 
     Raises:
-        InputError: the shards are not of the recipe asked for, lack labels, or do not fit each other.
+        InputError: the shards are not of the recipe asked for, lack labels, do not fit each other, or share samples.
     """
     dataset = train.dataset
     if settings.recipe not in (None, dataset.recipe.name):
@@ -50,6 +52,8 @@ def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ran
         )
     if val is not None and val.dataset.classes != dataset.classes:
         raise InputError(f"{settings.val_shards}: {differing(val.dataset.classes, dataset.classes, settings.shards)}")
+    if val is not None:
+        _check_apart(settings, train, val)
     for shards in filter(None, (train, val)):
         _check_labels(shards)
     return replace(
@@ -73,6 +77,15 @@ def differing(classes: list[str], others: list[str], source: Path | str) -> str:
     return (
         f"its class {place} is {classes[place]!r}, that of {source} {others[place]!r}; give what was made with the same"
     )
+
+
+def _check_apart(settings: SessionSettings, train: ShardSet, val: ShardSet) -> None:
+    both = val.ids.filter(pc.is_in(val.ids, value_set=train.ids))
+    if len(both):
+        raise InputError(
+            f"{settings.val_shards}: {len(both)} of its samples are in {settings.shards}, too, e.g. {both[0]}; "
+            "give --shards the shards of the training split only"
+        )
 
 
 def _check_labels(shards: ShardSet) -> None:

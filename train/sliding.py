@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shards.sample import MEMBERS, SampleInfo, info_from_json
+from shards.sample import SampleInfo
 from shards.shardset import MemberReader, ShardSet
-from train.clip import damaged
+from train.clip import read_info
 from train.views import View
 from train.window import Window
 
@@ -21,17 +21,12 @@ class Slides:
     times: np.ndarray  # float64 (N, 2): from the start of a window's first frame to the end of its last, in seconds
 
 
-def span(window: Window) -> int:
-    """The frames of the video from a window's first to its last."""
-    return (window.length - 1) * window.stride + 1
-
-
 def window_starts(frames: int, window: Window, step: int) -> list[int]:
     """The first frames of windows `step` frames apart in a clip of T frames; the last one ends with the clip.
 
     A clip that is shorter than the window has one.
     """
-    last = max(frames - span(window), 0)
+    last = max(frames - window.span, 0)
     return [*range(0, last, step), last]
 
 
@@ -47,7 +42,7 @@ def plan_slides(shards: ShardSet, window: Window, step: int) -> Slides:
         samples += [sample] * len(starts)
         # The middle of a position's share: rounding cannot move it to the next one.
         views += [View(start=(start + 0.5) / (starts[-1] + 1)) for start in starts]
-        times += [(start / info.fps, min(start + span(window), info.frames) / info.fps) for start in starts]
+        times += [(start / info.fps, min(start + window.span, info.frames) / info.fps) for start in starts]
     return Slides(np.array(samples), views, np.array(times))
 
 
@@ -60,9 +55,6 @@ def read_infos(shards: ShardSet) -> Iterator[SampleInfo]:
     reader = MemberReader(shards)
     try:
         for sample in range(len(shards)):
-            try:
-                yield info_from_json(reader.read(sample, MEMBERS.index("json")))
-            except (ValueError, KeyError) as error:
-                raise damaged(shards, sample, error) from error
+            yield read_info(shards, reader, sample)
     finally:
         reader.close()

@@ -4,9 +4,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from shards.sample import HANDS, MEMBERS, HandTrack, info_from_json
+from shards.sample import HANDS, MEMBERS, HandTrack
 from shards.shardset import MemberReader, open_shards
-from train.clip import damaged
+from train.clip import damaged, read_info
 
 FRAMES = 8
 SIDE = 80  # pixels of a crop in the strip
@@ -37,8 +37,8 @@ class HandStrips:
         if sample_id not in self._place:
             return None
         sample = self._place[sample_id]
+        info = read_info(self._shards, self._reader, sample)
         try:
-            info = info_from_json(self._reader.read(sample, MEMBERS.index("json")))
             frames = np.linspace(0, info.frames - 1, min(FRAMES, info.frames)).round().astype(int)
             rows = [self._row(sample, hand, info.hands[hand], frames) for hand in HANDS]
         except (ValueError, KeyError, IndexError) as error:

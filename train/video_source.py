@@ -18,8 +18,9 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.recipe import Recipe
-from shards.sample import MEMBERS, SampleInfo, array_from_npy, id_problem, info_from_json
+from shards.sample import MEMBERS, SampleInfo, array_from_npy, id_problem
 from shards.shardset import MemberReader, open_shards
+from train.clip import read_info
 
 if TYPE_CHECKING:
     from pipeline.manifest import Sample
@@ -194,7 +195,6 @@ def _pose_of(folder: Path, sample_id: str) -> tuple[SampleInfo, np.ndarray]:
     reader = MemberReader(shards)
     try:
         number = shards.ids.to_pylist().index(sample_id)
-        info = info_from_json(reader.read(number, MEMBERS.index("json")))
-        return info, array_from_npy(reader.read(number, MEMBERS.index("pose.npy")))
+        return read_info(shards, reader, number), array_from_npy(reader.read(number, MEMBERS.index("pose.npy")))
     finally:
         reader.close()

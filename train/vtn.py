@@ -79,13 +79,10 @@ class FeatureExtractor(nn.Module):
         self.frozen_layers = 0
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, L, 2, C, H, W) → (B, L, 2·embed_size), left hand first; C = 1 is read as three equal channels."""
+        """(B, L, 2, 3, H, W) → (B, L, 2·embed_size), left hand first."""
         batch, length = crops.shape[:2]
-        images = crops.flatten(0, 2)
-        if images.shape[1] == 1:
-            images = images.expand(-1, 3, -1, -1)
         # The reference averages after the convolution; both are linear, and this order is 49 times less work.
-        pooled = self.resnet(images).mean((2, 3), keepdim=True, dtype=torch.float32)
+        pooled = self.resnet(crops.flatten(0, 2)).mean((2, 3), keepdim=True, dtype=torch.float32)
         return self.pointwise_conv(pooled).reshape(batch, length, -1)
 
     def train(self, mode: bool = True) -> "FeatureExtractor":
@@ -132,8 +129,7 @@ class VTN(nn.Module):
         Args:
             crops: float (B, L, 2, 3, H, W), left hand first, normalised with ImageNet's mean and std.
             pose: float (B, L, 106), pose features.
-            depth: as crops, for VTN_HCPF_D and for it only; or (B, L, 2, 1, H, W), read as three equal channels. As
-                ImageNet's normalisation makes the channels of a grey image differ, what it normalised has all three.
+            depth: as crops, for VTN_HCPF_D and for it only.
 
         Raises:
             ValueError: L is not the settings' sequence length, or depth is missing or not wanted.

@@ -14,6 +14,11 @@ class Window:
     length: int = 16
     stride: int = 2
 
+    @property
+    def span(self) -> int:
+        """The frames of the video from the first to the last."""
+        return (self.length - 1) * self.stride + 1
+
 
 def window_frames(frames: int, window: Window, recipe: Recipe, start: float | None = None) -> np.ndarray:
     """Indices of the sampled frames of a clip.
@@ -33,9 +38,8 @@ def window_frames(frames: int, window: Window, recipe: Recipe, start: float | No
         first = (frames - length) // (2 * stride)
         indices = np.arange(max(first, 0), min(first + length * stride, frames), stride)
         return np.pad(indices, (0, length - len(indices)), mode="edge")
-    span = (length - 1) * stride + 1
-    if frames >= span:
-        free = frames - span
+    if frames >= window.span:
+        free = frames - window.span
         first = free // 2 if start is None else int(start * (free + 1))
         return first + stride * np.arange(length)
     if frames >= length:

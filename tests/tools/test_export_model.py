@@ -110,6 +110,15 @@ def test_the_command(tmp_path):
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize("option", ["--onnx", "--torch-export"])
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path, option):
+    """Even before the checkpoint is read: there is none."""
+    for target, reason in (("absent/model", "absent/model: its folder does not exist"), (".", "is a folder")):
+        result = CliRunner().invoke(main, [str(tmp_path / "absent.pt"), option, str(tmp_path / target)])
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert reason in result.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["VTN_HCPF", "VTN_HCPF_D"])
 def test_onnx_gives_the_references_logits(model, tmp_path):

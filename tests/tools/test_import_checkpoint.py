@@ -154,6 +154,13 @@ def test_settings_come_from_the_weights_where_there_are_no_flags(convert, lightn
     assert imported["window"] == {"length": 3, "stride": 3}
 
 
+def test_a_stride_that_contradicts_the_flag_is_refused(convert, small):
+    assert_refused(*convert(small, "--temporal-stride", "3"), "flag temporal_stride is 2; leave --temporal-stride out")
+    result, out = convert(small, "--temporal-stride", "2")
+    assert result.exit_code == 0, result.output
+    out.unlink()
+
+
 def test_code_in_a_checkpoint_is_not_run(convert, small, tmp_path):
     class Attack:
         def __reduce__(self):

@@ -1,5 +1,5 @@
-import resource
-import signal
+import zipfile
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -39,6 +39,28 @@ def test_any_flipped_bit_in_the_weights_is_noticed(path):
             read_checkpoint(path)
 
 
+def test_any_flipped_bit_in_the_directory_is_noticed(path):
+    """Some make zipfile raise UnicodeDecodeError, RuntimeError (encrypted), or zlib's error."""
+    torch.save({"weight": torch.zeros(3)}, path)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+    for bit in range(8 * start, 8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(InputError, match=r"best\.pt: "):
+            read_checkpoint(path)
+
+
+def test_settings_that_make_no_model_name_the_file(path):
+    written = tiny_checkpoint(path, ["a"])
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "model_settings": asdict(written.model_settings) | {"num_heads": 3}}, path)
+    with pytest.raises(InputError, match=r"best\.pt: embed size 16: width 32 is no multiple of 3 heads"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize("content", [[1], {"format": "other"}, {"format": "signshards-checkpoint-1"}])
 def test_other_files_are_refused(path, content):
     torch.save(content, path)
@@ -59,17 +81,15 @@ def test_a_folder_that_is_not_there(tmp_path):
         tiny_checkpoint(tmp_path / "absent" / "best.pt", ["a"])
 
 
-def test_a_full_disk_leaves_what_was_there(path):
+def test_a_full_disk_leaves_what_was_there(path, full_disk):
     tiny_checkpoint(path, ["a"])
     before = path.read_bytes()
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limit[1]))
-        with pytest.raises(InputError, match=r"best\.pt: cannot be written"):
-            tiny_checkpoint(path, ["a", "b"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        full_disk(1_000_000),
+        pytest.raises(InputError, match=r"best\.pt: cannot be written \(.+\); make room") as error,
+    ):
+        tiny_checkpoint(path, ["a", "b"])
+    assert "\n" not in error.value.message
+    assert "None" not in error.value.message
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]

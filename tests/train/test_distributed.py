@@ -1,6 +1,7 @@
 """Two ranks on the CPU (gloo) against one process, and that none ever waits for the other."""
 
 import csv
+import fcntl
 import os
 import shutil
 import subprocess
@@ -74,6 +75,17 @@ def test_fewer_samples_than_ranks_are_one_line(made, folder):
     run = Run(folder / "output", *tiny_arguments(shards, folder / "run", *QUICK), ranks=2)
     assert run.wait() == [2, 2]
     assert run.said().strip() == f"Error: {shards}/train-*.tar: 1 samples are fewer than 2 processes"
+
+
+def test_a_run_folder_in_use_is_one_line(small, folder):
+    (folder / "run").mkdir()
+    with (folder / "run" / "train.lock").open("a+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)  # this process's
+        run = Run(folder / "output", *tiny_arguments(small, folder / "run", *QUICK), ranks=2)
+        assert run.wait() == [2, 2]
+    expected = f"Error: {folder}/run/train.lock: another process works on this run folder; wait for its end, or stop it"
+    assert [run.said(rank).strip() for rank in (0, 1)] == [expected] * 2
+    assert [path.name for path in (folder / "run").iterdir()] == ["train.lock"]
 
 
 def test_running_statistics_are_those_of_all_ranks(made, folder):

@@ -23,10 +23,12 @@ def test_labels_and_ids_in_their_order(write):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("a,1\nb,two\n", "labels.csv:2: expected id,class with a whole number, found 'b,two'"),
-        ("id,class\n", "labels.csv:1: expected id,class"),
-        ("a\n", "labels.csv:1: expected id,class"),
-        ("a,-1\n", "labels.csv:1: expected id,class"),
+        ("a,1\nb,two\n", "labels.csv:2: class 'two' is not a whole number from 0 up"),
+        ("id,class\n", "labels.csv:1: class 'class' is not a whole number from 0 up"),
+        ("a\n", "labels.csv:1: expected id,class, found 'a'"),
+        ("a,-1\n", "labels.csv:1: class '-1' is not a whole number from 0 up"),
+        ("a,٣\n", "labels.csv:1: class '٣' is not a whole number from 0 up"),
+        ("a,12345678901234567890\n", "labels.csv:1: class '12345678901234567890' is not a whole number from 0 up"),
         ("a,1\na,2\n", "labels.csv:2: a has another class further up"),
         ("", "labels.csv: is empty"),
         (b"\xff\xfe\x00", "labels.csv: cannot be read as CSV"),

@@ -139,6 +139,29 @@ def test_a_failing_clip_does_not_stop_the_others(checkpoint, tiny, tmp_path, scr
     assert not list(scratch.iterdir())
 
 
+def test_a_failing_clip_that_a_template_names_is_left_out(checkpoint, tiny, tmp_path):
+    folder = tmp_path / "clips"
+    shutil.copytree(tiny / "mp4" / "val", folder)
+    (folder / "broken_color.mp4").write_bytes(b"no video")
+    (tmp_path / "template.csv").write_text("signer2_sample5\nbroken\nsigner2_sample4\n")
+    common = ("--checkpoint", checkpoint, "--video", folder, "--keypoints", tiny / "kp", "--out", tmp_path / "p.csv")
+    for more in ((), ("--top-k", "1")):
+        result = run(*common, "--template", tmp_path / "template.csv", *more)
+        assert result.exit_code == 3, result.output
+        assert "failed: broken (frames)" in result.stderr
+        found = rows(tmp_path / "p.csv")[1 if more else 0 :]
+        assert [row[0] for row in found] == ["signer2_sample5", "signer2_sample4"]
+
+
+def test_a_template_that_names_no_clip_is_refused_before_the_work(tiny, tmp_path):
+    """Even before the checkpoint is read: there is none."""
+    (tmp_path / "template.csv").write_text("signer2_sample5\nother\n")
+    common = ("--checkpoint", tmp_path / "absent.pt", "--video", tiny / "mp4" / "val", "--keypoints", tiny / "kp")
+    result = run(*common, "--out", tmp_path / "p.csv", "--template", tmp_path / "template.csv")
+    assert result.exit_code == 2
+    assert "template.csv: 1 of its ids are no samples here, e.g. other" in result.stderr
+
+
 def test_when_every_clip_fails_nothing_is_written(checkpoint, tiny, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")

@@ -1,3 +1,4 @@
+import base64
 import csv
 import io
 import json
@@ -205,6 +206,20 @@ def test_the_heat_map_shows_every_cell():
     # The larger share is darker.
     assert cells[2, 1].sum() < cells[0, 2].sum()
     assert cells[0, 0].sum() < cells[2, 2].sum()
+
+
+def test_the_matrix_is_as_large_on_the_page_as_it_is_drawn(tmp_path):
+    """Classes without samples and answers are not drawn: 2 of 50 here."""
+    (tmp_path / "labels.csv").write_text("signer0_sample1,7\nsigner0_sample2,40\n")
+    (tmp_path / "answers.csv").write_text("signer0_sample1,40\nsigner0_sample2,40\n")
+    (tmp_path / "names.csv").write_text("ClassId,EN\n" + "".join(f"{number},sign {number}\n" for number in range(50)))
+    files = ["--predictions", tmp_path / "answers.csv", "--labels", tmp_path / "labels.csv"]
+    evaluate(*files, "--classes", tmp_path / "names.csv", "--report", tmp_path / "report")
+    (image,) = re.findall(r'<img [^>]*id="matrix"[^>]*>', (tmp_path / "report" / "index.html").read_text())
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', image)[1])
+    drawn = Image.open(io.BytesIO(png)).size
+    assert drawn == (2 * cell_size(2),) * 2
+    assert tuple(int(re.search(rf'{side}="(\d+)"', image)[1]) for side in ("width", "height")) == drawn
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -47,7 +47,11 @@ def everything(checkpoint: dict) -> dict:
 
 
 def assert_same_checkpoint(run, other, name="last.pt") -> None:
-    one, two = (everything(torch.load(folder / name, weights_only=True)) for folder in (run, other))
+    assert_same(*(torch.load(folder / name, weights_only=True) for folder in (run, other)))
+
+
+def assert_same(checkpoint: dict, other: dict) -> None:
+    one, two = everything(checkpoint), everything(other)
     assert one.keys() == two.keys()
     for key, value in one.items():
         same = torch.equal(value, two[key]) if isinstance(value, torch.Tensor) else value == two[key]
@@ -209,13 +213,39 @@ def test_two_ranks_stop_together_and_go_on_exactly(shards, folder):
         assert_same_run(folder / "run", folder / "undisturbed")
 
 
+def test_an_epochs_figures_count_every_sample_once_also_for_another_number_of_processes(made, folder):
+    """Two processes begin an epoch and one ends it. The rate is so low that every sample's answer stays the same."""
+    shards = made(splits={"train": 48})
+    options = [*tiny_options("--freeze-layers 8 --batch-size 1 --accumulate-grad-batches 1 --learning-rate 1e-30")]
+    options += tiny_options("--max-epochs 1 --checkpoint-steps 1 --num-workers 1")
+
+    def train(name: str, ranks: int, *more: object) -> Run:
+        arguments = tiny_arguments(shards, folder / name, *options, *more, val=False)
+        return Run(folder / "output", *arguments, ranks=ranks, dropout=False)
+
+    whole = train("whole", 1)
+    assert whole.wait() == [0], whole.said()
+    run = train("run", 2)
+    run.until((folder / "run" / "last.pt").exists)
+    run.kill(signal.SIGTERM)
+    assert run.wait() == [0, 0], run.said()
+    progress = torch.load(folder / "run" / "last.pt", weights_only=True)["training"]["progress"]
+    assert 0 < progress["position"] < 48
+    assert progress["sums"][2] == progress["position"]
+    run = train("run", 1, "--resume")
+    assert run.wait() == [0], run.said()
+    (expected,), (found,) = figures(folder / "whole"), figures(folder / "run")
+    assert float(found["train_loss"]) == pytest.approx(float(expected["train_loss"]), rel=1e-4)
+    assert float(found["train_top1"]) == pytest.approx(float(expected["train_top1"]), abs=1e-6)
+
+
 def test_checkpoints_that_are_kept(shards, folder):
     run = go_on(shards, folder, FROZEN, "--keep-every", 2, "--max-epochs", 4, "--patience", 9)
     assert run.wait() == [0], run.said()
     names = {path.name for path in (folder / "run").glob("*.pt")}
     assert names == {"last.pt", "previous.pt", "best.pt", "epoch-0002.pt", "epoch-0004.pt"}
-    assert_same_checkpoint(folder / "run", folder / "run", "last.pt")
     loaded = {name: torch.load(folder / "run" / name, weights_only=True) for name in names}
+    assert_same(loaded["epoch-0004.pt"], loaded["last.pt"])
     assert "training" not in loaded["best.pt"]
     assert loaded["epoch-0002.pt"]["training"]["progress"]["epoch"] == 2
     assert loaded["last.pt"]["training"]["progress"]["epoch"] == 4
@@ -226,6 +256,4 @@ def test_checkpoints_that_are_kept(shards, folder):
     shutil.copy(folder / "run" / "epoch-0002.pt", folder / "run" / "last.pt")
     run = go_on(shards, folder, FROZEN, "--max-epochs", 4, "--patience", 9, "--resume")
     assert run.wait() == [0], run.said()
-    (folder / "whole").mkdir()
-    torch.save(loaded["last.pt"], folder / "whole" / "last.pt")
-    assert_same_checkpoint(folder / "run", folder / "whole")
+    assert_same(torch.load(folder / "run" / "last.pt", weights_only=True), loaded["last.pt"])

@@ -1,10 +1,13 @@
+import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from shards.errors import InputError
 from train import runfolder
-from train.runfolder import keep_last, open_folder, prepare_folder
+from train.distributed import Ranks
+from train.runfolder import keep_last, lock_folder, open_folder, prepare_folder
 
 
 def test_the_last_checkpoint_is_kept_without_a_copy(tmp_path):
@@ -28,9 +31,18 @@ def test_a_file_system_without_hard_links(tmp_path, monkeypatch):
     assert (tmp_path / "previous.pt").read_text() == "1"
 
 
+def test_no_room_for_a_copy_is_one_line(tmp_path, monkeypatch, full_disk):
+    monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError("Operation not supported")))
+    (tmp_path / "last.pt").write_bytes(bytes(2000))
+    with full_disk(1000), pytest.raises(InputError, match=r"previous\.pt: cannot be written \(File too large\)"):
+        keep_last(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
 def test_a_run_killed_before_its_first_checkpoint_starts_anew(tmp_path):
+    (tmp_path / "run").mkdir()
     prepare_folder(tmp_path / "run", {"command": "first"})
-    (tmp_path / "run" / ".last.pt.0123.tmp").write_text("half")
+    (tmp_path / "run" / ".last.pt.0123456789ab.tmp").write_text("half")
     assert open_folder(tmp_path / "run", resume=True) is None
     assert open_folder(tmp_path / "run", resume=False) is None
     prepare_folder(tmp_path / "run", {"command": "second"})
@@ -54,3 +66,30 @@ def test_only_a_previous_checkpoint_is_not_overwritten(tmp_path):
 def test_without_git_there_is_no_state_of_the_source(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert runfolder._git_state() is None
+
+
+def test_the_state_of_a_checkout_that_the_environment_lies_in_is_not_ours(monkeypatch, tmp_path):
+    identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run(["git", *identity, "commit", "--quiet", "--allow-empty", "-m", "first"], cwd=tmp_path, check=True)
+    installed = tmp_path / "environment" / "train"
+    for folder in (installed, tmp_path / "train"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(runfolder, "__file__", str(installed / "runfolder.py"))
+    assert runfolder._git_state() is None
+    monkeypatch.setattr(runfolder, "__file__", str(tmp_path / "train" / "runfolder.py"))
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert head.stdout.startswith(runfolder._git_state())
+
+
+def test_the_other_ranks_are_told_that_the_first_has_no_lock(tmp_path):
+    """The second rank's folder is locked by nobody; all that it knows is what the first one says."""
+
+    class Second(Ranks):
+        def gather(self, value: object) -> list:
+            return ["run: another process works on it", value]
+
+    second = Second(1, 2, torch.device("cpu"))
+    with pytest.raises(InputError, match="another process works on it"), lock_folder(tmp_path / "run", second):
+        pass
+    assert not (tmp_path / "run").exists()

@@ -1,8 +1,10 @@
 import csv
 import re
+import threading
 
 import pytest
 
+from shards.errors import InputError
 from train.runlog import COLUMNS, ProgressLine, RunLog, read_metrics
 
 
@@ -36,6 +38,36 @@ def test_a_run_that_goes_on_replaces_what_comes_after(tmp_path):
     log.close()
     found = read_metrics(tmp_path / "metrics.csv")
     assert [(line["epoch"], line["val_loss"]) for line in found] == [("0", "9"), ("1", "9"), ("2", "1")]
+
+
+def test_a_full_disk_is_one_line(tmp_path, full_disk):
+    log = RunLog(tmp_path, 0)
+    log.add(row(0))
+    before = (tmp_path / "metrics.csv").read_bytes()
+    with full_disk(len(before)), pytest.raises(InputError, match=r"metrics\.csv: cannot be written \(File too large\)"):
+        log.add(row(1))
+    assert (tmp_path / "metrics.csv").read_bytes() == before
+
+
+def test_a_full_disk_for_events_is_one_line(tmp_path, full_disk, monkeypatch):
+    # TensorBoard writes them in a thread, which says so, too.
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    log = RunLog(tmp_path, 0)
+    log.add(row(0))
+    (events,) = tmp_path.glob("*tfevents*")
+    size = max(events.stat().st_size, 1000)
+    with full_disk(size), pytest.raises(InputError, match="cannot be written"):
+        for _ in range(100):  # the same epoch again: the table stays small
+            log._rows.clear()
+            log.add(row(0))
+    with pytest.raises(InputError, match="cannot be written"):
+        log.close()
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(InputError, match="run: cannot be written"):
+        RunLog(tmp_path / "run", 0)
 
 
 def test_the_time_left_counts_from_where_this_process_began(capsys, monkeypatch):

@@ -18,7 +18,7 @@ from train.inference import predict_batches
 from train.loader import LoaderSettings, make_loader
 from train.pixels import model_input
 from train.predict import PredictSettings, predict_shards
-from train.sliding import plan_slides, span, window_starts
+from train.sliding import plan_slides, window_starts
 from train.test_time import Looks, Mirrored, averaged, repeated
 from train.views import View
 from train.window import window_frames
@@ -170,20 +170,20 @@ def test_a_recipe_without_such_looks_refuses_them(looks, quirk, tmp_path, made):
 def test_windows_slide_to_the_end(frames, step):
     starts = window_starts(frames, WINDOW, step)
     assert starts[0] == 0
-    assert starts[-1] == max(frames - span(WINDOW), 0)
+    assert starts[-1] == max(frames - WINDOW.span, 0)
     assert all(0 < gap <= step for gap in np.diff(starts))
     assert set(starts[:-1]) == set(range(0, starts[-1], step))
 
 
 def cut(plan: Plan, folder: Path, number: int, start: int) -> Path:
-    """A shard set of one sample: `span` frames of another sample's clip, from frame `start`."""
+    """A shard set of one sample: `WINDOW.span` frames of another sample's clip, from frame `start`."""
     info, members = make_sample(plan, "val", number)
-    part = slice(start, start + span(WINDOW))
+    part = slice(start, start + WINDOW.span)
     hands = {
         name: HandTrack(info.hands[name].boxes[part], info.hands[name].missing[part], info.hands[name].jpegs[part])
         for name in HANDS
     }
-    flow = array_from_npy(members["flow.npy"])[start : start + span(WINDOW) - 1]
+    flow = array_from_npy(members["flow.npy"])[start : start + WINDOW.span - 1]
     info = replace(info, frames=len(hands["left"].boxes), hands=hands)
     packed = pack(info.id, {**members, "json": info.to_json(), "flow.npy": npy_bytes(flow)})
     folder.mkdir()
@@ -200,7 +200,7 @@ def test_a_sliding_window_sees_what_a_clip_cut_to_it_shows(checkpoint, tmp_path,
     found = predict(checkpoint, made(splits=plan.splits), Looks(sliding=2))
     longest = int(shards.frames.argmax())
     sample_id, frames = shards.ids[longest].as_py(), int(shards.frames[longest])
-    assert frames > span(WINDOW) + 3
+    assert frames > WINDOW.span + 3
     rows = [number for number, row in enumerate(found.ids) if row == sample_id]
     starts = window_starts(frames, WINDOW, 2)
     assert len(rows) == len(starts) > 2

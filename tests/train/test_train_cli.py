@@ -66,6 +66,7 @@ def test_the_run_folder(trained, small):
         "last.pt",
         "metrics.csv",
         "previous.pt",
+        "train.lock",
     }
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -217,14 +218,17 @@ def test_a_run_folder_that_is_a_file(small, tmp_path):
     assert "run: cannot be written to (File exists)" in refused(*tiny_arguments(small, tmp_path / "run", *QUICK))
 
 
-@pytest.mark.parametrize("damage", ["bit", "truncated", "empty", "gone"])
+@pytest.mark.parametrize("damage", ["bit", "directory", "truncated", "empty", "gone"])
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(small, copy, damage):
     last = copy / "last.pt"
     data = bytearray(last.read_bytes())
     last.unlink()  # previous.pt may be the same file
-    data[len(data) // 2] ^= 1
+    if damage == "directory":
+        data[data.rindex(b"PK\x01\x02") + 46] = 255  # in the name of a part, which is UTF-8
+    else:
+        data[len(data) // 2] ^= 1
     if damage != "gone":
-        last.write_bytes({"bit": data, "truncated": data[: len(data) // 2], "empty": b""}[damage])
+        last.write_bytes({"bit": data, "directory": data, "truncated": data[: len(data) // 2], "empty": b""}[damage])
     arguments = tiny_arguments(small, copy, *QUICK, "--max-epochs", 2, "--resume")
     line = refused(*arguments)
     assert line.startswith(f"{last}: {'cannot be read' if damage == 'gone' else 'damaged'}")
@@ -276,6 +280,50 @@ def test_a_changed_pace_is_noted(small, copy):
     assert result.output.count("note:") == 2
     with (copy / "metrics.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+
+
+def test_a_changed_weight_decay_is_in_effect(small, copy):
+    more = options("--max-epochs 3 --weight-decay 0.25")
+    result = call(*tiny_arguments(small, copy, *QUICK, *more, "--resume"))
+    assert result.exit_code == 0, result.output
+    assert "note: weight_decay is 0.25, was 0.0" in result.output
+    groups = read_checkpoint(copy / "last.pt").training["optimiser"]["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0.25]
+
+
+def test_more_epochs_are_noted_where_they_change_the_learning_rate(small, tmp_path):
+    run = tiny_arguments(small, tmp_path / "run", *QUICK, *options("--schedule cosine --max-epochs 1"))
+    assert call(*run).exit_code == 0
+    result = call(*run, "--max-epochs", 2, "--resume")
+    assert result.exit_code == 0, result.output
+    assert "note: max_epochs is 2, was 1: not exactly the run that it would have been" in result.output
+    assert result.output.count("note:") == 1
+    shutil.rmtree(tmp_path / "run")
+
+
+def test_a_run_that_goes_on_elsewhere_is_left_alone(small, copy):
+    hold = "import sys; from pathlib import Path; from shards.lock import file_lock\n"
+    hold += "with file_lock(Path(sys.argv[1]), 'this run folder'): print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, copy / "train.lock"]
+    before = {path.name: path.stat().st_mtime_ns for path in copy.iterdir()}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        line = refused(*tiny_arguments(small, copy, *QUICK, "--resume"))
+        other.kill()
+    assert line.startswith(f"{copy}/train.lock: process {other.pid} on ")
+    assert line.endswith(" works on this run folder; wait for its end, or stop it")
+    del before["train.lock"]
+    assert before == {path.name: path.stat().st_mtime_ns for path in copy.iterdir() if path.name != "train.lock"}
+
+
+def test_validation_samples_are_not_trained_on(small, tmp_path):
+    """A folder stands for all of its shards."""
+    line = refused("--shards", small, "--val-shards", f"{small}/val-*.tar", "--run-dir", tmp_path / "run")
+    assert line == (
+        f"{small}/val-*.tar: 5 of its samples are in {small}, too, e.g. val_sample0; "
+        "give --shards the shards of the training split only"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_shards_that_do_not_go_together(small, made, tmp_path):
@@ -333,18 +381,21 @@ def test_a_loss_that_is_not_finite_names_the_batch(small, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("batch", "advice"),
+    ("batch", "group", "advice"),
     [
-        (5, "try --batch-size 2 and --accumulate-grad-batches 5, which"),
-        (1, "even for --batch-size 1: lower --image-size"),
+        (4, 8, "try --batch-size 2 and --accumulate-grad-batches 16, which train the same"),
+        (5, 2, "try --batch-size 2 and --accumulate-grad-batches 5, which"),
+        (7, 2, "try --batch-size 2 and --accumulate-grad-batches 7, which"),
+        (7, 1, "try --batch-size 1 and --accumulate-grad-batches 7, which"),
+        (1, 2, "even for --batch-size 1: lower --image-size"),
     ],
 )
-def test_a_gpu_that_is_too_small(small, tmp_path, monkeypatch, batch, advice):
+def test_a_gpu_that_is_too_small(small, tmp_path, monkeypatch, batch, group, advice):
     def run_session(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore lines")
 
     monkeypatch.setattr(train.command, "run_session", run_session)
-    more = options(f"--batch-size {batch} --accumulate-grad-batches 2")
+    more = options(f"--batch-size {batch} --accumulate-grad-batches {group}")
     line = refused(*tiny_arguments(small, tmp_path / "run", *more))
     assert advice in line
     assert line.endswith("(CUDA out of memory. Tried to allocate 2.00 GiB.)")

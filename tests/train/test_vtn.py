@@ -84,14 +84,6 @@ def test_depth_goes_through_the_recipes_resnet(recipe, own):
         assert not torch.allclose(model(crops, pose, -depth), model(*inputs), atol=1e-3)
 
 
-def test_depth_of_one_channel_is_three_equal_ones():
-    model = small_model("VTN_HCPF_D")
-    crops, pose, depth = small_inputs(model)
-    grey = depth[:, :, :, :1]
-    with torch.inference_mode():
-        torch.testing.assert_close(model(crops, pose, grey), model(crops, pose, grey.repeat(1, 1, 1, 3, 1, 1)))
-
-
 def test_hands_and_frames_are_kept_apart():
     model = small_model(embed_size=512)
     crops, _ = small_inputs(model)

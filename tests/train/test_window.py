@@ -34,10 +34,10 @@ def test_a_default_window_never_pads_while_frames_are_left(window, start):
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_a_default_window_keeps_its_stride_where_it_fits_and_is_centred(window):
-    span = (window.length - 1) * window.stride + 1
-    for frames in range(span, span + 9):
+    for frames in range(window.span, window.span + 9):
         found = window_frames(frames, window, DEFAULT)
         assert (np.diff(found) == window.stride).all()
+        assert found[-1] - found[0] + 1 == window.span
         before, after = found[0], frames - 1 - found[-1]
         assert after - before in (0, 1)
 

@@ -1,0 +1,88 @@
+"""Predictions of shards: what is written, and what is refused before the work. Videos: `test_predict_video.py`."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tiny_model import tiny_checkpoint
+
+from shards.errors import InputError
+from train.predict import Prediction, write_likeliest, write_logits, write_predictions
+from train.predict_cli import main
+
+CLASSES = ["class 0", "class 1", "class 2"]
+IDS = [f"val_sample{number}" for number in range(5)]
+
+
+def predict(*arguments: object):
+    result = CliRunner().invoke(main, ["--device", "cpu", "--num-workers", "0", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_a_template_gives_ids_and_order(small, tmp_path):
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    template = tmp_path / "template.csv"
+    template.write_text("val_sample3,0\nval_sample0,0\nval_sample4,0\n")
+    common = ("--checkpoint", tmp_path / "best.pt", "--shards", f"{small}/val-*.tar")
+    assert predict(*common, "--out", tmp_path / "all.csv").exit_code == 0
+    everything = dict(rows(tmp_path / "all.csv"))
+    assert list(everything) == IDS
+    assert predict(*common, "--out", tmp_path / "some.csv", "--template", template).exit_code == 0
+    wanted = ["val_sample3", "val_sample0", "val_sample4"]
+    assert rows(tmp_path / "some.csv") == [[sample_id, everything[sample_id]] for sample_id in wanted]
+    assert predict(*common, "--out", tmp_path / "top.csv", "--template", template, "--top-k", 1).exit_code == 0
+    assert [row[0] for row in rows(tmp_path / "top.csv")[1:]] == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("val_sample3\nother\nanother\n", "template.csv: 2 of its ids are no samples here, e.g. other; take them out"),
+        ("val_sample3\nval_sample3\n", "template.csv: an id occurs twice, e.g. val_sample3"),
+        (None, "template.csv: cannot be read"),
+    ],
+)
+def test_a_wrong_template_is_refused_before_the_work(small, tmp_path, content, reason):
+    """Even before the checkpoint is read: there is none."""
+    if content is not None:
+        (tmp_path / "template.csv").write_text(content)
+    common = ("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", tmp_path / "p.csv")
+    result = predict(*common, "--template", tmp_path / "template.csv")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--out", "--save-logits"])
+def test_a_folder_is_no_file_to_write(small, tmp_path, option):
+    common = ("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", tmp_path / "p.csv")
+    result = predict(*common, option, tmp_path)
+    assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path}: is a folder; give a file\n")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, prediction: write_predictions(path, prediction, None),
+        lambda path, prediction: write_likeliest(path, prediction, None, 3),
+        write_logits,
+    ],
+    ids=["classes", "likeliest", "logits"],
+)
+def test_a_full_disk_is_one_line(tmp_path, full_disk, write):
+    prediction = Prediction([f"sample{number}" for number in range(200)], np.zeros((200, 3), np.float32), CLASSES)
+    path = tmp_path / "out"
+    with full_disk(1000), pytest.raises(InputError) as error:
+        write(path, prediction)
+    assert error.value.message == f"{path}: cannot be written (File too large); make room, or give another place"
+    assert list(tmp_path.iterdir()) == []
+    write(path, prediction)
+    assert path.stat().st_size > 1000
