@@ -14,7 +14,7 @@ from shards.shardset import MemberReader, ShardSet, open_shards
 from shards.writer import write_shard
 from tools.bench.timing import Table, compare, table
 
-MEGABYTES = 1500
+MEGABYTES = 4000
 PER_SHARD = 256
 
 
@@ -43,7 +43,7 @@ def reshard_tables(small: Path, repeats: int) -> list[Table]:
 
 
 def grow(small: Path, folder: Path) -> None:
-    """A shard set of some 1.5 GB with the samples of a small one, again and again, under other ids."""
+    """a shard set of some 4 GB with the samples of a small one, again and again, under other ids."""
     shards = open_shards(str(small))
     reader = MemberReader(shards)
     samples = [_members(shards, reader, number) for number in range(len(shards))]
