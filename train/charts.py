@@ -52,7 +52,7 @@ def whiskers(rows: Sequence[tuple[str, Interval]], value: float, low: float, hig
             tag("circle", cx=f"{x(value):.1f}", cy=y, r=4, fill="#fff", stroke=INK, stroke_width=1.5),
             _text(left + width + 10, y + 4, f"{100 * interval.low:.1f} – {percent(interval.high)}"),
         ]
-    return _svg(left + width + 105, step * len(rows) + 4, *parts, label="95 % intervals")
+    return _svg(left + width + 125, step * len(rows) + 4, *parts, label="95 % intervals")
 
 
 def signer_chart(signers: Sequence[Group], overall: float) -> Markup:
