@@ -89,10 +89,10 @@ def plan_shards(items: Iterable[ShardItem], samples_per_shard: int) -> dict[str,
 def shard_fingerprint(folder: Path, items: list[ShardItem]) -> str:
     """Of a shard's place and everything in it.
 
-    The places of members are in it, too: a sample's tar that was lost may be made again with JPEGs of other sizes, by
-    another version of their encoder, and the index is made of them.
+    The checksums of the samples' tars are in it, too: one that was lost may be made again with other JPEGs, by another
+    version of their encoder.
     """
-    contents = [(item.sample.id, item.fingerprint, item.facts["extent"], item.facts["places"]) for item in items]
+    contents = [(item.sample.id, item.fingerprint, item.facts["crc32"]) for item in items]
     return fingerprint(str(folder.absolute()), contents)
 
 

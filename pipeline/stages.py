@@ -113,7 +113,7 @@ class Stage:
     def with_marks(self, clips: Clips, rows: Iterable[Row]) -> Iterator[Row]:
         """The same for rows of results that are not made by tasks."""
         for row in rows:
-            yield replace(row, facts=row.facts | _marks(self.result(clips, row.id))) if row.status == DONE else row
+            yield replace(row, facts=row.facts | marks_of(self.result(clips, row.id))) if row.status == DONE else row
 
     def result(self, clips: Clips, key: str) -> Path:
         """The result file of a clip."""
@@ -122,10 +122,11 @@ class Stage:
 
 def _with_marks(work: Work, result: Path) -> dict[str, Any]:
     facts = work()
-    return facts | _marks(result)
+    return facts | marks_of(result)
 
 
-def _marks(result: Path) -> dict[str, int]:
+def marks_of(result: Path) -> dict[str, int]:
+    """By what a result file is known again; to be asked for where it was written (see `mtime_of`)."""
     return mtime_of(result) | {"crc32": zlib.crc32(result.read_bytes())}
 
 

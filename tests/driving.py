@@ -26,11 +26,22 @@ def run(data: Path, work: Path, *more: str, **options) -> subprocess.CompletedPr
 
 
 def start(data: Path, work: Path, *more: str, **options) -> subprocess.Popen[str]:
-    """Start it in a process group of its own."""
+    """Start it in a process group of its own, heeding SIGINT, which a test run in the background was told to ignore."""
+
+    def heed_interrupts() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     log = (work.parent / f"{work.name}.log").open("a")
     with log:
         return subprocess.Popen(
-            command(data, work, *more), cwd=ROOT, stdout=log, stderr=log, text=True, start_new_session=True, **options
+            command(data, work, *more),
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            preexec_fn=heed_interrupts,
+            **options,
         )
 
 

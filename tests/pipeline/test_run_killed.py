@@ -110,10 +110,11 @@ def test_a_signal_ends_it_in_good_order(ffmpeg, openpose, tmp_path, number, whol
     assert process.wait(10) == 1
     assert time.monotonic() - begin < 5
     wait_until(lambda: processes_of(marker) == [], 3)
-    log = (tmp_path / "work.log").read_text()
+    # loky's resource tracker may warn of what went with the workers.
+    lines = [line for line in (tmp_path / "work.log").read_text().splitlines() if "resource_tracker" not in line]
     said = f"Error: stopped by {number.name}; what is done is kept, and the same command goes on from here"
-    assert log.splitlines()[-1] == said, log
-    assert "Traceback" not in log
+    assert lines[-1] == said, lines
+    assert not any("Traceback" in line for line in lines)
     rows = read_rows(work / "ledger", "keypoints")
     assert {key for key, row in rows.items() if row.status == DONE} == set(names[:3])
     assert leftovers(work) == []

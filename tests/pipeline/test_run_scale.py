@@ -16,8 +16,7 @@ from pipeline.fingerprint import stamp
 from pipeline.handcrops import CropSettings
 from pipeline.ledger import DONE, Row, write_table
 from pipeline.manifest import read_data
-from pipeline.plan import mtime_of
-from pipeline.stages import CLIP_STAGES, Clips, KeypointSource, RunSettings
+from pipeline.stages import CLIP_STAGES, Clips, KeypointSource, RunSettings, marks_of
 from pipeline.workspace import Workspace
 from shards.recipe import DEFAULT
 from shards.sample import MEMBERS, pack
@@ -87,7 +86,7 @@ def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
                 stage.result(clips, key).write_bytes(b"12")
                 size, facts[key] = 2, {"frames_with_person": 60} if stage.name == "keypoints" else {}
             if stage.suffix:
-                facts[key] |= mtime_of(stage.result(clips, key))
+                facts[key] |= marks_of(stage.result(clips, key))
             rows.append(Row(key, DONE, prints[key], 1.0, size, facts=facts[key]))
         clips.facts[stage.name] = facts
         write_table(workspace.ledgers / f"{stage.name}.parquet", rows)

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,8 @@ def item(
     members = {"json": content, "left.mjpg": key.encode() * 300, "flow.npy": b"n" * len(key)}
     packed = pack(key, members)
     workspace.handcrops(key).write_bytes(packed.data)
-    return ShardItem(
-        Sample(key, split, "3", 7, "/x", None), fingerprint, 60, {"extent": packed.extent, "places": packed.places}
-    )
+    facts = {"extent": packed.extent, "places": packed.places, "crc32": zlib.crc32(packed.data)}
+    return ShardItem(Sample(key, split, "3", 7, "/x", None), fingerprint, 60, facts)
 
 
 class Run:
