@@ -1,31 +1,15 @@
 """Predictions of shards: what is written, and what is refused before the work. Videos: `test_predict_video.py`."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from predicting import predict, rows
 from tiny_model import tiny_checkpoint
 
 from shards.errors import InputError
 from train.predict import Prediction, write_likeliest, write_logits, write_predictions
-from train.predict_cli import main
 
 CLASSES = ["class 0", "class 1", "class 2"]
 IDS = [f"val_sample{number}" for number in range(5)]
-
-
-def predict(*arguments: object):
-    result = CliRunner().invoke(main, ["--device", "cpu", "--num-workers", "0", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def rows(path: Path) -> list[list[str]]:
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
 
 
 def test_a_template_gives_ids_and_order(small, tmp_path):

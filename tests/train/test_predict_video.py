@@ -1,4 +1,3 @@
-import csv
 import os
 import re
 import shutil
@@ -11,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from predicting import predict as run
+from predicting import rows
 from tiny_model import tiny_checkpoint
 
 from pipeline.cli import main as pipeline
 from pipeline.video import ffmpeg_binary, probe
 from shards.recipe import DEFAULT, REFERENCE
-from train.predict_cli import main as predict
 from train.sliding import window_starts
 from train.video_source import find_clips
 from train.window import Window
@@ -40,19 +40,6 @@ def scratch(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", None)
     return folder
-
-
-def run(*arguments: object):
-    """`predict` in this process; a traceback fails the test."""
-    result = CliRunner().invoke(predict, ["--device", "cpu", "--num-workers", "0", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def rows(path: Path) -> list[list[str]]:
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
 
 
 def logits(path: Path) -> dict[str, np.ndarray]:
