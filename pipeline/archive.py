@@ -1,26 +1,21 @@
 """Released archives, as a user downloads them: a tar, perhaps compressed, perhaps split; read once, as one stream."""
 
-import bz2
-import gzip
 import io
-import lzma
-import queue
 import re
+import subprocess
+import sys
 import tarfile
-import threading
-import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+from pipeline.child import kill_group, start_group, widen_pipe
 from shards.errors import InputError
 
+_UNPACK = str(Path(__file__).with_name("unpack.py"))
 _SPLIT_PART = re.compile(r"\.([a-z]{2,}|\d{2,})$")
-_BUFFER = 1 << 20
-_CHUNK = 1 << 16  # decompressed at a time; where it is damaged, all of it is lost
-_AHEAD = 64  # chunks
+_BUFFER = 1 << 16
 _LARGEST = 1 << 20  # bytes; a frame's JSON has some 8,000
-_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)
-_OPENERS = {b"BZh": bz2.open, b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
 
 
 def archive_parts(first: Path) -> list[Path]:
@@ -58,57 +53,26 @@ def _suffix(number: int, first: str) -> str:
     return "".join(reversed(letters))
 
 
-class _Concatenated(io.RawIOBase):
-    """Several files read as one."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self._paths = iter(paths)
-        self._file: io.BufferedReader | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        while True:
-            if self._file is None:
-                path = next(self._paths, None)
-                if path is None:
-                    return 0
-                self._file = path.open("rb")
-            if count := self._file.readinto(buffer):
-                return count
-            self._file.close()
-            self._file = None
-
-
 class _Unpacked:
-    """The tar in an archive, as a file that can only be read forwards.
+    """The tar in an archive, as a file that can only be read forwards; `unpack.py` decompresses ahead."""
 
-    A thread decompresses ahead: bzip2 lets go of the interpreter's lock, and takes as long as reading tar and JSON.
-    """
-
-    def __init__(self, packed: io.BufferedReader) -> None:
-        self._chunks: queue.Queue[bytes | Exception] = queue.Queue(_AHEAD)
-        self._stopped = threading.Event()
-        self._chunk = b""
-        self._used = 0  # of the chunk
+    def __init__(self, parts: list[Path]) -> None:
+        command = [sys.executable, "-I", "-S", _UNPACK, *map(str, parts)]
+        self._process = start_group(command, subprocess.PIPE, subprocess.PIPE)
+        widen_pipe(self._process.stdout.fileno())
+        self._pipe = io.BufferedReader(self._process.stdout, _BUFFER)
         self._position = 0
-        threading.Thread(target=self._decompress, args=(packed,), daemon=True).start()
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer at the end."""
-        end = self._used + size
-        if end <= len(self._chunk):
-            data = self._chunk[self._used : end]
-            self._used = end
-        else:
-            pieces, missing = [self._chunk[self._used :]], end - len(self._chunk)
-            while missing > 0 and self._next():
-                pieces.append(self._chunk[:missing])
-                self._used = len(pieces[-1])
-                missing -= self._used
-            data = b"".join(pieces)
+        """Up to `size` bytes; fewer at the end.
+
+        Raises:
+            OSError: they are damaged.
+        """
+        data = self._pipe.read(size)
         self._position += len(data)
+        if len(data) < size and self._process.wait():
+            raise OSError(self._process.stderr.read().decode(errors="replace").strip() or "decompression was killed")
         return data
 
     def tell(self) -> int:
@@ -118,44 +82,14 @@ class _Unpacked:
         """Skip bytes."""
         if position < self._position:
             raise io.UnsupportedOperation("this stream cannot go back")
-        while (ahead := position - self._position) and self.read(min(ahead, _CHUNK)):
+        while (ahead := position - self._position) and self.read(min(ahead, _BUFFER)):
             pass
 
     def close(self) -> None:
-        """Let the thread end."""
-        self._stopped.set()
-
-    def _next(self) -> bool:
-        """Take the next chunk; False at the end."""
-        chunk = self._chunks.get()
-        if not isinstance(chunk, bytes):
-            self._chunks.put(chunk)  # whoever reads on meets it again
-            raise chunk
-        self._chunk, self._used = chunk, 0
-        if not chunk:
-            self._chunks.put(chunk)
-        return bool(chunk)
-
-    def _decompress(self, packed: io.BufferedReader) -> None:
-        try:
-            opener = next((opener for magic, opener in _OPENERS.items() if packed.peek(8).startswith(magic)), None)
-            stream = opener(packed) if opener else packed
-            while (chunk := stream.read1(_CHUNK)) and self._hand_over(chunk):
-                pass
-        except _DAMAGE as error:
-            self._hand_over(error)
-        finally:
-            self._hand_over(b"")  # or the reader would wait for ever
-
-    def _hand_over(self, chunk: bytes | Exception) -> bool:
-        """False when nobody wants more."""
-        while not self._stopped.is_set():
-            try:
-                self._chunks.put(chunk, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
+        """End the decompression."""
+        kill_group(self._process)
+        self._pipe.close()
+        self._process.stderr.close()
 
 
 def read_members(parts: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -166,8 +100,7 @@ def read_members(parts: list[Path]) -> Iterator[tuple[str, bytes]]:
         EOFError: it ends too early; everything before that was given.
     """
     started = False
-    with io.BufferedReader(_Concatenated(parts), _BUFFER) as packed:
-        stream = _Unpacked(packed)
+    with closing(_Unpacked(parts)) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r:") as tar:
                 while (member := tar.next()) is not None:
@@ -179,14 +112,12 @@ def read_members(parts: list[Path]) -> Iterator[tuple[str, bytes]]:
                         )
                     if member.isreg() and member.size <= _LARGEST:
                         yield member.name, _content(stream, member)
-        except (tarfile.ReadError, *_DAMAGE) as error:
+        except (tarfile.ReadError, OSError, EOFError) as error:
             if not started:
                 raise InputError(
                     f"{parts[0]}: not a tar archive, or cut off at its very beginning ({error})"
                 ) from error
             raise EOFError(f"{parts[-1]}: the archive ends too early or is damaged ({error})") from error
-        finally:
-            stream.close()
 
 
 def _content(stream: _Unpacked, member: tarfile.TarInfo) -> bytes:

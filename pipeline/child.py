@@ -1,5 +1,6 @@
 """Child processes that end in time, with everything they started."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -68,6 +69,12 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def widen_pipe(descriptor: int) -> None:
+    """Let a program write 1 MB ahead of its reader, on another core."""
+    with suppress(OSError):  # a user with 64 MB in pipes gets small ones
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 class Supervised:

@@ -1,22 +1,19 @@
 """The frames of videos, decoded by FFmpeg."""
 
-import fcntl
 import os
 import selectors
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import IO, NamedTuple
 
 import numpy as np
 
-from pipeline.child import kill_group, start_group
+from pipeline.child import kill_group, start_group, widen_pipe
 from pipeline.failure import ClipError
 from pipeline.video import TIME_LIMIT, Video, input_of, reason_of
-
-_PIPE = 1 << 20  # bytes, what Linux grants at most; a region of 384 × 314 pixels has 0.18 MB
 
 
 class Region(NamedTuple):
@@ -88,9 +85,7 @@ class _Pipe:
         self.count = 0  # frames read
         self.reader, self.writer = os.pipe()
         self._missing = memoryview(self.frame)
-        # Lets FFmpeg decode some frames ahead, on another core. A user with 64 MB in pipes gets small ones.
-        with suppress(OSError):
-            fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, _PIPE)
+        widen_pipe(self.reader)
 
     def read(self) -> int:
         """Read what is there, at most to the end of the frame; 0 bytes: FFmpeg has closed it."""

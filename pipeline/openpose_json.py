@@ -1,11 +1,11 @@
 """OpenPose's JSON: one file per frame, and what can be wrong with it."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from pipeline.failure import ClipError
 from shards.sample import POINTS
@@ -23,7 +23,7 @@ def parse_frame(data: bytes, name: str) -> np.ndarray:
         ClipError: not OpenPose's JSON, not BODY_135, or not finite.
     """
     try:
-        people = json.loads(data)["people"]
+        people = orjson.loads(data)["people"]
         if not people:
             return np.zeros((POINTS, 3), np.float32)
         with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below

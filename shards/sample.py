@@ -22,6 +22,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from numpy.lib import format as npy_format
 
 HANDS = ("left", "right")
@@ -77,7 +78,7 @@ _TYPES |= dict.fromkeys(("width", "height", "frames"), (int,))
 
 def info_from_json(data: bytes) -> SampleInfo:
     """The info of a `<id>.json` member; KeyError or ValueError where it is not one."""
-    value: dict[str, Any] = json.loads(data)
+    value: dict[str, Any] = orjson.loads(data)
     try:
         if wrong := [key for key, kinds in _TYPES.items() if type(value[key]) not in kinds]:
             raise ValueError(f"not the JSON of a sample: {wrong[0]} is {value[wrong[0]]!r}")
@@ -103,10 +104,11 @@ def _track(hand: dict[str, Any]) -> HandTrack:
 def _table(rows: list[list[int]], dtype: type) -> np.ndarray:
     """Whole numbers (T, 4); ValueError for anything else."""
     table = np.array(rows)
-    whole = table.astype(dtype)
-    if table.size and (table.dtype.kind != "i" or table.shape[1:] != (4,) or not np.array_equal(table, whole)):
-        raise ValueError("not the JSON of a sample: boxes or jpegs are not rows of four whole numbers")
-    return whole.reshape(-1, 4)
+    if table.size:
+        whole_numbers = table.dtype.kind == "i" and table.shape[1:] == (4,)
+        if not whole_numbers or not np.array_equal(table, table.astype(dtype)):
+            raise ValueError("not the JSON of a sample: boxes or jpegs are not rows of four whole numbers")
+    return table.astype(dtype).reshape(-1, 4)
 
 
 def id_problem(sample_id: str) -> str | None:

@@ -3,11 +3,11 @@
 Only the JPEGs that the window asks for are decoded, each once.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import simplejpeg
 
 from shards.errors import InputError
@@ -60,7 +60,7 @@ def read_clip(
     """
     try:
         # Not `info_from_json`: its arrays of all frames, of which we need 16, would take as long as the parser.
-        info = json.loads(reader.read(sample, _JSON))
+        info = orjson.loads(reader.read(sample, _JSON))
         if info["id"] != shards.ids[sample].as_py():
             raise ValueError(f"its JSON is about {info['id']}")
         hands = info["hands"]

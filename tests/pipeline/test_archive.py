@@ -1,10 +1,10 @@
 """Archives as one stream of members. What comes of keypoints in them is `test_keypoint_archive.py`'s business."""
 
 import io
+import os
 import resource
+import signal
 import tarfile
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +70,26 @@ def test_members_come_in_order_with_their_bytes(tmp_path: Path, mode: str) -> No
     assert list(read_members([path])) == expected
 
 
-def test_a_reader_that_stops_early_leaves_no_thread(tmp_path: Path) -> None:
+def children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+def test_a_reader_that_stops_early_leaves_no_process(tmp_path: Path) -> None:
     contents = {f"kp/{number}": bytes(1 << 20) for number in range(20)}
-    path = packed(tmp_path / "kp.tar.bz2", contents, "w:bz2")
-    before = threading.active_count()
-    members = read_members([path])
+    members = read_members([packed(tmp_path / "kp.tar.bz2", contents, "w:bz2")])
+    before = children()
     next(members)
-    assert threading.active_count() == before + 1
+    assert len(children()) == len(before) + 1
     members.close()
-    end = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < end:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    assert children() == before
+
+
+def test_a_killed_decompression_is_no_end(tmp_path: Path) -> None:
+    contents = {f"kp/{number}": bytes(1 << 20) for number in range(20)}
+    members = read_members([packed(tmp_path / "kp.tar.bz2", contents, "w:bz2")])
+    before = children()
+    next(members)
+    (decompression,) = set(children()) - set(before)
+    os.kill(decompression, signal.SIGKILL)
+    with pytest.raises(EOFError, match=r"kp.tar.bz2: the archive ends too early .* \(decompression was killed\)"):
+        list(members)
