@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline.failure import RunError
-from pipeline.ledger import FAILED, Row
+from pipeline.row import FAILED, Row
 from pipeline.runner import Task, execute
 from shards.errors import InputError
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.failure import ClipError
-from pipeline.manifest import Sample
+from pipeline.sample import Sample
 from pipeline.video import Video, ffmpeg_binary, probe
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.boxes import hand_boxes, nearest_present
 from pipeline.crops import Picture, crop, encode, grey, shrink, size_of
 from pipeline.decode import Region, Stream, decode, planes
-from pipeline.manifest import Sample
+from pipeline.sample import Sample
 from pipeline.video import Video, ffmpeg_binary
 from pipeline.workspace import Workspace
 from shards.files import write_whole

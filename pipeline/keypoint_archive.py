@@ -15,8 +15,8 @@ import numpy as np
 from pipeline.archive import read_members
 from pipeline.failure import ClipError
 from pipeline.keypoints import keep_keypoints
-from pipeline.ledger import DONE, FAILED, Row
 from pipeline.openpose_json import FRAME_FILE, parse_frame, stack_frames
+from pipeline.row import DONE, FAILED, Row
 from pipeline.workspace import Workspace
 from shards.files import write_whole
 from shards.sample import POINTS, array_from_npy, npy_bytes

@@ -7,8 +7,8 @@ import numpy as np
 
 from pipeline.estimators import Estimator
 from pipeline.failure import ClipError
-from pipeline.manifest import Sample
 from pipeline.openpose_json import read_folder
+from pipeline.sample import Sample
 from pipeline.workspace import Workspace
 from shards.files import write_whole
 from shards.sample import npy_bytes

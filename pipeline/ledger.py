@@ -8,20 +8,18 @@ all (of two rows for a sample the later wins), and the next whole run puts them 
 import errno
 import json
 import os
-import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.row import Row
 from shards.errors import InputError
 from shards.files import whole_file
 
-DONE, FAILED = "done", "failed"
-BEGUN = "begun"  # a shard that is being written, or was when the driver was killed
 _SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -34,20 +32,6 @@ _SCHEMA = pa.schema(
         ("time", pa.float64()),
     ]
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of one sample in one stage."""
-
-    id: str
-    status: str  # DONE, FAILED or BEGUN
-    fingerprint: str  # of everything the result depends on
-    seconds: float = 0.0
-    bytes: int = 0  # written
-    error: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)  # what later stages need to know, as JSON
-    time: float = field(default_factory=time.time)  # of the record, seconds since 1970
 
 
 class Ledger:

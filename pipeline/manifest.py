@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.sample import Sample
 from shards.classes import read_classes
 from shards.errors import InputError
 from shards.files import whole_file
@@ -16,18 +17,6 @@ from shards.tables import is_split_name, parse_class, read_labels, read_rows, si
 
 COLUMNS = ("id", "split", "signer", "label", "color", "depth")
 _SCHEMA = pa.schema([(name, pa.int32() if name == "label" else pa.string()) for name in COLUMNS])
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One clip: a colour video, perhaps a depth video."""
-
-    id: str
-    split: str
-    signer: str
-    label: int | None
-    color: str
-    depth: str | None
 
 
 def read_data(data: Path, use_depth: bool = True) -> list[Sample]:

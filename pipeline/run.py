@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pipeline.cluster import Cluster
 from pipeline.fingerprint import stamp
 from pipeline.keypoint_archive import POSE_FLOW, import_archive
-from pipeline.ledger import DONE, FAILED, Ledger, Row
-from pipeline.manifest import Sample
+from pipeline.ledger import Ledger
 from pipeline.plan import StagePlan, done_facts, plan_stage
+from pipeline.row import DONE, FAILED, Row
 from pipeline.runner import Task, end_workers, run_tasks
+from pipeline.sample import Sample
 from pipeline.shards_stage import ShardItem, plan_shards, shards_folder, write_dataset, write_shards
 from pipeline.stages import CLIP_STAGES, Clips, RunSettings, Stage
 from shards.errors import InputError
@@ -110,7 +111,7 @@ def _rows(stage: Stage, clips: Clips, plan: StagePlan, run: Engine) -> Iterator[
         parts = list(clips.settings.flow_archive)
         yield from stage.with_marks(clips, import_archive(parts, wanted, workspace, POSE_FLOW))
         return
-    yield from run([Task(key, value, stage.task(clips, key, i)) for i, (key, value) in enumerate(plan.todo.items())])
+    yield from run([stage.task(clips, key, value, i) for i, (key, value) in enumerate(plan.todo.items())])
     if stage.name == "keypoints" and source.estimator:
         end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
 

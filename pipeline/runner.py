@@ -1,13 +1,16 @@
 """Running a stage: the same plain function over many clips, in local worker processes through joblib."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.cores import one_core
 from pipeline.failure import ClipError, is_disk_trouble
-from pipeline.ledger import DONE, FAILED, Row
+from pipeline.row import DONE, FAILED, Row
 from pipeline.stopping import leave_signals_to_driver
 
 
@@ -19,10 +22,11 @@ class Task:
     id: str
     fingerprint: str  # of everything the result depends on
     work: Callable[[], dict[str, Any]]  # returns facts for the ledger; raises ClipError for a clip that cannot be used
+    one_core: bool = False  # needs no more at a time, see `cores.one_core`
 
 
-def execute(task: Task) -> Row:
-    """Do a task where we are; a clip that cannot be used becomes a failed row.
+def execute(task: Task, crowded: bool = False) -> Row:
+    """Do a task where we are; a clip that cannot be used becomes a failed row. `crowded`: every core has a worker.
 
     Raises:
         OSError: the disk is full or read-only, which is not the clip's fault.
@@ -31,7 +35,8 @@ def execute(task: Task) -> Row:
     leave_signals_to_driver()
     start = time.perf_counter()
     try:
-        facts = task.work()
+        with one_core() if crowded and task.one_core else nullcontext():
+            facts = task.work()
     except (ClipError, OSError) as error:
         if isinstance(error, OSError) and is_disk_trouble(error):
             raise
@@ -86,7 +91,8 @@ def _parallel(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
 
     # A batch of one: a row comes when its clip is done, and little is under way when we are killed. It costs 1 ms.
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-    yield from pool(delayed(execute)(task) for task in tasks)
+    crowded = jobs >= len(os.sched_getaffinity(0))
+    yield from pool(delayed(execute)(task, crowded) for task in tasks)
 
 
 def _one_by_one(tasks: Iterable[Task]) -> Iterator[Row]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.fingerprint import fingerprint, stamp
-from pipeline.ledger import BEGUN, DONE, Ledger, Row
-from pipeline.manifest import Sample
+from pipeline.ledger import Ledger
 from pipeline.plan import is_result, mtime_of
+from pipeline.row import BEGUN, DONE, Row
 from pipeline.runner import Task
+from pipeline.sample import Sample
 from pipeline.workspace import Workspace
 from shards.dataset import FILE_NAME, Dataset, Shard
 from shards.errors import InputError

@@ -13,11 +13,12 @@ from pipeline.fingerprint import fingerprint, stamp, stamp_folder
 from pipeline.frames import count_frames, video_of
 from pipeline.handcrops import CropSettings, make_sample
 from pipeline.keypoints import estimate_keypoints, import_folder
-from pipeline.ledger import DONE, Row
-from pipeline.manifest import Sample
 from pipeline.part import Part
 from pipeline.plan import is_result, mtime_of
 from pipeline.poseflow import compute_poseflow
+from pipeline.row import DONE, Row
+from pipeline.runner import Task
+from pipeline.sample import Sample
 from pipeline.workspace import Workspace
 from shards.recipe import Recipe
 
@@ -80,6 +81,7 @@ class Stage:
     version: int
     depends: Callable[[Clips, str], list[Any]]
     work: Callable[[Clips, str, int], Work]
+    one_core: bool = False  # the work is one FFmpeg's, and ours with its frames
 
     def fingerprints(self, clips: Clips) -> dict[str, str]:
         """Of every clip whose earlier stages are done."""
@@ -105,10 +107,11 @@ class Stage:
                         results[key] = (found.st_size, row.facts["mtime_ns"])
         return results
 
-    def task(self, clips: Clips, key: str, number: int) -> Work:
-        """`work`, whose facts also tell by what to know the result file again."""
+    def task(self, clips: Clips, key: str, value: str, number: int) -> Task:
+        """`work` on a clip whose fingerprint is `value`; its facts also tell by what to know the result file again."""
         work = self.work(clips, key, number)
-        return work if self.suffix is None else partial(_with_marks, work, self.result(clips, key))
+        marked = work if self.suffix is None else partial(_with_marks, work, self.result(clips, key))
+        return Task(key, value, marked, self.one_core)
 
     def with_marks(self, clips: Clips, rows: Iterable[Row]) -> Iterator[Row]:
         """The same for rows of results that are not made by tasks."""
@@ -177,8 +180,8 @@ def _handcrops_work(clips: Clips, key: str, number: int) -> Work:
 
 
 CLIP_STAGES = (
-    Stage("frames", None, None, 1, lambda clips, key: list(clips.stamps[key]), _frames_work),
+    Stage("frames", None, None, 1, lambda clips, key: list(clips.stamps[key]), _frames_work, one_core=True),
     Stage("keypoints", "frames", ".npy", 1, _keypoints_depend, _keypoints_work),
     Stage("poseflow", "keypoints", ".npy", 1, _poseflow_depend, _poseflow_work),
-    Stage("handcrops", "poseflow", ".tar", 3, _handcrops_depend, _handcrops_work),
+    Stage("handcrops", "poseflow", ".tar", 3, _handcrops_depend, _handcrops_work, one_core=True),
 )

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from pipeline.ledger import DONE, FAILED, read_rows
+from pipeline.ledger import read_rows
 from pipeline.manifest import read_manifest
 from pipeline.plan import STAGES
+from pipeline.row import DONE, FAILED
 from pipeline.workspace import Workspace
 
 

@@ -23,7 +23,7 @@ from shards.shardset import MemberReader, open_shards
 from train.clip import read_info
 
 if TYPE_CHECKING:
-    from pipeline.manifest import Sample
+    from pipeline.sample import Sample
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
@@ -153,7 +153,7 @@ def _run(
 
 def _samples(clips: dict[str, Path], with_depth: bool) -> tuple[list["Sample"], list[str]]:
     """The clips as the pipeline knows them, and a line for each that lacks its depth video."""
-    from pipeline.manifest import Sample
+    from pipeline.sample import Sample
 
     samples, failed = [], []
     for sample_id, color in sorted(clips.items()):

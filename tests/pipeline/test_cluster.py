@@ -16,7 +16,8 @@ from driving import ROOT, clips, digests, fake_openpose, run, start, wait_until
 
 from pipeline.cluster import Cluster
 from pipeline.failure import ClipError, RunError
-from pipeline.ledger import DONE, FAILED, read_rows
+from pipeline.ledger import read_rows
+from pipeline.row import DONE, FAILED
 from pipeline.runner import Task
 from shards.errors import InputError
 

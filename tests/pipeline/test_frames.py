@@ -7,7 +7,7 @@ from clip_making import make_clip
 
 from pipeline.failure import ClipError
 from pipeline.frames import count_frames, video_of
-from pipeline.manifest import Sample
+from pipeline.sample import Sample
 from pipeline.video import Video
 
 

@@ -13,7 +13,8 @@ from clip_making import moving_keypoints
 from pipeline.archive import archive_parts
 from pipeline.failure import ClipError
 from pipeline.keypoint_archive import POSE_FLOW, import_archive, parse_flow
-from pipeline.ledger import DONE, FAILED, read_rows
+from pipeline.ledger import read_rows
+from pipeline.row import DONE, FAILED
 from pipeline.workspace import Workspace
 from shards.errors import InputError
 from shards.sample import npy_bytes

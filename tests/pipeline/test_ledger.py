@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger import DONE, FAILED, Ledger, Row, read_rows, write_table
+from pipeline.ledger import Ledger, read_rows, write_table
+from pipeline.row import DONE, FAILED, Row
 from shards.errors import InputError
 
 
@@ -116,7 +117,8 @@ def test_a_full_disk_is_an_error_and_the_rows_before_are_kept(tmp_path: Path) ->
     code = """
 import sys
 from pathlib import Path
-from pipeline.ledger import Ledger, Row
+from pipeline.ledger import Ledger
+from pipeline.row import Row
 ledger = Ledger(Path(sys.argv[1]), "frames")
 for number in range(1000):
     try:

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.manifest import (
-    Sample,
-    apply_labels,
-    class_names,
-    read_classes,
-    read_data,
-    read_manifest,
-    write_manifest,
-)
+from pipeline.manifest import apply_labels, class_names, read_classes, read_data, read_manifest, write_manifest
+from pipeline.sample import Sample
 from shards.errors import InputError
 
 

@@ -8,8 +8,9 @@ from driving import fake_openpose
 
 from pipeline.cli import main
 from pipeline.handcrops import CropSettings
-from pipeline.ledger import DONE, FAILED, Row, read_rows
+from pipeline.ledger import read_rows
 from pipeline.part import Part
+from pipeline.row import DONE, FAILED, Row
 from pipeline.run import Outcome
 from pipeline.run_command import SOME_FAILED, chosen_stages, find_folders, summarise
 from pipeline.stages import KeypointSource, RunSettings

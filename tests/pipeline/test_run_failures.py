@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from driving import clips, command, digests, fake_openpose, leftovers, run, start, wait_until
 
-from pipeline.ledger import DONE, read_rows
+from pipeline.ledger import read_rows
+from pipeline.row import DONE
 
 NAMES = [f"signer{n}_sample{n}" for n in range(8)]
 # Root may write everywhere; without these capabilities it obeys the permissions of its own files like everybody else.

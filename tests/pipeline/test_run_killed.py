@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from driving import clips, digests, fake_openpose, kill_group, leftovers, processes_of, run, start, wait_until
 
-from pipeline.ledger import DONE, read_rows
+from pipeline.ledger import read_rows
 from pipeline.plan import STAGES
+from pipeline.row import DONE
 
 CLIPS = 14
 JOBS = 2

@@ -14,8 +14,9 @@ from driving import ROOT, command, fake_openpose
 from pipeline.estimators import OpenPose
 from pipeline.fingerprint import stamp
 from pipeline.handcrops import CropSettings
-from pipeline.ledger import DONE, Row, write_table
+from pipeline.ledger import write_table
 from pipeline.manifest import read_data
+from pipeline.row import DONE, Row
 from pipeline.stages import CLIP_STAGES, Clips, KeypointSource, RunSettings, marks_of
 from pipeline.workspace import Workspace
 from shards.recipe import DEFAULT

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.failure import ClipError
-from pipeline.ledger import DONE, FAILED
+from pipeline.row import DONE, FAILED
 from pipeline.runner import Task, end_workers, execute, run_tasks
 
 
@@ -56,6 +56,18 @@ def test_execute_tells_done_from_failed() -> None:
     row = execute(Task("b", "f", refuse))
     assert (row.id, row.status, row.error, row.facts) == ("b", FAILED, "a.mp4: empty file", {})
     assert "Permission denied: 'x.json'" in execute(Task("c", "f", no_permission)).error
+
+
+def cores() -> dict:
+    return {"cores": len(os.sched_getaffinity(0))}
+
+
+def test_tasks_that_may_stay_on_one_core_where_every_core_has_a_worker() -> None:
+    every = len(os.sched_getaffinity(0))
+    tasks = [Task("may", "f", cores, one_core=True), Task("may not", "f", cores)]
+    for jobs, expected in ((max(2, every), 1), (1, every)):
+        rows = {row.id: row.facts["cores"] for row in run_tasks(tasks, jobs)}
+        assert rows == {"may": expected, "may not": every}
 
 
 def test_execute_leaves_other_mistakes_alone() -> None:

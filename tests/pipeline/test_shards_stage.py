@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger import DONE, Ledger, Row, read_rows
-from pipeline.manifest import Sample
+from pipeline.ledger import Ledger, read_rows
+from pipeline.row import DONE, Row
 from pipeline.runner import execute
+from pipeline.sample import Sample
 from pipeline.shards_stage import (
     ShardItem,
     plan_shards,

@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.ledger import DONE, FAILED, Ledger, Row
-from pipeline.manifest import Sample, write_manifest
+from pipeline.ledger import Ledger
+from pipeline.manifest import write_manifest
+from pipeline.row import DONE, FAILED, Row
+from pipeline.sample import Sample
 from pipeline.workspace import Workspace
 
 

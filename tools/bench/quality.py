@@ -6,7 +6,8 @@ import simplejpeg
 from pipeline.boxes import hand_boxes
 from pipeline.crops import Picture, crop, encode
 from pipeline.decode import Stream, decode, planes
-from pipeline.manifest import Sample, read_data
+from pipeline.manifest import read_data
+from pipeline.sample import Sample
 from pipeline.video import ffmpeg_binary, probe
 from pipeline.workspace import Workspace
 from shards.recipe import DEFAULT
