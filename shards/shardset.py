@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,19 +130,39 @@ class MemberReader:
         Fresh memory for every read would cost more than the reads (0.4 of 1.05 ms for a sample with depth).
         """
         size = int(self._shards.sizes[sample, member]) - start if size is None else size
-        if self._used + size > len(self._arena):
-            # What has been handed out stays in the old arena.
-            self._arena, self._used = memoryview(bytearray(2 * len(self._arena) + size)), 0
-        data = self._arena[self._used : self._used + size]
-        self._used += size
+        data = self._room(size)
         shards = self._shards
         file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member]) + start
         self._check(sample, os.preadv(file, [data], offset), size)
         return data
 
+    def spans(self, sample: int, member: int, places: Iterable[tuple[int, int]]) -> list[memoryview]:
+        """Like `span`, for several (start, size) of one member.
+
+        One read each, though each is a system call: a read of all from the first to the last, of which a window wants
+        every second JPEG, took 0.03 ms more, and decoding what it had brought 0.1 ms.
+        """
+        shards = self._shards
+        file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member])
+        found = []
+        for start, size in places:
+            data = self._room(size)
+            self._check(sample, os.preadv(file, (data,), offset + start), size)
+            found.append(data)
+        return found
+
     def forget(self) -> None:
         """Let the next `span` write where earlier ones did."""
         self._used = 0
+
+    def _room(self, size: int) -> memoryview:
+        if self._used + size > len(self._arena):
+            # What has been handed out stays in the old arena.
+            self._arena, self._used = memoryview(bytearray(2 * len(self._arena) + size)), 0
+        end = self._used + size
+        data = self._arena[self._used : end]
+        self._used = end
+        return data
 
     def _check(self, sample: int, got: int, size: int) -> None:
         if got != size:

@@ -1,7 +1,8 @@
 """A batch on its way from a loader's worker to the training device: raw pixels, pose features, labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -32,27 +33,30 @@ class Batch:
     ids: list[str]
     total: int  # samples of the global batch that this is a part of
 
+    @classmethod
+    def of(cls, tensors: Sequence[Any], ids: list[str], total: int) -> "Batch":
+        """A batch of what `tensors` gave (or of NumPy arrays, as a worker fills them)."""
+        depth = Pixels(*tensors[4:8]) if len(tensors) == 12 else None
+        return cls(Pixels(*tensors[:4]), depth, *tensors[-4:], ids, total)
+
+    def tensors(self) -> list[Any]:
+        """Its 8 tensors, 12 with depth."""
+        depth = vars(self.depth).values() if self.depth else ()
+        return [*vars(self.color).values(), *depth, self.pose, self.labels, self.mirrored, self.light]
+
+    def map(self, change: Callable[[Any], Any]) -> "Batch":
+        """The batch with every tensor changed."""
+        return Batch.of([change(tensor) for tensor in self.tensors()], self.ids, self.total)
+
     def pin_memory(self) -> "Batch":
         """What DataLoader calls with `pin_memory=True`."""
-        return self._map(lambda tensor: tensor.pin_memory())
+        return self.map(torch.Tensor.pin_memory)
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device; from pinned memory the copy does not block."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def record_stream(self, stream: torch.cuda.Stream) -> None:
         """Tell the allocator that a stream uses this batch, which another stream copied."""
-
-        def record(tensor: torch.Tensor) -> torch.Tensor:
+        for tensor in self.tensors():
             tensor.record_stream(stream)
-            return tensor
-
-        self._map(record)
-
-    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
-        def all_of(value: object) -> object:
-            if isinstance(value, torch.Tensor):
-                return change(value)
-            return Pixels(*map(change, vars(value).values())) if isinstance(value, Pixels) else value
-
-        return Batch(*(all_of(value) for value in vars(self).values()))

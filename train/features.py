@@ -1,5 +1,7 @@
 """Pose features: what the model is told of the motion of the body and the fingers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from shards.recipe import Recipe
@@ -22,53 +24,70 @@ def _mirrored_points() -> np.ndarray:
 
 
 MIRRORED_POINTS = _mirrored_points()
+_MIRRORED_FEATURE_POINTS = MIRRORED_POINTS[FEATURE_POINTS]
 
 
-def pose_features(flow: np.ndarray, frames: np.ndarray, recipe: Recipe, mirrored: bool = False) -> np.ndarray:
-    """The model's pose input for the sampled frames of a clip.
+def pose_features(flows: Sequence[np.ndarray], frames: np.ndarray, recipe: Recipe, mirrored: np.ndarray) -> np.ndarray:
+    """The model's pose input for the sampled frames of B clips.
 
     Args:
-        flow: float32 (T-1, 135, 2), angle in radians and magnitude, from each frame to the next.
-        frames: int (L,), the sampled frames.
+        flows: B times float32 (T-1, 135, 2), angle in radians and magnitude, from each frame to the next.
+        frames: int (B, L), the sampled frames.
         recipe: with `flow_after_frame`, frame f takes the flow from f to f + 1 (the last one there is, at the end; none
             at f = 0); without, the motion since the sampled frame before it, (0, 0) at the first.
-        mirrored: as a mirror shows it: left and right points swapped, horizontal motion reversed.
+        mirrored: bool (B,), as a mirror shows it: left and right points swapped, horizontal motion reversed.
 
     Returns:
-        float32 (L, 106): for each of 53 points angle / π and magnitude.
+        float32 (B, L, 106): for each of 53 points angle / π and magnitude.
     """
-    points = MIRRORED_POINTS[FEATURE_POINTS] if mirrored else FEATURE_POINTS
-    motion = (_flow_after if recipe.flow_after_frame else _motion_between)(flow, frames, points)
-    if mirrored:
+    points = [_MIRRORED_FEATURE_POINTS if mirror else FEATURE_POINTS for mirror in mirrored.tolist()]
+    motion = (_flow_after if recipe.flow_after_frame else _motion_between)(flows, frames, points)
+    if mirrored.any():
         # π - angle, wrapped; a point that does not move keeps angle 0.
-        angle = np.where(motion[..., 1] > 0, np.pi - motion[..., 0], motion[..., 0])
-        motion[..., 0] = np.where(angle > np.pi, angle - 2 * np.pi, angle)
+        seen = motion[mirrored]
+        angle = np.where(seen[..., 1] > 0, np.pi - seen[..., 0], seen[..., 0])
+        seen[..., 0] = np.where(angle > np.pi, angle - 2 * np.pi, angle)
+        motion[mirrored] = seen
     motion[..., 0] /= np.pi
-    return motion.reshape(len(frames), WIDTH).astype(np.float32)
+    return motion.reshape(*frames.shape, WIDTH).astype(np.float32, copy=False)
 
 
-def _flow_after(flow: np.ndarray, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
-    if not len(flow):
-        return np.zeros((len(frames), len(points), 2))
-    motion = flow[np.minimum(frames, len(flow) - 1)][:, points].astype(np.float64)
+def _flow_after(flows: Sequence[np.ndarray], frames: np.ndarray, points: list[np.ndarray]) -> np.ndarray:
+    motion = np.zeros((*frames.shape, len(FEATURE_POINTS), 2))
+    for clip, flow in enumerate(flows):
+        if len(flow):
+            motion[clip] = flow[np.minimum(frames[clip], len(flow) - 1)][:, points[clip]]
     motion[frames == 0] = 0
     return motion
 
 
-def _motion_between(flow: np.ndarray, frames: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _motion_between(flows: Sequence[np.ndarray], frames: np.ndarray, points: list[np.ndarray]) -> np.ndarray:
     """Polar sum of the flows from each sampled frame to the next; zero at the first."""
-    first, last = int(frames[0]), int(frames[-1])
-    moved = np.zeros((len(frames), len(points)), np.complex64)
-    if last > first:
-        part = flow[first:last].take(points, axis=1)
-        # e^(i·angle) from float32 sines: np.exp of complex numbers takes five times as long.
-        steps = np.zeros((last - first + 1, len(points)), np.complex64)  # after the last frame: no motion
-        steps.real[:-1] = part[..., 1] * np.cos(part[..., 0])
-        steps.imag[:-1] = part[..., 1] * np.sin(part[..., 0])
-        np.add.reduceat(steps, frames[:-1] - first, axis=0, out=moved[1:])
-        moved[1:][np.diff(frames) == 0] = 0  # where there is no step, reduceat gives the next one
+    first, last = frames[:, 0], frames[:, -1]
+    # The steps between all frames from the first to the last, clip after clip: S in all, (S, 53).
+    begin = (last - first).cumsum() - (last - first)
+    angle = np.empty((int((last - first).sum()), len(FEATURE_POINTS)), np.float32)
+    length = np.empty_like(angle)
+    for flow, clip_points, low, high, at in zip(
+        flows, points, first.tolist(), last.tolist(), begin.tolist(), strict=True
+    ):
+        angle[at : at + high - low] = flow[low:high, :, 0].take(clip_points, axis=1)
+        length[at : at + high - low] = flow[low:high, :, 1].take(clip_points, axis=1)
+    # e^(i·angle) from float32 sines: np.exp of complex numbers takes five times as long.
+    steps = np.empty(angle.shape, np.complex64)
+    steps.real = length * np.cos(angle)
+    steps.imag = length * np.sin(angle)
+    moved = np.zeros((*frames.shape, len(FEATURE_POINTS)), np.complex64)
+    # The first step from each sampled frame to the next, then the second, …; np.add.reduceat takes three times as long.
+    count = np.diff(frames, axis=1)
+    start = frames[:, :-1] + (begin - first)[:, None]
+    for number in range(int(count.max(initial=0))):
+        moved[:, 1:] += np.where((number < count)[..., None], steps.take(start + number, axis=0, mode="clip"), 0)
     magnitude = np.abs(moved)
     # The sum of steps out and back leaves rounding dust (float32 angles: 1e-7 per step), whose angle would be noise.
     # The smallest motion in OpenPose's files, 0.001 pixels, is some 2e-5 neck lengths.
     moved[magnitude < 1e-5] = 0
-    return np.stack([np.angle(moved), np.abs(moved)], axis=-1)
+    motion = np.empty((*moved.shape, 2), np.float32)
+    np.arctan2(moved.imag, moved.real, out=motion[..., 0])
+    np.abs(moved, out=motion[..., 1])
+    return motion

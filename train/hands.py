@@ -1,5 +1,6 @@
 """Which crop stands at each place of the model's input."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,22 +19,22 @@ class Pick(NamedTuple):
 
 
 def pick_crops(
-    frames: np.ndarray, missing: dict[str, np.ndarray], recipe: Recipe, with_depth: bool
+    frames: np.ndarray, missing: Mapping[str, Sequence[int]], recipe: Recipe, with_depth: bool
 ) -> tuple[Pick, Pick | None]:
     """What goes into the colour clip and, `with_depth`, into the depth clip.
 
     Args:
         frames: int (L,), the sampled frames.
-        missing: per hand bool (T,).
+        missing: per hand whether it was not found, in each of T frames.
         recipe: `late_hand_imputation` and `mixed_depth`.
         with_depth: for a model that sees depth.
     """
-    frame = np.stack([frames, frames], axis=1)
-    color = Pick(frame, np.full(frame.shape, COLOR))
-    depth = Pick(frame, np.full(frame.shape, DEPTH)) if with_depth else None
+    frame = frames[:, None].repeat(2, axis=1)
+    color = Pick(frame, np.zeros_like(frame) + COLOR)
+    depth = Pick(frame, np.zeros_like(frame) + DEPTH) if with_depth else None
     if recipe.late_hand_imputation:
         for hand, name in enumerate(HANDS):
-            lost = missing[name][frames]
+            lost = np.array(missing[name], bool)[frames]
             if recipe.mixed_depth and with_depth and name == "right":
                 color, depth = _swapped(color, depth, lost, hand)
             source = late_source(lost)

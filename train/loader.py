@@ -17,12 +17,13 @@ from shards.errors import InputError
 from shards.recipe import Recipe
 from shards.shardset import MemberReader, ShardSet
 from train.batch import Batch, Pixels
-from train.clip import Crops, damaged, decode_into, read_clip
+from train.clip import Crops, damaged, decode_into, read_clip, swaps_hands
+from train.features import pose_features
 from train.order import epoch_order, evaluation_batches, share, training_batches
 from train.parcel import Parcel
-from train.slabs import Slabs
+from train.slabs import Slab, Slabs
 from train.stopping import SIGNALS
-from train.views import EVALUATION, View, draw_view
+from train.views import EVALUATION, View, draw_view, seen_boxes
 from train.window import Window
 
 # Of a worker's batches, DataLoader asks for two ahead; one is trained on, one is on its way to the GPU.
@@ -82,8 +83,9 @@ class ShardDataset(IterableDataset):
         try:
             for start, end, total in self.batches()[first::step]:
                 samples = np.arange(start, end) if order is None else order[start:end]
-                batch = self._batch(reader, samples.tolist(), total)
-                yield Parcel(batch, self.slabs) if self.slabs else batch
+                slab = self.slabs.take(worker.id) if self.slabs else None
+                batch = self.read_batch(reader, samples.tolist(), total, slab)
+                yield Parcel(batch, slab) if self.slabs else batch.map(torch.from_numpy)
         except InputError as error:
             yield error
         except OSError as error:
@@ -97,7 +99,13 @@ class ShardDataset(IterableDataset):
             return self.views[sample] if self.views else EVALUATION
         return draw_view(self.settings.seed, self.epoch, self.shards.ids[sample].as_py(), self.settings.recipe)
 
-    def _batch(self, reader: MemberReader, samples: list[int], total: int) -> Batch:
+    def read_batch(self, reader: MemberReader, samples: list[int], total: int, slab: Slab | None = None) -> Batch:
+        """The batch of these samples, decoded, in NumPy arrays, its pixels on a slab if there is room; `total` as in
+        `Batch`.
+
+        Raises:
+            InputError: one of them is damaged.
+        """
         at = self.settings
         reader.forget()
         views = [self.view(sample) for sample in samples]
@@ -105,57 +113,57 @@ class ShardDataset(IterableDataset):
             read_clip(self.shards, reader, sample, at.window, view, at.recipe, at.with_depth)
             for sample, view in zip(samples, views, strict=True)
         ]
-        depth = None
+        color, depth = self._pixels(samples, [clip.color for clip in clips], views, 3, slab), None
         if at.with_depth:
             # The reference's quirks put colour into the depth clip, too.
             channels = 3 if at.recipe.mixed_depth else 1
-            depth = self._pixels(samples, [clip.depth for clip in clips], channels)
+            depth = self._pixels(samples, [clip.depth for clip in clips], views, channels, slab, padded=True)
+        swapped = np.array([swaps_hands(view, at.recipe) for view in views])
+        frames = np.array([clip.frames for clip in clips])
         return Batch(
-            self._pixels(samples, [clip.color for clip in clips], 3),
+            color,
             depth,
-            torch.from_numpy(np.stack([clip.pose for clip in clips])),
-            torch.from_numpy(self.shards.labels[samples].astype(np.int64)),
-            torch.from_numpy(np.array([view.mirrored for view in views])),
-            torch.from_numpy(
-                np.array([(view.brightness, view.contrast, view.saturation) for view in views], np.float32)
-            ),
-            [self.shards.ids[sample].as_py() for sample in samples],
+            pose_features([clip.flow for clip in clips], frames, at.recipe, swapped),
+            self.shards.labels[samples].astype(np.int64),
+            np.array([view.mirrored for view in views]),
+            np.array([(view.brightness, view.contrast, view.saturation) for view in views], np.float32),
+            [clip.id for clip in clips],
             total,
         )
 
-    def _pixels(self, samples: list[int], clips: list[Crops], channels: int) -> Pixels:
+    def _pixels(
+        self,
+        samples: list[int],
+        clips: list[Crops],
+        views: list[View],
+        channels: int,
+        slab: Slab | None,
+        padded: bool = False,
+    ) -> Pixels:
         """Decode the crops of a batch one after another into one piece of memory, without copying."""
-        memory = self._memory(channels * sum(jpeg.width * jpeg.height for clip in clips for jpeg in clip.jpegs))
-        buffer, end = memory.numpy(), 0
-        sizes, begins, places = [], [], []
+        sizes = np.concatenate([clip.sizes for clip in clips])
+        end = sizes.prod(axis=1).cumsum()  # in pixels
+        begin = end - sizes.prod(axis=1)
+        memory = slab.room(int(end[-1]) * channels) if slab else None
+        if memory is None:
+            memory = np.empty(int(end[-1]) * channels, np.uint8)
+        parts = zip(sizes.tolist(), (begin * channels).tolist(), (end * channels).tolist(), strict=True)
         for sample, clip in zip(samples, clips, strict=True):
-            places.append(len(sizes) + clip.place)
-            for jpeg in clip.jpegs:
-                sizes.append((jpeg.width, jpeg.height))
-                begins.append(end // channels)
-                begin, end = end, end + channels * jpeg.width * jpeg.height
-                try:
-                    decode_into(jpeg, channels, buffer[begin:end])
-                except ValueError as error:
-                    raise damaged(self.shards, sample, error) from error
-        place = np.concatenate(places)
+            try:
+                for jpeg, as_grey in zip(clip.jpegs, clip.as_grey, strict=True):
+                    (width, height), low, high = next(parts)
+                    decode_into(jpeg, width, height, channels, memory[low:high], as_grey)
+            except ValueError as error:
+                raise damaged(self.shards, sample, error) from error
+        before = np.cumsum([0] + [len(clip.jpegs) for clip in clips[:-1]])
+        place = (np.array([clip.place for clip in clips]) + before[:, None]).reshape(-1)
+        seen = sizes[place]
+        boxes = seen_boxes(seen.reshape(len(clips), -1, 2), views, self.settings.recipe, padded)
         return Pixels(
             memory.reshape(-1, channels),
-            torch.from_numpy(np.array(begins)[place]),
-            torch.from_numpy(np.array(sizes, np.int32)[place]),
-            torch.from_numpy(np.concatenate([clip.boxes for clip in clips])),
-        )
-
-    def _memory(self, size: int) -> torch.Tensor:
-        """uint8 (size,), not set; in a worker, memory that the trainer sees, too, or all pixels would be copied."""
-        if self.slabs is None:
-            return torch.empty(size, dtype=torch.uint8)
-        on_slab = self.slabs.take(get_worker_info().id, size)
-        # Without a free slab, as torch's own default_collate does it.
-        return (
-            torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size))
-            if on_slab is None
-            else on_slab
+            begin[place],
+            seen.astype(np.int32),
+            boxes.reshape(-1, 4),
         )
 
 
@@ -167,8 +175,8 @@ class _Loader(DataLoader):
         if not self.num_workers:
             return super().__iter__()
         at = dataset.settings
-        clips = 2 if at.with_depth else 1
-        dataset.slabs = Slabs(self.num_workers, _AHEAD * clips, at.batch_size * at.window.length * 2 * _CROP)
+        crops = at.batch_size * at.window.length * 2 * (2 if at.with_depth else 1)
+        dataset.slabs = Slabs(self.num_workers, _AHEAD, crops * _CROP)
         try:
             batches = super().__iter__()
             _running.add(batches)

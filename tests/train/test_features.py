@@ -3,7 +3,8 @@ import pytest
 from golden_weights import GOLDEN
 
 from shards.recipe import DEFAULT, REFERENCE
-from train.features import FEATURE_POINTS, MIRRORED_POINTS, pose_features
+from train.features import FEATURE_POINTS, MIRRORED_POINTS
+from train.features import pose_features as batch_features
 from train.window import Window, window_frames
 
 
@@ -11,6 +12,11 @@ def flow_of(places: np.ndarray) -> np.ndarray:
     """Angle and magnitude from each frame to the next, of points that are always there; (T, 135, 2) → (T-1, 135, 2)."""
     steps = np.diff(places, axis=0)
     return np.stack([np.arctan2(steps[..., 1], steps[..., 0]), np.hypot(steps[..., 0], steps[..., 1])], axis=-1)
+
+
+def pose_features(flow, frames, recipe, mirrored=False) -> np.ndarray:
+    """Those of a single clip."""
+    return batch_features([flow], frames[None], recipe, np.array([mirrored]))[0]
 
 
 @pytest.fixture
@@ -71,6 +77,18 @@ def test_mirrored_features_are_those_of_a_mirrored_clip(places, recipe):
     frames = np.arange(1, 29, 3)
     found = pose_features(flow_of(places).astype(np.float32), frames, recipe, mirrored=True)
     assert_same_motion(found, pose_features(flow_of(mirrored).astype(np.float32), frames, recipe))
+
+
+@pytest.mark.parametrize("recipe", [DEFAULT, REFERENCE], ids=lambda recipe: recipe.name)
+def test_clips_of_a_batch_do_not_touch_each_other(recipe):
+    random = np.random.default_rng(1)
+    flows = [random.uniform(-1, 1, (count - 1, 135, 2)).astype(np.float32) for count in (40, 1, 9, 25)]
+    frames = np.stack([window_frames(len(flow) + 1, Window(8, 3), recipe) for flow in flows])
+    mirrored = np.array([False, True, True, False])
+    found = batch_features(flows, frames, recipe, mirrored)
+    for number, flow in enumerate(flows):
+        alone = pose_features(flow, frames[number], recipe, bool(mirrored[number]))
+        np.testing.assert_array_equal(found[number], alone)
 
 
 def test_mirroring_points_twice_changes_nothing_and_swaps_the_sides():

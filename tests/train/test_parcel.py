@@ -1,60 +1,70 @@
 import pickle
-from dataclasses import fields
 from multiprocessing.reduction import ForkingPickler
 
+import numpy as np
 import pytest
 import torch
 
 from train.batch import Batch, Pixels
 from train.parcel import Parcel
-from train.slabs import Slabs
+from train.slabs import Slab, Slabs
 
 
-def pixels(values: torch.Tensor) -> Pixels:
-    values[:] = torch.arange(values.numel(), dtype=torch.uint8).reshape(values.shape)
-    return Pixels(values, torch.tensor([0, 1]), torch.ones(2, 2, dtype=torch.int32), torch.rand(2, 4))
+def pixels(values: np.ndarray) -> Pixels:
+    values[:] = np.arange(values.size, dtype=np.uint8).reshape(values.shape)
+    return Pixels(
+        values, np.array([0, 1]), np.ones((2, 2), np.int32), np.random.default_rng(0).random((2, 4), np.float32)
+    )
 
 
-def batch(color: torch.Tensor, depth: torch.Tensor | None) -> Batch:
+def batch(color: np.ndarray, depth: np.ndarray | None) -> Batch:
+    random = np.random.default_rng(1)
     return Batch(
         pixels(color),
         None if depth is None else pixels(depth),
-        torch.rand(1, 2, 106),
-        torch.tensor([3]),
-        torch.tensor([True]),
-        torch.rand(1, 3),
+        random.random((1, 2, 106), np.float32),
+        np.array([3]),
+        np.array([True]),
+        random.random((1, 3), np.float32),
         ["s1"],
         4,
     )
 
 
-def assert_same(one: object, other: object) -> None:
-    assert type(one) is type(other)
-    for field in fields(one):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        if isinstance(a, Pixels):
-            assert_same(a, b)
-        elif isinstance(a, torch.Tensor):
-            assert (a.dtype, a.tolist()) == (b.dtype, b.tolist())
-        else:
-            assert a == b
+def travelled(sent: Batch, slab: Slab | None) -> tuple[Batch, int]:
+    data = bytes(ForkingPickler.dumps(Parcel(sent, slab)))
+    return pickle.loads(data).open(), len(data)  # noqa: S301 - our own bytes
+
+
+def assert_same(got: Batch, sent: Batch) -> None:
+    assert (got.ids, got.total, got.depth is None) == (sent.ids, sent.total, sent.depth is None)
+    for tensor, array in zip(got.tensors(), sent.tensors(), strict=True):
+        assert tensor.dtype == torch.from_numpy(array).dtype
+        np.testing.assert_array_equal(tensor.numpy(), array)
 
 
 @pytest.mark.parametrize("with_depth", [False, True])
 def test_a_parcel_gives_the_batch_and_few_bytes_travel(with_depth: bool) -> None:
-    slabs = Slabs(workers=1, each=2, size=300_000)
-    color = slabs.take(0, 300_000).reshape(-1, 3)
-    sent = batch(color, slabs.take(0, 9).reshape(-1, 1) if with_depth else None)
-    data = bytes(ForkingPickler.dumps(Parcel(sent, slabs)))
-    assert len(data) < 5_000
-    got = pickle.loads(data).open()  # noqa: S301 - our own bytes
+    slabs = Slabs(workers=1, each=1, size=400_000)
+    slab = slabs.take(0)
+    color = slab.room(300_000)
+    sent = batch(color.reshape(-1, 3), slab.room(9).reshape(-1, 1) if with_depth else None)
+    got, length = travelled(sent, slab)
+    assert length < 1_000
     assert_same(got, sent)
-    assert got.color.values.data_ptr() == color.data_ptr()
+    assert got.color.values.data_ptr() == color.__array_interface__["data"][0]
+    del got
+    assert slabs.take(0).number == slab.number
 
 
-def test_pixels_beside_the_slabs_travel_too() -> None:
-    slabs = Slabs(workers=1, each=1, size=3)
-    shared = torch.empty(6, dtype=torch.uint8).share_memory_()
-    sent = batch(shared.reshape(-1, 3), torch.empty(3, 1, dtype=torch.uint8))
-    data = bytes(ForkingPickler.dumps(Parcel(sent, slabs)))
-    assert_same(pickle.loads(data).open(), sent)  # noqa: S301
+def test_what_finds_no_room_on_the_slab_travels_too() -> None:
+    slab = Slabs(workers=1, each=1, size=4096).take(0)
+    sent = batch(np.empty((2000, 3), np.uint8), np.empty((3, 1), np.uint8))
+    got, length = travelled(sent, slab)
+    assert_same(got, sent)
+    assert 6_000 < length < 7_500
+
+
+def test_a_parcel_without_a_slab() -> None:
+    sent = batch(np.empty((2, 3), np.uint8), None)
+    assert_same(travelled(sent, None)[0], sent)

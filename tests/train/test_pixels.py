@@ -17,7 +17,7 @@ def pixels_of(images: list[np.ndarray], view: View = EVALUATION, recipe=DEFAULT,
     sizes = np.array([image.shape[1::-1] for image in images])
     rows = [image.reshape(-1, image.shape[2]) for image in images]
     start = np.cumsum([0, *map(len, rows[:-1])])
-    boxes = seen_boxes(sizes, view, recipe, padded) if boxes is None else np.array(boxes, np.float32)
+    boxes = seen_boxes(sizes[None], [view], recipe, padded)[0] if boxes is None else np.array(boxes, np.float32)
     return Pixels(
         torch.from_numpy(np.concatenate(rows)),
         torch.from_numpy(start),

@@ -15,37 +15,46 @@ def test_reference_multiscale_windows_are_the_golden_ones():
     cases = json.loads((GOLDEN / "multiscale_crop.json").read_text())["cases"]
     assert len(cases) > 100
     for case in cases:
-        size = np.array([case["image_wh"]])
+        size = np.array([[case["image_wh"]]])
         assert (resized_sizes(size) == size).all()
         view = View(scale_pair=case["scale_index"], place=case["offset_index"])
-        assert multiscale_boxes(size, view, REFERENCE)[0].tolist() == case["box_xyxy"], case
+        assert multiscale_boxes(size, [view], REFERENCE)[0, 0].tolist() == case["box_xyxy"], case
         # In an image that has the size already, nothing else happens to the box.
-        assert seen_boxes(size, view, REFERENCE)[0].tolist() == case["box_xyxy"]
+        assert seen_boxes(size, [view], REFERENCE)[0, 0].tolist() == case["box_xyxy"]
 
 
 def test_depth_windows_keep_their_size_over_the_edge():
-    size, view = np.array([[256, 256]]), View(scale_pair=0, place=3)
-    assert multiscale_boxes(size, view, REFERENCE)[0].tolist() == [32, 32, 256, 256]
-    assert multiscale_boxes(size, view, REFERENCE, padded=True)[0].tolist() == [32, 32, 288, 288]
+    size, view = np.array([[[256, 256]]]), View(scale_pair=0, place=3)
+    assert multiscale_boxes(size, [view], REFERENCE)[0, 0].tolist() == [32, 32, 256, 256]
+    assert multiscale_boxes(size, [view], REFERENCE, padded=True)[0, 0].tolist() == [32, 32, 288, 288]
 
 
 @pytest.mark.parametrize("pair", range(len(SCALE_PAIRS)))
 def test_default_windows_lie_inside(pair):
     for place in range(len(PLACES)):
-        boxes = seen_boxes(SIZES, View(scale_pair=pair, place=place), DEFAULT)
+        boxes = seen_boxes(SIZES[None], [View(scale_pair=pair, place=place)], DEFAULT)[0]
         assert (boxes[:, :2] >= 0).all()
         assert (boxes[:, 2:] <= SIZES + 1e-3).all()
         assert (boxes[:, 2:] > boxes[:, :2]).all()
 
 
 def test_evaluation_sees_the_centre():
-    boxes = seen_boxes(SIZES, EVALUATION, DEFAULT)
+    boxes = seen_boxes(SIZES[None], [EVALUATION], DEFAULT)[0]
     sides = boxes[:, 2:] - boxes[:, :2]
     # 224 of 256 on the short side, and as much of the other.
     np.testing.assert_allclose(sides.min(axis=1), SIZES.min(axis=1) * 224 / 256, rtol=1e-2)
     # Off the centre by half a pixel of the resized image at most.
     off = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - SIZES / 2) * resized_sizes(SIZES) / SIZES
     assert off.max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("recipe", [DEFAULT, REFERENCE], ids=lambda recipe: recipe.name)
+def test_every_sample_of_a_batch_is_seen_under_its_own_view(recipe):
+    views = [EVALUATION, View(scale_pair=3, place=7), View(scale_pair=1, place=0), EVALUATION, View(scale_pair=2)]
+    sizes = SIZES.reshape(len(views), -1, 2)
+    boxes = seen_boxes(sizes, views, recipe)
+    for view, size, box in zip(views, sizes, boxes, strict=True):
+        np.testing.assert_array_equal(seen_boxes(size[None], [view], recipe)[0], box)
 
 
 def test_the_long_side_is_rounded_down():

@@ -1,7 +1,8 @@
 """The loader against JPEG decoding alone, and against what a user would do without it."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from shards.sample import MEMBERS
 from shards.shardset import MemberReader, ShardSet, open_shards
 from tools.bench.data import BenchData, repeated
 from tools.bench.timing import Run, Table, compare, table
-from train.clip import Clip, decode_into, read_clip
+from train.clip import decode_into, read_clip
 from train.loader import LoaderSettings, ShardDataset, make_loader
 from train.pixels import model_input
 from train.views import EVALUATION
@@ -61,63 +62,55 @@ def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
     return table(f"loader, {name}", "sample", "decoding the same JPEGs", measured, dict.fromkeys(contenders, "≥ 0.90"))
 
 
-def _clips(shards: ShardSet, with_depth: bool) -> Iterator[Clip]:
-    reader = MemberReader(shards)
-    for sample in range(len(shards)):
-        yield read_clip(shards, reader, sample, Window(), EVALUATION, shards.dataset.recipe, with_depth)
-    reader.close()
-
-
-def _decode(clip: Clip, grey_channels: int) -> None:
-    for crops, channels in ((clip.color, 3), (clip.depth, grey_channels)):
-        for jpeg in crops.jpegs if crops else ():
-            decode_into(jpeg, channels, np.empty(jpeg.width * jpeg.height * channels, np.uint8))
-
-
 def _pure_decoding(shards: ShardSet, with_depth: bool) -> Run:
-    clips = list(_clips(shards, with_depth))
+    reader = MemberReader(shards)
     channels = 3 if shards.dataset.recipe.mixed_depth else 1
     jobs = []
-    for clip in clips:
+    for sample in range(len(shards)):
+        clip = read_clip(shards, reader, sample, Window(), EVALUATION, shards.dataset.recipe, with_depth)
         for crops, depth in ((clip.color, 3), (clip.depth, channels)):
-            jobs += [(jpeg, depth) for jpeg in crops.jpegs] if crops else []
+            if crops:
+                rows = zip(crops.jpegs, crops.sizes.tolist(), crops.as_grey, strict=True)
+                jobs += [(bytes(jpeg), *size, depth, as_grey) for jpeg, size, as_grey in rows]
+    reader.close()
     # One buffer for all: what it costs to get fresh memory is the loader's, not the decoder's.
-    buffer = np.empty(max(jpeg.width * jpeg.height * depth for jpeg, depth in jobs), np.uint8)
+    buffer = np.empty(max(width * height * depth for _, width, height, depth, _ in jobs), np.uint8)
 
     def run() -> None:
         for _ in range(ROUNDS):
-            for jpeg, depth in jobs:
-                decode_into(jpeg, depth, buffer[: jpeg.width * jpeg.height * depth])
+            for jpeg, width, height, depth, as_grey in jobs:
+                decode_into(jpeg, width, height, depth, buffer[: width * height * depth], as_grey)
 
     return run
 
 
 class _Members:
-    """A webdataset sample, read as `MemberReader` reads: all its bytes are there already."""
+    """webdataset's samples by number, read as `MemberReader` reads: all their bytes are there already."""
 
-    def __init__(self, sample: dict[str, bytes]) -> None:
-        self._sample = sample
-
-    def read(self, sample: int, member: int) -> bytes:
-        return self._sample[MEMBERS[member]]
+    def __init__(self) -> None:
+        self.samples: dict[int, dict[str, bytes]] = {}
 
     def span(self, sample: int, member: int, start: int = 0, size: int | None = None) -> memoryview:
-        return memoryview(self._sample[MEMBERS[member]])[start : None if size is None else start + size]
+        return memoryview(self.samples[sample][MEMBERS[member]])[start : None if size is None else start + size]
+
+    def forget(self) -> None:
+        pass
 
 
 def _webdataset(shards: ShardSet, with_depth: bool) -> Run:
+    """webdataset's reader before our decoding and collation."""
     import webdataset
 
     paths = [str(path) for path in shards.paths]
-    channels = 3 if shards.dataset.recipe.mixed_depth else 1
+    dataset = ShardDataset(shards, _settings(shards, with_depth, 0), training=False)
+    members = _Members()
 
     def run() -> None:
         for _ in range(ROUNDS):
-            for number, sample in enumerate(webdataset.WebDataset(paths, shardshuffle=False, empty_check=False)):
-                clip = read_clip(
-                    shards, _Members(sample), number, Window(), EVALUATION, shards.dataset.recipe, with_depth
-                )
-                _decode(clip, channels)
+            samples = enumerate(webdataset.WebDataset(paths, shardshuffle=False, empty_check=False))
+            while batch := dict(islice(samples, dataset.settings.batch_size)):
+                members.samples = batch
+                dataset.read_batch(members, list(batch), len(batch))
 
     return run
 
