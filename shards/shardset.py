@@ -2,7 +2,6 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,21 +134,6 @@ class MemberReader:
         file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member]) + start
         self._check(sample, os.preadv(file, [data], offset), size)
         return data
-
-    def spans(self, sample: int, member: int, places: Iterable[tuple[int, int]]) -> list[memoryview]:
-        """Like `span`, for several (start, size) of one member.
-
-        One read each, though each is a system call: a read of all from the first to the last, of which a window wants
-        every second JPEG, took 0.03 ms more, and decoding what it had brought 0.1 ms.
-        """
-        shards = self._shards
-        file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member])
-        found = []
-        for start, size in places:
-            data = self._room(size)
-            self._check(sample, os.preadv(file, (data,), offset + start), size)
-            found.append(data)
-        return found
 
     def forget(self) -> None:
         """Let the next `span` write where earlier ones did."""

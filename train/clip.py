@@ -92,7 +92,11 @@ def _read_crops(reader: MemberReader, sample: int, hands: dict[str, Any], pick: 
             once = {row[0]: row for row in wanted}
             member = MEMBERS.index(f"{name}_depth.mjpg" if kind == DEPTH else f"{name}.mjpg")
             number = dict(zip(once, range(len(jpegs), len(jpegs) + len(once)), strict=True))
-            jpegs += reader.spans(sample, member, [(row[0], row[1]) for row in once.values()])
+            # One read from the first to the last JPEG of the window. One for each takes as long where the shard is in
+            # memory, and 1.3 instead of 0.3 to 0.5 ms where it is not.
+            start, end = min(once), max(row[0] + row[1] for row in once.values())
+            data = reader.span(sample, member, start, end - start)
+            jpegs += [data[offset - start : offset - start + size] for offset, size, _, _ in once.values()]
             rows += once.values()
             as_grey += [kind == COLOR_AS_GREY] * len(once)
             place[positions, hand] = [number[row[0]] for row in wanted]

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -19,7 +20,7 @@ from train.views import EVALUATION
 from train.window import Window, window_frames
 
 # Every sample is read this often in a measurement, so that starting a worker (0.1 s) hardly counts.
-ROUNDS = 16
+ROUNDS = 32
 
 
 def loader_tables(shards: ShardSet, data: BenchData | None, repeats: int) -> list[Table]:
@@ -45,12 +46,17 @@ def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
             for _ in ShardDataset(shards, _settings(shards, with_depth, 0), training=False):
                 pass
 
-    def one_worker() -> None:
+    def one_worker(batch_size: int) -> None:
         # One epoch of all rounds, as training has it: the shards are named ROUNDS times.
-        for _ in make_loader(repeated(shards, ROUNDS), _settings(shards, with_depth, 1), training=False):
+        settings = replace(_settings(shards, with_depth, 1), batch_size=batch_size)
+        for _ in make_loader(repeated(shards, ROUNDS), settings, training=False):
             pass
 
-    contenders: dict[str, Run] = {"loader, in this process": in_process, "loader, one worker process": one_worker}
+    contenders: dict[str, Run] = {
+        "loader, in this process": in_process,
+        "loader, one worker process": lambda: one_worker(4),
+        "loader, one worker process, batches of 16": lambda: one_worker(16),
+    }
     try:
         import webdataset  # noqa: F401
     except ImportError:
