@@ -10,9 +10,8 @@ from tools.bench.data import BenchData, multiplied, repeated
 
 
 def test_a_grown_shard_set_is_whole(tiny_work: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(reshard, "MEGABYTES", 2)
     monkeypatch.setattr(reshard, "PER_SHARD", 7)
-    reshard.grow(tiny_work / "shards", tmp_path / "large")
+    reshard.grow(tiny_work / "shards", tmp_path / "large", megabytes=2)
     small, large = open_shards(str(tiny_work / "shards")), open_shards(str(tmp_path / "large"))
     assert sum(path.stat().st_size for path in large.paths) > 2_000_000
     assert len(large) % len(small) == 0
