@@ -1,7 +1,4 @@
-"""Reading what the model needs of one sample: the sampled frames' crops, their boxes, and the pose features.
-
-Only the JPEGs that the window asks for are decoded, each once.
-"""
+"""Reading what the model needs of one sample: the sampled frames' crops, each JPEG once, and the pose flow."""
 
 from typing import Any, NamedTuple
 
