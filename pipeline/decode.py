@@ -143,7 +143,7 @@ def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: 
 
 def _output(number: int, stream: Stream, writer: int) -> "ffmpeg.nodes.OutputStream":  # noqa: F821 - imported where it is used: 70 ms
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
-    options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1, "avioflags": "direct"}
+    options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
     # ffmpeg-python takes equal inputs for one, which a file that is named twice is not; the queue's default is 8.
     node = input_of(stream.path, threads=1, thread_queue_size=8 + number)["v:0"]
     if at := stream.region:
