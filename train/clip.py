@@ -17,30 +17,38 @@ from train.window import Window, window_frames
 _JSON, _FLOW = MEMBERS.index("json"), MEMBERS.index("flow.npy")
 
 
-class Crops(NamedTuple):
-    """The crops of a sample for one clip of the model's input: M JPEGs stand at N = 2·L places (frame by frame, hand by
-    hand)."""
+class Stretch(NamedTuple):
+    """JPEGs of one member, read in one go from the first to the last. A read for each takes as long where the shard is
+    in memory, and 1.3 instead of 0.3 to 0.5 ms where it is not."""
 
-    jpegs: list[memoryview]
+    member: int  # in MEMBERS
+    jpegs: list[list[int]]  # of each: offset and size in bytes, width and height in pixels
+    as_grey: bool  # colour JPEGs that are to lose their colour
+
+
+class Crops(NamedTuple):
+    """The crops of a sample for one clip of the model's input: the M JPEGs of its stretches stand at N = 2·L places
+    (frame by frame, hand by hand)."""
+
+    stretches: list[Stretch]
     sizes: np.ndarray  # int (M, 2): the width and height that each decodes to
-    as_grey: list[bool]  # M: a colour JPEG that is to lose its colour
-    place: np.ndarray  # int (N,): which JPEG
+    place: list[int]  # N: which JPEG
 
 
 class Clip(NamedTuple):
-    """What one sample brings to a batch, still to be decoded."""
+    """What one sample brings to a batch; its JPEGs are still to be read."""
 
     id: str
     color: Crops
     depth: Crops | None
-    flow: np.ndarray  # float32 (T-1, 135, 2)
+    flow: np.ndarray  # float32 (T-1, 135, 2), in place until `reader.forget`
     frames: np.ndarray  # int (L,): the sampled ones
 
 
 def read_clip(
     shards: ShardSet, reader: MemberReader, sample: int, window: Window, view: View, recipe: Recipe, with_depth: bool
 ) -> Clip:
-    """Read one sample under a view; its bytes stay in place until `reader.forget`.
+    """Read one sample under a view, all but its JPEGs.
 
     Raises:
         InputError: its members are not what the index and the JSON say.
@@ -60,8 +68,8 @@ def read_clip(
         swap = swaps_hands(view, recipe)
         return Clip(
             sample_id,
-            _read_crops(reader, sample, hands, color, swap),
-            depth and _read_crops(reader, sample, hands, depth, swap),
+            _crops(hands, color, swap),
+            depth and _crops(hands, depth, swap),
             flow,
             frames,
         )
@@ -74,30 +82,39 @@ def swaps_hands(view: View, recipe: Recipe) -> bool:
     return view.mirrored and not recipe.flip_pixels_only
 
 
-def _read_crops(reader: MemberReader, sample: int, hands: dict[str, Any], pick: Pick, swap: bool) -> Crops:
+def _crops(hands: dict[str, Any], pick: Pick, swap: bool) -> Crops:
     """The JPEGs that a pick names, each once, and which of them stands where."""
-    jpegs: list[memoryview] = []
-    rows: list[list[int]] = []
-    as_grey: list[bool] = []
-    place = np.empty(pick.frame.shape, np.int64)  # (L, 2)
+    stretches: list[Stretch] = []
+    places: list[list[int]] = []
+    count = 0
     for hand, name in enumerate(HANDS):
         frames, kinds = pick.frame[:, hand].tolist(), pick.kind[:, hand].tolist()
+        color, depth = hands[name]["jpegs"], hands[name].get("depth_jpegs")
+        rows = [(depth if kind == DEPTH else color)[frame] for frame, kind in zip(frames, kinds, strict=True)]
+        number: dict[tuple[int, int], int] = {}  # by kind and offset: frames without a hand share another one's JPEG
         for kind in set(kinds):
-            positions = [position for position, other in enumerate(kinds) if other == kind]
-            table = hands[name]["depth_jpegs" if kind == DEPTH else "jpegs"]
-            wanted = [table[frames[position]] for position in positions]
-            once = {row[0]: row for row in wanted}
+            once = {row[0]: row for row, other in zip(rows, kinds, strict=True) if other == kind}
+            number |= {(kind, offset): place for place, offset in enumerate(once, count)}
+            count += len(once)
             member = MEMBERS.index(f"{name}_depth.mjpg" if kind == DEPTH else f"{name}.mjpg")
-            number = dict(zip(once, range(len(jpegs), len(jpegs) + len(once)), strict=True))
-            # One read from the first to the last JPEG of the window. One for each takes as long where the shard is in
-            # memory, and 1.3 instead of 0.3 to 0.5 ms where it is not.
-            start, end = min(once), max(row[0] + row[1] for row in once.values())
-            data = reader.span(sample, member, start, end - start)
-            jpegs += [data[offset - start : offset - start + size] for offset, size, _, _ in once.values()]
-            rows += once.values()
-            as_grey += [kind == COLOR_AS_GREY] * len(once)
-            place[positions, hand] = [number[row[0]] for row in wanted]
-    return Crops(jpegs, np.array(rows, np.int64)[:, 2:], as_grey, (place[:, ::-1] if swap else place).reshape(-1))
+            stretches.append(Stretch(member, list(once.values()), kind == COLOR_AS_GREY))
+        places.append([number[kind, row[0]] for row, kind in zip(rows, kinds, strict=True)])
+    sizes = np.array([(width, height) for stretch in stretches for _, _, width, height in stretch.jpegs], np.int64)
+    left, right = reversed(places) if swap else places
+    return Crops(stretches, sizes, [place for pair in zip(left, right, strict=True) for place in pair])
+
+
+def read_jpegs(reader: MemberReader, sample: int, stretch: Stretch) -> list[memoryview]:
+    """The JPEGs of a stretch, in place until `reader.forget`.
+
+    Raises:
+        ValueError, TypeError: the sample's JSON does not say where they are.
+        InputError: the shard ends before them.
+    """
+    start = min(offset for offset, _, _, _ in stretch.jpegs)
+    end = max(offset + size for offset, size, _, _ in stretch.jpegs)
+    data = reader.span(sample, stretch.member, start, end - start)
+    return [data[offset - start : offset - start + size] for offset, size, _, _ in stretch.jpegs]
 
 
 def decode_into(

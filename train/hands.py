@@ -30,8 +30,8 @@ def pick_crops(
         with_depth: for a model that sees depth.
     """
     frame = frames[:, None].repeat(2, axis=1)
-    color = Pick(frame, np.zeros_like(frame) + COLOR)
-    depth = Pick(frame, np.zeros_like(frame) + DEPTH) if with_depth else None
+    color = Pick(frame, np.full_like(frame, COLOR))
+    depth = Pick(frame, np.full_like(frame, DEPTH)) if with_depth else None
     if recipe.late_hand_imputation:
         for hand, name in enumerate(HANDS):
             lost = np.array(missing[name], bool)[frames]

@@ -17,7 +17,7 @@ from shards.errors import InputError
 from shards.recipe import Recipe
 from shards.shardset import MemberReader, ShardSet
 from train.batch import Batch, Pixels
-from train.clip import Crops, damaged, decode_into, read_clip, swaps_hands
+from train.clip import Crops, damaged, decode_into, read_clip, read_jpegs, swaps_hands
 from train.features import pose_features
 from train.order import epoch_order, evaluation_batches, share, training_batches
 from train.parcel import Parcel
@@ -113,17 +113,18 @@ class ShardDataset(IterableDataset):
             read_clip(self.shards, reader, sample, at.window, view, at.recipe, at.with_depth)
             for sample, view in zip(samples, views, strict=True)
         ]
-        color, depth = self._pixels(samples, [clip.color for clip in clips], views, 3, slab), None
+        swapped = np.array([swaps_hands(view, at.recipe) for view in views])
+        frames = np.array([clip.frames for clip in clips])
+        pose = pose_features([clip.flow for clip in clips], frames, at.recipe, swapped)
+        color, depth = self._pixels(reader, samples, [clip.color for clip in clips], views, 3, slab), None
         if at.with_depth:
             # The reference's quirks put colour into the depth clip, too.
             channels = 3 if at.recipe.mixed_depth else 1
-            depth = self._pixels(samples, [clip.depth for clip in clips], views, channels, slab, padded=True)
-        swapped = np.array([swaps_hands(view, at.recipe) for view in views])
-        frames = np.array([clip.frames for clip in clips])
+            depth = self._pixels(reader, samples, [clip.depth for clip in clips], views, channels, slab, padded=True)
         return Batch(
             color,
             depth,
-            pose_features([clip.flow for clip in clips], frames, at.recipe, swapped),
+            pose,
             self.shards.labels[samples].astype(np.int64),
             np.array([view.mirrored for view in views]),
             np.array([(view.brightness, view.contrast, view.saturation) for view in views], np.float32),
@@ -133,6 +134,7 @@ class ShardDataset(IterableDataset):
 
     def _pixels(
         self,
+        reader: MemberReader,
         samples: list[int],
         clips: list[Crops],
         views: list[View],
@@ -140,7 +142,10 @@ class ShardDataset(IterableDataset):
         slab: Slab | None,
         padded: bool = False,
     ) -> Pixels:
-        """Decode the crops of a batch one after another into one piece of memory, without copying."""
+        """Read the crops of a batch and decode them one after another into one piece of memory, without copying.
+
+        Each stretch is read where the one before was and decoded at once, while the processor's cache has it.
+        """
         sizes = np.concatenate([clip.sizes for clip in clips])
         end = sizes.prod(axis=1).cumsum()  # in pixels
         begin = end - sizes.prod(axis=1)
@@ -150,12 +155,14 @@ class ShardDataset(IterableDataset):
         parts = zip(sizes.tolist(), (begin * channels).tolist(), (end * channels).tolist(), strict=True)
         for sample, clip in zip(samples, clips, strict=True):
             try:
-                for jpeg, as_grey in zip(clip.jpegs, clip.as_grey, strict=True):
-                    (width, height), low, high = next(parts)
-                    decode_into(jpeg, width, height, channels, memory[low:high], as_grey)
-            except ValueError as error:
+                for stretch in clip.stretches:
+                    reader.forget()
+                    for jpeg in read_jpegs(reader, sample, stretch):
+                        (width, height), low, high = next(parts)
+                        decode_into(jpeg, width, height, channels, memory[low:high], stretch.as_grey)
+            except (ValueError, TypeError) as error:
                 raise damaged(self.shards, sample, error) from error
-        before = np.cumsum([0] + [len(clip.jpegs) for clip in clips[:-1]])
+        before = np.cumsum([0] + [len(clip.sizes) for clip in clips[:-1]])
         place = (np.array([clip.place for clip in clips]) + before[:, None]).reshape(-1)
         seen = sizes[place]
         boxes = seen_boxes(seen.reshape(len(clips), -1, 2), views, self.settings.recipe, padded)

@@ -10,7 +10,7 @@ from shards.errors import InputError
 from shards.recipe import DEFAULT, REFERENCE
 from shards.sample import HANDS, MEMBERS
 from shards.shardset import MemberReader, open_shards
-from train.clip import decode_into, read_clip
+from train.clip import Crops, decode_into, read_clip, read_jpegs
 from train.views import EVALUATION, View
 from train.window import Window, window_frames
 
@@ -28,6 +28,12 @@ def decoded(jpeg, width, height, channels=3, as_grey=False) -> np.ndarray:
     return buffer.reshape(height, width, channels)
 
 
+def jpegs_at_places(reader: MemberReader, number: int, crops: Crops) -> list[bytes]:
+    jpegs = [bytes(jpeg) for stretch in crops.stretches for jpeg in read_jpegs(reader, number, stretch)]
+    assert len(jpegs) == len(crops.sizes)
+    return [jpegs[place] for place in crops.place]
+
+
 def own_jpegs(number: int, hand: str, frames, depth: bool) -> list[np.ndarray]:
     """The crops of some frames as Pillow decodes them from what the sample was made of."""
     info, members = make_sample(Plan({}, depth=True), "train", number)
@@ -41,11 +47,14 @@ def own_jpegs(number: int, hand: str, frames, depth: bool) -> list[np.ndarray]:
 def test_a_clip_is_what_the_sample_was_made_of(with_depth, mirrored):
     for number in range(6):
         view = replace(EVALUATION, mirrored=mirrored)
-        clip = read_clip(with_depth, MemberReader(with_depth), number, WINDOW, view, DEFAULT, with_depth=True)
+        reader = MemberReader(with_depth)
+        clip = read_clip(with_depth, reader, number, WINDOW, view, DEFAULT, with_depth=True)
         info, _ = make_sample(Plan({}, depth=True), "train", number)
         frames = window_frames(info.frames, WINDOW, DEFAULT)
         for crops, depth in ((clip.color, False), (clip.depth, True)):
-            found = [decoded(crops.jpegs[place], *crops.sizes[place], 1 if depth else 3) for place in crops.place]
+            jpegs = jpegs_at_places(reader, number, crops)
+            sizes = crops.sizes[crops.place]
+            found = [decoded(jpeg, *size, 1 if depth else 3) for jpeg, size in zip(jpegs, sizes, strict=True)]
             for hand, name in enumerate(HANDS[::-1] if mirrored else HANDS):
                 for image, expected in zip(found[hand::2], own_jpegs(number, name, frames, depth), strict=True):
                     # Two decoders: libjpeg-turbo's fast paths differ by a level or two.
@@ -55,8 +64,8 @@ def test_a_clip_is_what_the_sample_was_made_of(with_depth, mirrored):
 def test_repeated_frames_are_decoded_once(made):
     shards = open_shards(str(made(splits={"train": 2}, frames=5)))
     clip = read_clip(shards, MemberReader(shards), 0, Window(12, 1), EVALUATION, DEFAULT, with_depth=False)
-    assert len(clip.color.jpegs) == 2 * 5
-    assert clip.color.place.tolist()[-2:] == [4, 9]
+    assert len(clip.color.sizes) == sum(len(stretch.jpegs) for stretch in clip.color.stretches) == 2 * 5
+    assert clip.color.place[-2:] == [4, 9]
     assert len(clip.color.place) == 24
 
 
@@ -67,7 +76,7 @@ def test_hands_are_swapped_by_a_mirror_but_not_under_the_reference_recipe(with_d
             read_clip(with_depth, reader, 1, WINDOW, replace(view, mirrored=mirrored), recipe, with_depth=False)
             for mirrored in (True, False)
         ]
-        mirrored, plain = ([clip.color.jpegs[place] for place in clip.color.place] for clip in clips)
+        mirrored, plain = (jpegs_at_places(reader, 1, clip.color) for clip in clips)
         swapped = [plain[position ^ 1] for position in range(len(plain))]
         assert mirrored == (plain if recipe is REFERENCE else swapped)
         assert plain != swapped

@@ -13,7 +13,7 @@ from shards.sample import MEMBERS
 from shards.shardset import MemberReader, ShardSet, open_shards
 from tools.bench.data import BenchData, repeated
 from tools.bench.timing import Run, Table, compare, table
-from train.clip import decode_into, read_clip
+from train.clip import decode_into, read_clip, read_jpegs
 from train.loader import LoaderSettings, ShardDataset, make_loader
 from train.pixels import model_input
 from train.views import EVALUATION
@@ -70,22 +70,22 @@ def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
 
 def _pure_decoding(shards: ShardSet, with_depth: bool) -> Run:
     reader = MemberReader(shards)
-    channels = 3 if shards.dataset.recipe.mixed_depth else 1
+    depth_channels = 3 if shards.dataset.recipe.mixed_depth else 1
     jobs = []
     for sample in range(len(shards)):
         clip = read_clip(shards, reader, sample, Window(), EVALUATION, shards.dataset.recipe, with_depth)
-        for crops, depth in ((clip.color, 3), (clip.depth, channels)):
-            if crops:
-                rows = zip(crops.jpegs, crops.sizes.tolist(), crops.as_grey, strict=True)
-                jobs += [(bytes(jpeg), *size, depth, as_grey) for jpeg, size, as_grey in rows]
+        for crops, channels in ((clip.color, 3), (clip.depth, depth_channels)):
+            for stretch in crops.stretches if crops else ():
+                for jpeg, (_, _, width, height) in zip(read_jpegs(reader, sample, stretch), stretch.jpegs, strict=True):
+                    jobs.append((bytes(jpeg), width, height, channels, stretch.as_grey))
     reader.close()
     # One buffer for all: what it costs to get fresh memory is the loader's, not the decoder's.
-    buffer = np.empty(max(width * height * depth for _, width, height, depth, _ in jobs), np.uint8)
+    buffer = np.empty(max(width * height * channels for _, width, height, channels, _ in jobs), np.uint8)
 
     def run() -> None:
         for _ in range(ROUNDS):
-            for jpeg, width, height, depth, as_grey in jobs:
-                decode_into(jpeg, width, height, depth, buffer[: width * height * depth], as_grey)
+            for jpeg, width, height, channels, as_grey in jobs:
+                decode_into(jpeg, width, height, channels, buffer[: width * height * channels], as_grey)
 
     return run
 
