@@ -1,7 +1,7 @@
 """A batch on its way from a loader's worker to the training device: raw pixels, pose features, labels."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,12 @@ class Pixels:
     start: torch.Tensor  # int64 (N,): the crop's first row in `values`
     size: torch.Tensor  # int32 (N, 2): width, height
     box: torch.Tensor  # float32 (N, 4): what is seen, in the crop's pixels
+
+    def part(self, first: int, last: int) -> "Pixels":
+        """The places from `first` to before `last`, whose crops lie side by side, on the same memory."""
+        start, size = self.start[first:last], self.size[first:last]
+        low, high = int(start.min()), int((start + size[:, 0] * size[:, 1]).max())
+        return Pixels(self.values[low:high], start - low, size, self.box[first:last])
 
 
 @dataclass
@@ -47,6 +53,21 @@ class Batch:
     def map(self, change: Callable[[Any], Any]) -> "Batch":
         """The batch with every tensor changed."""
         return Batch.of([change(tensor) for tensor in self.tensors()], self.ids, self.total)
+
+    def split(self, parts: Sequence[tuple[int, int]]) -> "list[Batch]":
+        """Smaller batches on the same memory, of (samples, `total`) each."""
+        if len(parts) == 1:
+            return [replace(self, total=parts[0][1])]
+        places, first, batches = len(self.color.start) // len(self.ids), 0, []
+        for count, total in parts:
+            last = first + count
+            color, depth = (
+                pixels and pixels.part(first * places, last * places) for pixels in (self.color, self.depth)
+            )
+            rest = [tensor[first:last] for tensor in (self.pose, self.labels, self.mirrored, self.light)]
+            batches.append(Batch(color, depth, *rest, self.ids[first:last], total))
+            first = last
+        return batches
 
     def pin_memory(self) -> "Batch":
         """What DataLoader calls with `pin_memory=True`."""

@@ -79,7 +79,8 @@ def test_workers_change_nothing_with_depth(made, recipe):
     assert one[0].depth.values.shape[1] == (3 if recipe is REFERENCE else 1)
 
 
-def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made):
+def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made, monkeypatch):
+    monkeypatch.setattr("train.loader._TOGETHER", 2)
     shards = open_shards(str(made(splits={"train": 12}, depth=True)))
     loader = make_loader(shards, replace(SETTINGS, with_depth=True, batch_size=1, workers=1), training=True)
     expected = run_epoch(shards, with_depth=True, batch_size=1)
@@ -88,6 +89,14 @@ def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made):
         assert_same([batch], [right])
         places.add(batch.color.values.data_ptr())
     assert len(expected) > len(places)
+
+
+@pytest.mark.parametrize("together", [1, 4, 6, 100])
+def test_how_many_batches_are_read_together_changes_nothing(shards, monkeypatch, together):
+    monkeypatch.setattr("train.loader._TOGETHER", together)
+    for ranks in (1, 2):
+        changes = {"rank": ranks - 1, "ranks": ranks, "epoch": 2, "position": 2 * ranks}
+        assert_same(run_epoch(shards, **changes, workers=2), run_epoch(shards, **changes))
 
 
 def test_crops_too_large_for_slabs_change_nothing(made, monkeypatch):
@@ -157,7 +166,7 @@ def test_several_sets_and_splits_in_one_run(made, small):
     assert [i for batch in found for i in batch.ids] == [f"train_sample{n}" for n in range(3)] + ["more_sample3"]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
     from train.feeding import batches_on
 
