@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,16 @@ def digests(work: Path) -> dict[str, str]:
 def leftovers(work: Path) -> list[Path]:
     """Temporary files."""
     return list(work.rglob("*.tmp"))
+
+
+def last_line(stderr: str) -> str:
+    """What a run said last, once it is certain that no traceback is in it.
+
+    When workers are killed, loky's resource tracker may warn after that of a semaphore that went with them.
+    """
+    assert "Traceback" not in stderr, stderr
+    lines = [line for line in stderr.splitlines() if not re.search(r"resource_tracker|^ +warnings\.warn\(", line)]
+    return lines[-1]
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
