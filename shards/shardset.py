@@ -47,7 +47,8 @@ def open_shards(pattern: str) -> ShardSet:
     Raises:
         InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipes.
     """
-    paths = [path.resolve() for path in expand(pattern)]
+    # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
+    paths = [path.parent.resolve() / path.name for path in expand(pattern)]
     tables, dataset = [], None
     for folder in dict.fromkeys(path.parent for path in paths):
         here = read_dataset(folder)

@@ -111,6 +111,19 @@ def test_shards_without_dataset_json(shards: Path) -> None:
         open_shards(str(shards))
 
 
+def test_tars_may_be_links_to_a_store(shards: Path) -> None:
+    """As git-annex, DVC and download caches keep them."""
+    store = shards.parent / "store"
+    store.mkdir()
+    for number, path in enumerate(sorted(shards.glob("*.tar"))):
+        path.rename(store / f"{number}.blob")
+        path.symlink_to(store / f"{number}.blob")
+    found = open_shards(f"{shards}/*.tar")
+    reader = MemberReader(found)
+    assert [json.loads(reader.read(sample, 0))["id"] for sample in range(6)] == found.ids.to_pylist()
+    reader.close()
+
+
 def test_mixed_recipes(tiny_work: Path, tiny_reference_work: Path) -> None:
     pattern = f"{{{tiny_work}/shards,{tiny_reference_work}/shards}}"
     with pytest.raises(InputError, match="recipe or classes differ"):
