@@ -78,6 +78,17 @@ def read_dataset(folder: Path) -> Dataset:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
 
 
+def refuse_unlike(folder: Path, dataset: Dataset, first_folder: Path, first: Dataset) -> None:
+    """Make sure that the sets of two folders are of one kind, so that they may be taken together.
+
+    Raises:
+        InputError: their recipes, settings or classes differ.
+    """
+    for part in ("recipe", "settings", "classes"):
+        if getattr(dataset, part) != getattr(first, part):
+            raise InputError(f"{folder}: its {part} differ from those of {first_folder}; take shards of one kind only")
+
+
 def _check_names(path: Path, splits: dict[str, list[Shard]]) -> None:
     """Names become paths: none may lead out of the folder."""
     if not splits or not all(splits.values()):

@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from shards.dataset import Dataset, read_dataset
+from shards.dataset import Dataset, read_dataset, refuse_unlike
 from shards.errors import InputError
 from shards.planning import plan_split
 from shards.sample import DEPTH_MEMBERS, MEMBERS, header_size, lay_out
@@ -54,16 +55,13 @@ def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
     Raises:
         InputError: sets of unlike recipe, settings or classes; an id that is in two places.
     """
-    first: tuple[str, Dataset] | None = None
+    first: tuple[Path, Dataset] | None = None
     sources: dict[str, Source] = {}
     for pattern in patterns:
         shards = open_shards(pattern)
-        for folder in dict.fromkeys(path.parent for path in shards.paths):
-            dataset = read_dataset(folder)
-            first = first or (str(folder), dataset)
-            for part in ("recipe", "settings", "classes"):
-                if getattr(dataset, part) != getattr(first[1], part):
-                    raise InputError(f"{folder}: its {part} differ from those of {first[0]}; these cannot be merged")
+        here = shards.paths[0].parent, shards.dataset
+        first = first or here
+        refuse_unlike(*here, *first)
         for source in _sources(shards):
             if (other := sources.setdefault(source.id, source)) is not source:
                 raise InputError(f"id {source.id} is in {other.extent.path} and in {source.extent.path}; leave one out")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shards.dataset import FILE_NAME, Dataset, read_dataset
+from shards.dataset import FILE_NAME, Dataset, read_dataset, refuse_unlike
 from shards.errors import InputError
 from shards.index import PLACE_COLUMNS, read_index
 from shards.pattern import expand
@@ -45,23 +45,22 @@ def open_shards(pattern: str) -> ShardSet:
     """The samples of the shards that `pattern` names (see `shards.pattern.expand`), as their indexes list them.
 
     Raises:
-        InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipes.
+        InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipe,
+            settings or classes; an id that is in two folders.
     """
     # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
     paths = [path.parent.resolve() / path.name for path in expand(pattern)]
-    tables, dataset = [], None
-    for folder in dict.fromkeys(path.parent for path in paths):
-        here = read_dataset(folder)
-        if dataset is not None and (here.recipe, here.classes) != (dataset.recipe, dataset.classes):
-            raise InputError(
-                f"{folder}: recipe or classes differ from {paths[0].parent}; one run takes one kind of shards"
-            )
-        dataset = dataset or here
-        names = [path.name for path in paths if path.parent == folder]
-        tables.append(_rows(folder, here, names))
+    datasets = {folder: read_dataset(folder) for folder in dict.fromkeys(path.parent for path in paths)}
+    first, dataset = next(iter(datasets.items()))
+    tables = []
+    for folder, here in datasets.items():
+        refuse_unlike(folder, here, first, dataset)
+        tables.append(_rows(folder, here, [path.name for path in paths if path.parent == folder]))
     table = pa.concat_tables(tables)
-    if dataset is None or not len(table):
+    if not len(table):
         raise InputError(f"{pattern}: these shards hold no samples")
+    if len(datasets) > 1:  # the writers of a folder see to it that no id is in there twice
+        _refuse_doubles(table)
     place = {str(path): number for number, path in enumerate(paths)}
     return ShardSet(
         dataset,
@@ -100,6 +99,15 @@ def _rows(folder: Path, dataset: Dataset, names: list[str]) -> pa.Table:
     if len(table) != expected:
         raise InputError(f"{folder}: its index lists {len(table)} samples for these shards, {FILE_NAME} {expected}")
     return table.append_column("path", pa.array([str(folder / name) for name in table["shard"].to_pylist()]))
+
+
+def _refuse_doubles(table: pa.Table) -> None:
+    counts = pc.value_counts(table["id"])
+    doubles = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(doubles):
+        sample_id = doubles[0]["values"].as_py()
+        one, other = table.filter(pc.equal(table["id"], sample_id))["path"].to_pylist()[:2]
+        raise InputError(f"id {sample_id} is in {one} and in {other}; leave one out")
 
 
 class MemberReader:

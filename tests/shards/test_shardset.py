@@ -126,8 +126,29 @@ def test_tars_may_be_links_to_a_store(shards: Path) -> None:
 
 def test_mixed_recipes(tiny_work: Path, tiny_reference_work: Path) -> None:
     pattern = f"{{{tiny_work}/shards,{tiny_reference_work}/shards}}"
-    with pytest.raises(InputError, match="recipe or classes differ"):
+    with pytest.raises(InputError, match=r"its recipe differ from those of .*shards; take shards of one kind"):
         open_shards(pattern)
+
+
+def test_an_id_in_two_folders_names_both(shards: Path, tiny_work: Path) -> None:
+    folders = f"{{{shards},{tiny_work}/shards}}"
+    with pytest.raises(InputError) as error:
+        open_shards(f"{folders}/val-000.tar")
+    sample_id = open_shards(f"{shards}/val-000.tar").ids[0]
+    assert error.value.message == (
+        f"id {sample_id} is in {shards}/val-000.tar and in {tiny_work}/shards/val-000.tar; leave one out"
+    )
+    assert len(open_shards(f"{{{shards}/train-*,{tiny_work}/shards/val-000}}.tar")) == 6
+
+
+def test_sets_of_two_estimators_are_not_mixed(shards: Path, tiny_work: Path) -> None:
+    text = (shards / "dataset.json").read_text()
+    (shards / "dataset.json").write_text(text.replace('"estimator": "import"', '"estimator": "openpose"'))
+    with pytest.raises(InputError) as error:
+        open_shards(f"{{{tiny_work}/shards/train-000,{shards}/val-000}}.tar")
+    assert error.value.message == (
+        f"{shards}: its settings differ from those of {tiny_work}/shards; take shards of one kind only"
+    )
 
 
 def test_index_of_another_run_with_another_count(shards: Path) -> None:
