@@ -13,7 +13,7 @@ from pipeline.plan import StagePlan, done_facts, plan_stage
 from pipeline.row import DONE, FAILED, Row
 from pipeline.runner import Task, end_workers, run_tasks
 from pipeline.sample import Sample
-from pipeline.shards_stage import ShardItem, plan_shards, shards_folder, write_dataset, write_shards
+from pipeline.shards_stage import ShardItem, plan_shards, rows_to_keep, shards_folder, write_dataset, write_shards
 from pipeline.stages import CLIP_STAGES, Clips, RunSettings, Stage
 from shards.errors import InputError
 from shards.files import remove_leftovers
@@ -144,7 +144,7 @@ def _make_shards(clips: Clips, failed: set[str], run: Engine) -> Outcome:
     rows = write_shards(
         at.shards, shards, at.workspace, ledger, lambda tasks: progress(run(tasks), len(tasks), "shards", "shard")
     )
-    ledger.fold(keep=shards)
+    ledger.fold(keep=rows_to_keep(at.shards, shards, ledger.rows))
     bad = [row for row in rows if row.status != DONE]
     if not bad:
         settings = {"estimator": at.source.name, "quality": at.crops.quality}

@@ -61,7 +61,7 @@ def shards_folder(folder: Path, splits: set[str], workspace: Workspace, rows: Ma
 def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, Row]) -> None:
     if folder == workspace.shards:
         return
-    known = {name for name, row in rows.items() if row.facts.get("folder") == str(folder)}
+    known = _known(folder, rows)
     ours = [f"{split}.parquet" for split in splits - _splits(known)] + [FILE_NAME] * (not known)
     tars = sorted(path.name for path in folder.glob("*.tar") if path.name not in known)
     if found := tars + [name for name in ours if (folder / name).exists()]:
@@ -69,6 +69,18 @@ def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows
             f"{folder}: holds {found[0]}, which this workspace's ledger does not know; "
             "move it away, or give another --shards"
         )
+
+
+def _known(folder: Path, rows: Iterable[str]) -> set[str]:
+    """Names of the shards in a folder that the ledger has rows of: the id of a row is the shard's path."""
+    paths = map(Path, rows)
+    return {path.name for path in paths if path.parent == folder}
+
+
+def rows_to_keep(folder: Path, shards: Iterable[str], rows: Iterable[str]) -> set[str]:
+    """Ids of the rows of the shards planned for a folder, and of those in other folders, where a run may come again."""
+    elsewhere = {key for key in rows if Path(key).parent != folder and Path(key).exists()}
+    return elsewhere | {str(folder / name) for name in shards}
 
 
 def _splits(names: Iterable[str]) -> set[str]:
@@ -111,12 +123,12 @@ def shard_tasks(
     tasks = []
     for name, items in shards.items():
         current = shard_fingerprint(folder, items)
-        row = rows.get(name)
         path = folder / name
+        row = rows.get(str(path))
         same = row is not None and row.status == DONE and row.fingerprint == current
         if not (same and is_result(row, stamp(path))):
             extents = [Extent(workspace.handcrops(item.sample.id), 0, item.facts["extent"]) for item in items]
-            tasks.append(Task(name, current, partial(make_shard, path, extents)))
+            tasks.append(Task(str(path), current, partial(make_shard, path, extents)))
     return tasks
 
 
@@ -133,14 +145,13 @@ def write_shards(
     """
     remove_leftovers(folder)
     tasks = shard_tasks(folder, shards, workspace, ledger.rows)
-    stale = [name for name, row in ledger.rows.items() if name not in shards and row.facts.get("folder") == str(folder)]
+    stale = _known(folder, ledger.rows) - shards.keys()
     if tasks or stale:
         (folder / FILE_NAME).unlink(missing_ok=True)
     for task in tasks:  # so that the next run knows the tars for ours, should we be killed
-        ledger.record(Row(task.id, BEGUN, task.fingerprint, facts={"folder": str(folder)}))
+        ledger.record(Row(task.id, BEGUN, task.fingerprint))
     rows = []
     for row in run(tasks) if tasks else ():
-        row.facts["folder"] = str(folder)
         ledger.record(row)
         rows.append(row)
     for name in stale:
@@ -161,7 +172,7 @@ def write_dataset(
     """Write the indexes, then `dataset.json`."""
     contents = []
     for name, items in shards.items():
-        facts = rows[name].facts
+        facts = rows[str(folder / name)].facts
         shard = Shard(name, facts["samples"], facts["size"], facts["sha256"])
         contents.append((items[0].sample.split, shard, [_entry(item) for item in items]))
     return finish(folder, Dataset(recipe, settings, classes), contents)

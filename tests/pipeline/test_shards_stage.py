@@ -14,6 +14,7 @@ from pipeline.sample import Sample
 from pipeline.shards_stage import (
     ShardItem,
     plan_shards,
+    rows_to_keep,
     shard_fingerprint,
     shards_folder,
     write_dataset,
@@ -54,8 +55,9 @@ class Run:
         self.ledger = Ledger(workspace.ledgers, "shards")
         with shards_folder(folder, {i.sample.split for i in items}, workspace, self.ledger.rows):
             rows = write_shards(folder, self.shards, workspace, self.ledger, lambda tasks: map(execute, tasks))
-            self.names = sorted(row.id for row in rows)
-            self.ledger.fold(keep=self.shards)
+            assert all(Path(row.id).parent == folder for row in rows)
+            self.names = sorted(Path(row.id).name for row in rows)
+            self.ledger.fold(keep=rows_to_keep(folder, self.shards, self.ledger.rows))
             self.dataset = write_dataset(folder, self.shards, self.ledger.rows, DEFAULT, {"quality": 95}, ["a"])
         self.files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
@@ -142,7 +144,7 @@ def test_shards_and_splits_that_are_no_longer_planned_go(workspace: Workspace) -
     after = Run(workspace, items[:2])
     assert after.files.keys() == {"dataset.json", "train-000.tar", "train.parquet"} | theirs.keys()
     assert theirs.items() <= after.files.items()
-    assert after.ledger.rows.keys() == {"train-000.tar"}
+    assert after.ledger.rows.keys() == {str(workspace.shards / "train-000.tar")}
 
 
 def test_dataset_json_is_gone_while_shards_are_written(workspace: Workspace) -> None:
@@ -177,7 +179,7 @@ def test_the_fingerprint_covers_place_order_and_content(workspace: Workspace, tm
 def test_rows_of_another_folder_are_not_taken_for_this_one(workspace: Workspace) -> None:
     Run(workspace, [item(workspace, "a")])
     ledger = Ledger(workspace.ledgers, "shards")
-    ledger.record(Row("val-000.tar", DONE, "f", facts={"folder": "/elsewhere", "size": 1}))
+    ledger.record(Row("/elsewhere/val-000.tar", DONE, "f", facts={"size": 1}))
     (workspace.shards / "val-000.tar").touch()  # of somebody else
     Run(workspace, [item(workspace, "a")])
     assert (workspace.shards / "val-000.tar").exists()
@@ -195,6 +197,26 @@ def test_a_folder_of_our_own_elsewhere(workspace: Workspace, tmp_path: Path) -> 
         "train-000.tar",
         "train.parquet",
     }
+
+
+def test_runs_may_alternate_between_folders(workspace: Workspace, tmp_path: Path) -> None:
+    items = [item(workspace, f"s{n}") for n in range(4)]
+    folders = workspace.shards, tmp_path / "out"
+    for folder in folders:
+        assert len(Run(workspace, items, 1, folder).names) == 4
+    for folder in folders:
+        assert Run(workspace, items, 1, folder).names == []
+    for folder in folders:  # fewer shards: none of the others may stay
+        again = Run(workspace, items, 4, folder)
+        assert again.files.keys() == {"dataset.json", "train-000.tar", "train.parquet"}
+    assert again.ledger.rows.keys() == {str(folder / "train-000.tar") for folder in folders}
+
+
+def test_rows_of_a_folder_that_is_gone_go(workspace: Workspace, tmp_path: Path) -> None:
+    items, folder = [item(workspace, "a")], tmp_path / "out"
+    Run(workspace, items, folder=folder)
+    folder.rename(tmp_path / "away")
+    assert Run(workspace, items).ledger.rows.keys() == {str(workspace.shards / "train-000.tar")}
 
 
 def test_after_a_kill_between_renaming_and_row_the_folder_is_still_ours(workspace: Workspace, tmp_path: Path) -> None:
