@@ -8,6 +8,7 @@ all (of two rows for a sample the later wins), and the next whole run puts them 
 import errno
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -94,7 +95,9 @@ def read_rows(folder: Path, stage: str, facts: bool = True) -> dict[str, Row]:
 
 
 def _files(folder: Path, stage: str) -> list[Path]:
-    return sorted(folder.glob(f"{stage}.*")) if folder.is_dir() else []
+    # No others: a whole run removes what it has read, and a user may keep a copy (frames.parquet.bak) beside them.
+    ours = re.compile(rf"{stage}(\.part-\d+-of-\d+)?\.(parquet|jsonl)")
+    return sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)) if folder.is_dir() else []
 
 
 def _merge(paths: Iterable[Path], facts: bool = True) -> dict[str, Row]:

@@ -105,6 +105,20 @@ def test_parts_keep_their_own_files_until_a_whole_run(tmp_path: Path) -> None:
     assert read_rows(tmp_path, "frames").keys() == {"a", "b"}
 
 
+def test_files_of_others_are_neither_read_nor_removed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "frames")
+    ledger.record(row("a"))
+    ledger.fold(keep="a")
+    theirs = ["frames.parquet.bak", "frames.old.parquet", "frames.part-1-of-2.jsonl~", "frames.copy.jsonl"]
+    for name in theirs:
+        write_table(tmp_path / name, [row("x")])
+    whole = Ledger(tmp_path, "frames")
+    whole.record(row("b"))
+    whole.fold(keep="ab")
+    assert whole.rows.keys() == {"a", "b"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*theirs, "frames.parquet"])
+
+
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "frames.parquet").write_bytes(b"PAR1 no more")
     with pytest.raises(
