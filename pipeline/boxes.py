@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.body import ARMS, LEFT_SHOULDER, RIGHT_SHOULDER
-from pipeline.poseflow import median_length
+from pipeline.poseflow import median_length, source_frames
 from shards.recipe import Recipe
 
 # De Coster et al. 2021: a square of 1.2 shoulder widths, centred a little beyond the wrist.
@@ -47,8 +47,6 @@ def hand_boxes(
 
 def nearest_present(missing: np.ndarray) -> np.ndarray | None:
     """For every frame the nearest one that is not missing (of two, the earlier); None where all are."""
-    present = np.flatnonzero(~missing)
-    if not len(present):
+    if missing.all():
         return None
-    distance = np.abs(np.arange(len(missing))[:, None] - present[None, :])
-    return present[distance.argmin(axis=1)]
+    return source_frames(~missing[:, None], chained=False)[:, 0]

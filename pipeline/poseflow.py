@@ -56,13 +56,22 @@ def impute(points: np.ndarray, chained: bool) -> np.ndarray:
     A point that is missing in every frame stays (0, 0). `chained`: a filled point counts as present for the next frame,
     so that every gap is filled with the last value before it (and a gap at the start with the first value after it).
     """
-    frames = np.arange(len(points))[:, None]
-    present = points.any(axis=-1)
+    source = source_frames(points.any(axis=-1), chained)
+    return np.take_along_axis(points, source[..., None], axis=0)
+
+
+def source_frames(present: np.ndarray, chained: bool) -> np.ndarray:
+    """int (T, N): the frame that fills frame t of thing n, by the rules of `impute`, from bool (T, N) where it is seen.
+
+    Any frame for a thing that is never seen.
+    """
+    count = len(present)
+    frames = np.arange(count)[:, None]
     before = np.maximum.accumulate(np.where(present, frames, -1), axis=0)
-    after = np.minimum.accumulate(np.where(present, frames, len(points))[::-1], axis=0)[::-1]
+    after = np.minimum.accumulate(np.where(present, frames, count)[::-1], axis=0)[::-1]
     source = before if chained else np.where(frames - before <= after - frames, before, after)
-    source = np.where(before < 0, after, np.where(after >= len(points), before, source))
-    return np.take_along_axis(points, np.clip(source, 0, len(points) - 1)[..., None], axis=0)
+    source = np.where(before < 0, after, np.where(after >= count, before, source))
+    return np.clip(source, 0, count - 1)
 
 
 def clip_scale(points: np.ndarray) -> float:

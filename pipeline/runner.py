@@ -41,6 +41,9 @@ def execute(task: Task, crowded: bool = False) -> Row:
         if isinstance(error, OSError) and is_disk_trouble(error):
             raise
         return Row(task.id, FAILED, task.fingerprint, time.perf_counter() - start, error=str(error))
+    except MemoryError:
+        error = "out of memory; run it again with fewer --jobs"
+        return Row(task.id, FAILED, task.fingerprint, time.perf_counter() - start, error=error)
     written = facts.pop("bytes", 0)
     return Row(task.id, DONE, task.fingerprint, time.perf_counter() - start, written, facts=facts)
 

@@ -1,6 +1,7 @@
 """Hand boxes against the reference's figures on real clips, and what the default recipe does with lost points."""
 
 import json
+import tracemalloc
 
 import numpy as np
 from clip_making import GOLDEN, moving_keypoints
@@ -49,3 +50,22 @@ def test_nearest_present_prefers_the_earlier() -> None:
     missing = np.array([True, False, True, True, True, False, True])
     assert nearest_present(missing).tolist() == [1, 1, 1, 1, 5, 5, 5]
     assert nearest_present(np.ones(3, bool)) is None
+
+
+def test_nearest_present_is_the_nearest_of_all() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        missing = random.random(random.integers(1, 40)) < random.random()
+        present = np.flatnonzero(~missing)
+        if len(present):
+            distance = np.abs(np.arange(len(missing))[:, None] - present[None, :])
+            np.testing.assert_array_equal(nearest_present(missing), present[distance.argmin(axis=1)])
+
+
+def test_nearest_present_of_a_long_clip_needs_little_memory() -> None:
+    missing = np.arange(20_000) % 3 == 0
+    tracemalloc.start()
+    nearest_present(missing)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000  # frames × frames would be 2 GB

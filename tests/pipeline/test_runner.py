@@ -44,6 +44,10 @@ def our_mistake() -> dict:
     raise ZeroDivisionError("ours")
 
 
+def too_large() -> dict:
+    raise MemoryError
+
+
 def nap(mark: str) -> dict:
     Path(mark).touch()
     time.sleep(60)
@@ -56,6 +60,8 @@ def test_execute_tells_done_from_failed() -> None:
     row = execute(Task("b", "f", refuse))
     assert (row.id, row.status, row.error, row.facts) == ("b", FAILED, "a.mp4: empty file", {})
     assert "Permission denied: 'x.json'" in execute(Task("c", "f", no_permission)).error
+    row = execute(Task("d", "f", too_large))
+    assert (row.id, row.status, row.error) == ("d", FAILED, "out of memory; run it again with fewer --jobs")
 
 
 def cores() -> dict:
