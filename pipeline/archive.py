@@ -22,7 +22,7 @@ def archive_parts(first: Path) -> list[Path]:
     """The archive's files, in order: a single one, or all siblings of the first part of a split one.
 
     Raises:
-        InputError: no such file, not the first part, or a part between is missing.
+        InputError: no such file, not the first part, another compression, or a part between is missing.
     """
     if not first.is_file():
         raise InputError(f"{first}: no such file")
@@ -33,8 +33,14 @@ def archive_parts(first: Path) -> list[Path]:
         return [first]
     beginning = _suffix(0, match[1])
     if match[1] != beginning:
-        raise InputError(f"{first}: not the first part; give {stem}.{beginning}")
-    parts = sorted(path for path in first.parent.glob(f"{stem}.*") if len(path.suffix) == len(match[0]))
+        if (first.parent / f"{stem}.{beginning}").is_file():
+            raise InputError(f"{first}: not the first part; give {stem}.{beginning}")
+        raise InputError(
+            f"{first}: {match[0]} is neither gz, bz2 nor xz, and if it is a part, the first one, {stem}.{beginning}, "
+            "is missing; unpack it to a tar, or find that part"
+        )
+    siblings = [path for path in first.parent.iterdir() if path.stem == stem]
+    parts = sorted(path for path in siblings if len(path.suffix) == len(match[0]))
     names = [_suffix(number, match[1]) for number in range(len(parts))]
     if [path.suffix[1:] for path in parts] != names:
         missing = next(name for path, name in zip(parts, names, strict=True) if path.suffix[1:] != name)

@@ -29,6 +29,26 @@ def test_a_single_file_is_its_only_part(tmp_path: Path) -> None:
         archive_parts(tmp_path / "none.tar")
 
 
+def test_names_may_hold_what_a_glob_would_match(tmp_path: Path) -> None:
+    parts = [tmp_path / f"kp[1]*.tar.bz2.{name}" for name in ("aa", "ab")]
+    for path in (*parts, tmp_path / "kp1x.tar.bz2.ac", tmp_path / "kp[1]*.tar.bz2.old.ac"):
+        path.touch()
+    assert archive_parts(parts[0]) == parts
+
+
+@pytest.mark.parametrize("name", ["kp.tar.zst", "kp.tar.lzma", "kp.tar.bz2.ab"])
+def test_another_compression_or_a_lonely_part_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError) as error:
+        archive_parts(tmp_path / name)
+    suffix = Path(name).suffix
+    first = f"{name.removesuffix(suffix)}.{'a' * (len(suffix) - 1)}"
+    assert error.value.message == (
+        f"{tmp_path / name}: {suffix} is neither gz, bz2 nor xz, and if it is a part, the first one, {first}, "
+        "is missing; unpack it to a tar, or find that part"
+    )
+
+
 def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
     for number, content in enumerate((b"", b"text\n" * 2000, b"BZh9" + b"x" * 2000, b"BZh9")):
         path = tmp_path / f"{number}.tar"
