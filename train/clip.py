@@ -22,6 +22,8 @@ class Stretch(NamedTuple):
     in memory, and 1.3 instead of 0.3 to 0.5 ms where it is not."""
 
     member: int  # in MEMBERS
+    start: int  # in the member
+    size: int  # in bytes
     jpegs: list[list[int]]  # of each: offset and size in bytes, width and height in pixels
     as_grey: bool  # colour JPEGs that are to lose their colour
 
@@ -68,12 +70,12 @@ def read_clip(
         swap = swaps_hands(view, recipe)
         return Clip(
             sample_id,
-            _crops(hands, color, swap),
-            depth and _crops(hands, depth, swap),
+            _crops(info, shards.sizes[sample], color, swap),
+            depth and _crops(info, shards.sizes[sample], depth, swap),
             flow,
             frames,
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise damaged(shards, sample, error) from error
 
 
@@ -82,14 +84,20 @@ def swaps_hands(view: View, recipe: Recipe) -> bool:
     return view.mirrored and not recipe.flip_pixels_only
 
 
-def _crops(hands: dict[str, Any], pick: Pick, swap: bool) -> Crops:
-    """The JPEGs that a pick names, each once, and which of them stands where."""
+def _crops(info: dict[str, Any], members: np.ndarray, pick: Pick, swap: bool) -> Crops:
+    """The JPEGs that a pick names, each once, and which of them stands where; `members`: their sizes in bytes.
+
+    Raises:
+        ValueError: a JPEG is said to lie outside its member, or to be larger than the video that it was cut from. Such
+            numbers would be used for reading and for getting memory before a decoder sees them.
+    """
     stretches: list[Stretch] = []
     places: list[list[int]] = []
     count = 0
     for hand, name in enumerate(HANDS):
         frames, kinds = pick.frame[:, hand].tolist(), pick.kind[:, hand].tolist()
-        color, depth = hands[name]["jpegs"], hands[name].get("depth_jpegs")
+        hand_info = info["hands"][name]
+        color, depth = hand_info["jpegs"], hand_info.get("depth_jpegs")
         rows = [(depth if kind == DEPTH else color)[frame] for frame, kind in zip(frames, kinds, strict=True)]
         number: dict[tuple[int, int], int] = {}  # by kind and offset: frames without a hand share another one's JPEG
         for kind in set(kinds):
@@ -97,9 +105,15 @@ def _crops(hands: dict[str, Any], pick: Pick, swap: bool) -> Crops:
             number |= {(kind, offset): place for place, offset in enumerate(once, count)}
             count += len(once)
             member = MEMBERS.index(f"{name}_depth.mjpg" if kind == DEPTH else f"{name}.mjpg")
-            stretches.append(Stretch(member, list(once.values()), kind == COLOR_AS_GREY))
+            start = min(offset for offset, _, _, _ in once.values())
+            end = max(offset + size for offset, size, _, _ in once.values())
+            if not 0 <= start < end <= members[member]:
+                raise ValueError(f"{MEMBERS[member]} has no bytes {start} to {end}")
+            stretches.append(Stretch(member, start, end - start, list(once.values()), kind == COLOR_AS_GREY))
         places.append([number[kind, row[0]] for row, kind in zip(rows, kinds, strict=True)])
     sizes = np.array([(width, height) for stretch in stretches for _, _, width, height in stretch.jpegs], np.int64)
+    if sizes.min() < 1 or (sizes.max(axis=0) > (info["width"], info["height"])).any():
+        raise ValueError("a crop is larger than the video, or empty")
     left, right = reversed(places) if swap else places
     return Crops(stretches, sizes, [place for pair in zip(left, right, strict=True) for place in pair])
 
@@ -108,12 +122,10 @@ def read_jpegs(reader: MemberReader, sample: int, stretch: Stretch) -> list[memo
     """The JPEGs of a stretch, in place until `reader.forget`.
 
     Raises:
-        ValueError, TypeError: the sample's JSON does not say where they are.
+        TypeError: the sample's JSON does not say where they are.
         InputError: the shard ends before them.
     """
-    start = min(offset for offset, _, _, _ in stretch.jpegs)
-    end = max(offset + size for offset, size, _, _ in stretch.jpegs)
-    data = reader.span(sample, stretch.member, start, end - start)
+    data, start = reader.span(sample, stretch.member, stretch.start, stretch.size), stretch.start
     return [data[offset - start : offset - start + size] for offset, size, _, _ in stretch.jpegs]
 
 

@@ -102,6 +102,8 @@ class ShardDataset(IterableDataset):
             group = batches[first : first + self.together]
             slab, batch, error = self.slabs.take(worker.id), None, None
             while group and batch is None:
+                if slab is not None:
+                    slab.clear()
                 samples = [sample for start, end, _ in group for sample in _samples(order, start, end)]
                 try:
                     batch = self.read_batch(reader, samples, 0, slab)
@@ -206,14 +208,25 @@ class _Loader(DataLoader):
     """A DataLoader whose workers put pixels on slabs, new ones for every epoch's workers."""
 
     def __iter__(self) -> Iterator[Batch | InputError]:
+        """Start an epoch's workers.
+
+        Raises:
+            InputError: there is no memory for what they read.
+        """
         dataset = self.dataset
         if not self.num_workers:
             return super().__iter__()
         at = dataset.settings
         # Not so many that a worker would have nothing to do.
-        dataset.together = max(1, min(_TOGETHER // at.batch_size, -(-len(dataset) // self.num_workers)))
+        dataset.together = max(1, min(_TOGETHER // at.batch_size, len(dataset) // self.num_workers))
         crops = dataset.together * at.batch_size * at.window.length * 2 * (2 if at.with_depth else 1)
-        dataset.slabs = Slabs(self.num_workers, _AHEAD, crops * _CROP)
+        try:
+            dataset.slabs = Slabs(self.num_workers, _AHEAD, crops * _CROP)
+        except OSError as error:
+            source = dataset.shards.source
+            raise InputError(
+                f"{source}: no memory for the batches of {self.num_workers} workers ({error}): lower --num-workers"
+            ) from error
         try:
             parcels = super().__iter__()
             _running.add(parcels)

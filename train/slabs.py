@@ -24,6 +24,9 @@ class Slabs:
 
     A worker takes a slab; the trainer views it; when its last tensor on the slab is gone, the slab is free again. A
     slab's flag says whose turn it is, and only that side changes it: no locks.
+
+    Raises:
+        OSError: the system does not give so much (RLIMIT_AS, or an overcommit policy that ignores MAP_NORESERVE).
     """
 
     def __init__(self, workers: int, each: int, size: int) -> None:
@@ -71,6 +74,10 @@ class Slab:
         self.number = number
         self._memory = pool.memory(number)
         self._address = _address(self._memory)
+        self._used = 0
+
+    def clear(self) -> None:
+        """Write from the beginning again."""
         self._used = 0
 
     def room(self, size: int) -> np.ndarray | None:

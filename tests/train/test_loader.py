@@ -4,7 +4,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import orjson
 import pytest
 import torch
 from driving import ROOT
@@ -183,6 +185,34 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
     assert seen == [f"train_sample{number}" for number in range(4)]
     assert f"sample {shards.ids[4]} is damaged" in error.value.message
     assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        (0, -(10**9), "left.mjpg has no bytes -"),
+        (0, 2**63, "left.mjpg has no bytes 9223372036854775808 to"),
+        (1, 10**15, "left.mjpg has no bytes "),
+        (2, 2**63, "too large"),
+        (2, 10**9, "a crop is larger than the video"),
+        (3, -(10**6), "a crop is larger than the video, or empty"),
+        (3, "9", "too small"),
+    ],
+)
+def test_wrong_numbers_in_a_json_are_one_line_about_that_sample(small, monkeypatch, workers, column, value, said):
+    def loads(data: bytes):
+        info = orjson.loads(data)
+        if info["id"] == "train_sample5":
+            for row in info["hands"]["left"]["jpegs"]:
+                row[column] = value
+        return info
+
+    monkeypatch.setattr("train.clip.orjson", SimpleNamespace(loads=loads))
+    *batches, last = make_loader(open_shards(str(small)), replace(SETTINGS, workers=workers), training=False)
+    assert [sample_id for batch in batches for sample_id in batch.ids] == [f"train_sample{n}" for n in range(4)]
+    assert isinstance(last, InputError)
+    assert "sample train_sample5 is damaged (" in last.message and said in last.message
 
 
 @pytest.mark.parametrize("workers", [0, 1])

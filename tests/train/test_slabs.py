@@ -50,6 +50,15 @@ def test_pieces_are_aligned_and_do_not_overlap_and_what_is_too_large_gets_no_roo
     assert slab.room(1) is None
 
 
+def test_a_cleared_slab_is_written_from_its_beginning_again() -> None:
+    slabs = Slabs(workers=1, each=1, size=PAGE)
+    slab = slabs.take(0)
+    written(slab, [1] * PAGE)
+    slab.clear()
+    assert slab.place(written(slab, [2] * PAGE)) == 0
+    assert slabs.view(slab.number).tolist() == [2] * PAGE
+
+
 def test_an_array_is_copied_to_the_slab_unless_it_is_there() -> None:
     slabs = Slabs(workers=1, each=1, size=PAGE)
     slab = slabs.take(0)
