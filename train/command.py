@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 
-from shards.errors import InputError
 from shards.recipe import DEFAULT
 from train import distributed
 from train.loader import LoaderSettings
 from train.loop import StepSettings
+from train.memory import enough_memory, smaller_batches
 from train.optimisation import OptimiserSettings
 from train.runfolder import LAST
 from train.session import run_session
@@ -72,29 +72,15 @@ def train_command(options: dict[str, Any]) -> int:
     """Run what `train` was asked for; returns the exit status.
 
     Raises:
-        InputError: an option or an input file is wrong, or the GPU's memory is too small.
+        InputError: an option or an input file is wrong, or memory is too small.
     """
     ranks = distributed.start(options["device"])
     try:
-        finished = run_session(session_settings(options, ranks.device), ranks, options["resume"])
-    except torch.cuda.OutOfMemoryError as error:
-        raise out_of_memory(options["batch_size"], options["accumulate_grad_batches"], error) from error
+        with enough_memory(smaller_batches(options["batch_size"], options["accumulate_grad_batches"])):
+            finished = run_session(session_settings(options, ranks.device), ranks, options["resume"])
     finally:
         distributed.stop()
     if not finished and ranks.first:
         last = options["run_dir"] / LAST
         print(f"stopped; {last} is written, and the same command with --resume goes on from here", file=sys.stderr)
     return 0
-
-
-def out_of_memory(batch: int, group: int, error: Exception) -> InputError:
-    """What to do when the GPU's memory does not suffice for `group` batches of `batch` samples per step."""
-    reason = str(error).splitlines()[0]
-    if batch == 1:
-        return InputError(f"the GPU's memory is too small even for --batch-size 1: lower --image-size ({reason})")
-    samples = batch * group
-    smaller = max(size for size in range(1, batch // 2 + 1) if samples % size == 0)
-    return InputError(
-        f"the GPU's memory is too small for --batch-size {batch}: try --batch-size {smaller} and "
-        f"--accumulate-grad-batches {samples // smaller}, which train the same ({reason})"
-    )

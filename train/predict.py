@@ -12,6 +12,7 @@ from shards.shardset import ShardSet, open_shards
 from train.checkpoint import Checkpoint
 from train.distributed import choose_device
 from train.loader import LoaderSettings
+from train.memory import enough_memory
 from train.output import output_file
 from train.ranked import write_ranked
 from train.settings import differing
@@ -63,7 +64,8 @@ def predict_shards(kept: Checkpoint, source: Path, pattern: str, settings: Predi
         kept.window, kept.recipe, kept.model_settings.with_depth, settings.batch_size, settings.workers
     )
     viewer = Viewer(kept.build(source).to(place), feed, place, kept.image_size)
-    samples, logits, times = _look(viewer, shards, settings.looks)
+    with enough_memory(f"for --batch-size {settings.batch_size}: give a smaller one"):
+        samples, logits, times = _look(viewer, shards, settings.looks)
     numbers = [str(number) for number in range(logits.shape[1])]
     classes = kept.classes or (names if len(names) == len(numbers) else numbers)
     return Prediction(shards.ids.take(samples).to_pylist(), logits, classes, times)

@@ -10,6 +10,7 @@ import numpy as np
 from shards.errors import InputError
 from shards.shardset import open_shards
 from train.checkpoint import Checkpoint, read_checkpoint
+from train.distributed import choose_device
 from train.labels import read_ids
 from train.output import check_output
 from train.predict import (
@@ -48,6 +49,7 @@ def predict_command(options: dict[str, Any]) -> int:
     template = _template(options["template"], clips or open_shards(options["shards"]).ids.to_pylist())
     kept = read_checkpoint(source)
     looks.check(kept.recipe)
+    choose_device(settings.device)  # what is wrong with it should be said before the clips are worked on
     if not clips:
         _write(predict_shards(kept, source, options["shards"], settings), template, options)
         return 0

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+from shards.errors import InputError
 from train.output import output_file, writing
 
 COLUMNS = (
@@ -58,11 +59,21 @@ class RunLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a `metrics.csv`; none where there is no file."""
+    """The rows of a `metrics.csv`; none where there is no file.
+
+    Raises:
+        InputError: something else wrote it, as a spreadsheet does that was told to save.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        if not all(row["epoch"].isdecimal() for row in rows):
+            raise ValueError("an epoch is no number")
+    except (ValueError, KeyError, csv.Error) as error:
+        raise InputError(f"{path}: not as `train` wrote it; put it elsewhere, and the run begins a new one") from error
+    return rows
 
 
 class ProgressLine:

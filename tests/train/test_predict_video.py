@@ -211,6 +211,14 @@ def test_names_of_clips(tmp_path):
         find_clips([tmp_path / "c.d.mp4"])
 
 
+def test_a_wrong_device_is_said_before_any_clip_is_worked_on(checkpoint, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("train.predict_command.shards_of_videos", lambda *_: pytest.fail("worked on"))
+    common = ("--checkpoint", checkpoint, "--video", tiny / "mp4" / "val", "--keypoints", tiny / "kp")
+    result = run(*common, "--out", tmp_path / "p.csv", "--device", "cuda:99")
+    assert result.exit_code == 2
+    assert "--device cuda:99: torch sees" in result.output
+
+
 def test_a_signal_leaves_nothing_behind(checkpoint, tiny, tmp_path, scratch):
     slow = tmp_path / "openpose.bin"
     slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexec sleep 100\n")

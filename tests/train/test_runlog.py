@@ -40,6 +40,13 @@ def test_a_run_that_goes_on_replaces_what_comes_after(tmp_path):
     assert [(line["epoch"], line["val_loss"]) for line in found] == [("0", "9"), ("1", "9"), ("2", "1")]
 
 
+@pytest.mark.parametrize("text", ["epoch;train_loss\n0;1\n", "epoch,train_loss\n0.0,1\n", "epoch,train_loss\n\xff,1\n"])
+def test_a_table_that_something_else_wrote_is_one_line(tmp_path, text):
+    (tmp_path / "metrics.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"metrics\.csv: not as `train` wrote it"):
+        RunLog(tmp_path, 1)
+
+
 def test_a_full_disk_is_one_line(tmp_path, full_disk):
     log = RunLog(tmp_path, 0)
     log.add(row(0))
