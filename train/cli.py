@@ -52,14 +52,14 @@ def dashed(name: str) -> str:
 @click.option(
     "--freeze-layers", type=click.IntRange(0, 8), default=0, help="First parts of the ResNet that stay as they are."
 )
-@click.option("--batch-size", type=click.IntRange(1), default=4, help="Samples per step and process.")
+@click.option("--batch-size", type=click.IntRange(1), default=4, help="Samples per batch and process.")
 @click.option("--accumulate-grad-batches", type=click.IntRange(1), default=8, help="Batches per optimizer step.")
 @click.option("--gradient-clip-val", type=click.FloatRange(0), default=1.0, help="Largest gradient norm; 0: any.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-4)
 @click.option("--weight-decay", type=click.FloatRange(0), default=0.0)
 @click.option("--schedule", type=click.Choice(("step", "cosine")), default="step", help="How the learning rate falls.")
 @click.option("--lr-step-size", type=click.IntRange(1), default=5, help="Epochs between factors of 0.1.")
-@click.option("--warmup-epochs", type=click.IntRange(0), default=0, help="Epochs of linear rise.")
+@click.option("--warmup-epochs", type=click.IntRange(0), default=0, help="Epochs of linear rise, before the schedule.")
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0)
 @click.option(
     "--ema-decay", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of averaged weights; 0: none."

@@ -29,7 +29,7 @@ def learning_rate(settings: OptimiserSettings, epoch: float) -> float:
     if settings.schedule == "cosine":
         progress = (epoch - settings.warmup_epochs) / max(settings.max_epochs - settings.warmup_epochs, 1)
         return settings.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-    return settings.learning_rate * 0.1 ** (int(epoch) // settings.step_size)
+    return settings.learning_rate * 0.1 ** (int(epoch - settings.warmup_epochs) // settings.step_size)
 
 
 def make_optimiser(model: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:

@@ -37,7 +37,7 @@ def test_cosine_with_warm_up():
 
 def test_warm_up_before_steps():
     settings = OptimiserSettings(learning_rate=1.0, step_size=5, warmup_epochs=1)
-    assert [learning_rate(settings, epoch) for epoch in (0.25, 1, 5)] == pytest.approx([0.25, 1.0, 0.1])
+    assert [learning_rate(settings, epoch) for epoch in (0.25, 1, 5.9, 6)] == pytest.approx([0.25, 1.0, 1.0, 0.1])
 
 
 @pytest.mark.parametrize(("decay", "equivalent"), [(0.0, torch.optim.Adam), (0.1, torch.optim.AdamW)])
