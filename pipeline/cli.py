@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from shards.commands import Commands
 from shards.planning import SAMPLES_PER_SHARD
 
 _STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Turn sign-language clips into WebDataset shards of hand crops, once, on CPUs.
 

@@ -24,11 +24,18 @@ def stamp(path: str | Path | None) -> list[int] | None:
 
 
 def stamp_folder(folder: str | None) -> list[int] | None:
-    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime; some 6 µs per file."""
+    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime; some 6 µs per file.
+
+    What cannot be looked at (a link that leads nowhere, a folder without permission) is left out here: it is the
+    clip's failure when the stage comes to read it.
+    """
     own = stamp(folder)
     if own is None:
         return None
-    with os.scandir(folder) as entries:
-        stats = [entry.stat() for entry in entries]
-    newest = max((stat.st_mtime_ns for stat in stats), default=0)
-    return [len(stats), sum(stat.st_size for stat in stats), newest, own[1]]
+    try:
+        with os.scandir(folder) as entries:
+            stamps = [found for entry in entries if (found := stamp(entry.path))]
+    except OSError:
+        stamps = []
+    newest = max((mtime for _, mtime in stamps), default=0)
+    return [len(stamps), sum(size for size, _ in stamps), newest, own[1]]

@@ -3,32 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from shards.errors import InputError
+from shards.commands import Commands
 from shards.planning import SAMPLES_PER_SHARD
 
-# Of these the command line is to blame, of a full disk, say, it is not.
-_WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 
-
-class _Commands(click.Group):
-    """Subcommands, of which an OSError is one line on stderr."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # of `shards list | head`; click ends quietly
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            kind = InputError if isinstance(error, _WRONG_PATH) else click.ClickException
-            raise kind(f"{where}cannot be read or written ({error.strerror or error})") from error
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Look after shard sets: list, verify, split, reshard, inspect.
 

@@ -27,6 +27,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             for line, row in enumerate(csv.reader(file), 1):
+                if any("\0" in cell for cell in row):  # which no path may have; UTF-16 is full of it
+                    raise InputError(f"{path}:{line}: holds a NUL byte; save it as CSV in UTF-8")
                 if any(cell.strip() for cell in row):
                     yield line, [cell.strip() for cell in row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

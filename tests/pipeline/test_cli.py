@@ -59,6 +59,9 @@ def write(path: Path, content: str) -> Path:
         (["--keypoints", "kp", "--part", "4/3"], "--part 4/3: give I/N with I from 1 to N"),
         (["--keypoints", "kp", "--part", "1/2", "--stage", "shards"], "--stage shards does not go with --part"),
         (["--keypoints", "kp", "--work", "labels.csv"], "labels.csv/ledger: cannot be written (Not a directory)"),
+        (["--keypoints", "kp", "--data", "x" * 300], "x: cannot be read or written (File name too long)"),
+        (["--keypoints", "x" * 300], "x: cannot be read or written (File name too long)"),
+        (["--keypoints", "kp", "--data", "nul.csv"], "nul.csv:2: holds a NUL byte; save it as CSV in UTF-8"),
         (["--jobs", "0"], "Invalid value for '--jobs': 0 is not in the range x>=1."),
         (["--stage", "frame"], "Invalid value for '--stage': 'frame' is not one of"),
         (["--quality", "101"], "Invalid value for '--quality': 101 is not in the range 1<=x<=100."),
@@ -74,6 +77,7 @@ def test_a_wrong_command_line_is_one_line_and_status_2(
         (tmp_path / name).symlink_to(tiny / name)
     write(tmp_path / "other.csv", "stranger,1\n")
     write(tmp_path / "words.csv", "signer0_sample0,1\nsigner1_sample1,two\n")
+    write(tmp_path / "nul.csv", "id,split,signer,label,color\na,train,,,a\0.mp4\n")
     write(tmp_path / "one.csv", "ClassId,Name\n0,null\n")
     defaults = {"--data": tiny / "mp4", "--work": tmp_path / "work"}
     arguments = [word for pair in defaults.items() if pair[0] not in options for word in pair]

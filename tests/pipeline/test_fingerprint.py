@@ -42,3 +42,17 @@ def test_the_stamp_of_a_folder_sees_every_change_of_a_file_in_it(tmp_path: Path)
     (folder / "0.json").unlink()
     seen.append(stamp_folder(str(folder)))
     assert len({str(value) for value in seen}) == len(seen)
+
+
+def test_the_stamp_of_a_folder_leaves_out_what_cannot_be_looked_at(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "0.json").write_text("{}")
+    (tmp_path / "1.json").symlink_to("gone")
+    assert stamp_folder(str(tmp_path))[:2] == [1, 2]
+    (tmp_path / "gone").write_text("[]")
+    assert stamp_folder(str(tmp_path))[:2] == [3, 6]
+
+    def denied(folder: str) -> None:
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert stamp_folder(str(tmp_path))[:2] == [0, 0]

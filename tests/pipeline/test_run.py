@@ -182,6 +182,15 @@ def test_a_clip_that_fails_later_leaves_the_shards(data: Path, tmp_path: Path) -
     assert sum(shard.samples for shard in read_dataset(work / "shards").splits["train"]) == 3
 
 
+def test_a_dangling_link_among_keypoints_is_that_clips_failure(data: Path, tmp_path: Path) -> None:
+    path = next((data / "kp" / "train" / f"{IDS[1]}_color.kp").iterdir())
+    path.unlink()
+    path.symlink_to("gone")
+    code, _, said = run(data, tmp_path / "work", "--stage", "frames", "--stage", "keypoints")
+    assert (code, "keypoints      5    5       1        0" in said) == (3, True), said
+    assert f"failed: {IDS[1]} (keypoints): [Errno 2] No such file or directory: '{path}'" in said
+
+
 def test_the_shards_alone_name_the_clips_that_failed_before(data: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     for path in (data / "kp" / "train" / f"{IDS[1]}_color.kp").iterdir():

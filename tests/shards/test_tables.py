@@ -37,6 +37,7 @@ def test_assignment_round_trip(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("a,b\nb\0,b\n", "NUL"),
         ("", "no rows"),
         ("a\n", r"a\.csv:1: expected"),
         ("a,b,c,d\n", r"a\.csv:1: expected"),
