@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,6 +58,8 @@ class Ledger:
         Raises:
             OSError: the disk is full, or what else keeps us from writing.
         """
+        # It may name a file whose name is not UTF-8, which no table can hold.
+        row = replace(row, error=row.error.encode(errors="backslashreplace").decode())
         line = json.dumps(asdict(row)).encode() + b"\n"
         if self._file is None:
             # Not buffered: what could not be written must not be tried again at exit.

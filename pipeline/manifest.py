@@ -12,7 +12,7 @@ from pipeline.sample import Sample
 from shards.classes import read_classes
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.sample import id_problem
+from shards.sample import id_problem, is_utf8
 from shards.tables import is_split_name, parse_class, read_labels, read_rows, signer_of
 
 COLUMNS = ("id", "split", "signer", "label", "color", "depth")
@@ -32,7 +32,7 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
         samples = [replace(sample, depth=None) for sample in samples]
     seen: dict[str, Sample] = {}
     for sample in samples:
-        if not all(path is None or _is_utf8(path) for path in (sample.color, sample.depth)):
+        if not all(path is None or is_utf8(path) for path in (sample.color, sample.depth)):
             raise InputError(f"{sample.color!r}: its name is not UTF-8, which the ledgers need; rename it")
         if problem := id_problem(sample.id):
             raise InputError(f"{sample.color}: {problem} ({sample.id!r}); rename it or list the clips in a CSV")
@@ -40,14 +40,6 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
             raise InputError(f"id {sample.id} occurs twice: {seen[sample.id].color} and {sample.color}; rename one")
         seen[sample.id] = sample
     return [seen[sample_id] for sample_id in sorted(seen)]
-
-
-def _is_utf8(path: str) -> bool:
-    """False for a name that Python can only hold with surrogates."""
-    try:
-        return bool(path.encode())
-    except UnicodeEncodeError:
-        return False
 
 
 def _from_tree(folder: Path) -> Iterator[Sample]:

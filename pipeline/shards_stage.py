@@ -22,7 +22,7 @@ from shards.finish import Entry, finish
 from shards.lock import file_lock
 from shards.planning import plan_split
 from shards.recipe import Recipe
-from shards.sample import Layout
+from shards.sample import Layout, is_utf8
 from shards.writer import Extent, write_shard
 
 
@@ -41,9 +41,11 @@ def shards_folder(folder: Path, splits: set[str], workspace: Workspace, rows: Ma
     """Hold the folder that shards of these splits go to, against other workspaces; make it where it is not there.
 
     Raises:
-        InputError: it cannot be written, another driver holds it, or it has files that the ledger (`rows`) does not
-            know. In the workspace's own folder for shards everything counts as its own.
+        InputError: it cannot be written, another driver holds it, its name is not UTF-8, or it has files that the
+            ledger (`rows`) does not know. In the workspace's own folder for shards everything counts as its own.
     """
+    if not is_utf8(str(folder)):
+        raise InputError(f"{str(folder)!r}: its name is not UTF-8; rename it, or give another --shards")
     if folder.resolve() in (workspace.root.resolve(), workspace.ledgers.resolve()):
         raise InputError(f"--shards {folder}: the workspace keeps other files there; give another folder")
     with ExitStack() as lock:

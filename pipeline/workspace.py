@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import remove_leftovers
+from shards.sample import is_utf8
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ class Workspace:
         """Make the folders.
 
         Raises:
-            InputError: when they cannot be made or written.
+            InputError: when they cannot be made or written, or have a name that Parquet files cannot have.
         """
+        if not is_utf8(str(self.root)):
+            raise InputError(f"{str(self.root)!r}: its name is not UTF-8; rename it, or give another --work")
         for folder in self._folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from shards.files import write_whole
 from shards.inspect_sample import sample_section
 from shards.page import Markup, joined, page, tag
 from shards.shardset import MemberReader, ShardSet, open_shards
+from shards.tables import signer_order
 
 _STYLE = """
 figure { margin: 14px 0; } figcaption { font-weight: 600; margin-bottom: 4px; }
@@ -105,7 +106,7 @@ def _split_table(shards: ShardSet, splits: list[str]) -> Markup:
 def _charts(shards: ShardSet, splits: list[str]) -> list[Markup]:
     names = list(dict.fromkeys(splits))
     signers = np.array(shards.signers.to_pylist())
-    people = sorted(set(signers.tolist()), key=lambda name: (int(name) if name.isdigit() else 10**9, name))
+    people = sorted(set(signers.tolist()), key=signer_order)
     place = {name: number for number, name in enumerate(people)}
     classes = list(shards.dataset.classes)
     labels = shards.labels

@@ -113,11 +113,22 @@ def _table(rows: list[list[int]], dtype: type) -> np.ndarray:
 
 def id_problem(sample_id: str) -> str | None:
     """Why a string cannot be a sample's id, or None when it can."""
+    if not is_utf8(sample_id):
+        return "an id must be UTF-8"
     if not sample_id or len(sample_id.encode()) > 180:
         return "an id has 1 to 180 bytes"
     if found := _FORBIDDEN_IN_ID.search(sample_id):
         return f"an id cannot contain {found.group()!r}"
     return None
+
+
+def is_utf8(name: str) -> bool:
+    """False for a name of a file or an argument that Python can only hold with surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Packed(NamedTuple):

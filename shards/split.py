@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shards.errors import InputError
+from shards.tables import signer_order
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def hold_out(samples: Labelled, signers: list[str], names: tuple[str, str]) -> l
     _need_signers(samples)
     known = set(samples.signers)
     if unknown := [signer for signer in signers if signer not in known]:
-        listed = ", ".join(sorted(known, key=_by_number)[:50])
+        listed = ", ".join(sorted(known, key=signer_order)[:50])
         raise InputError(f"--holdout-signers: no sample of signer {', '.join(unknown)}; there are {listed}")
     if not known - set(signers):
         raise InputError("--holdout-signers: these are all the signers; somebody must be left to train on")
@@ -81,7 +82,7 @@ def leaking_signers(signers: list[str], splits: list[str]) -> dict[str, list[str
     for signer, split in zip(signers, splits, strict=True):
         found.setdefault(signer, set()).add(split)
     leaks = {signer: sorted(names) for signer, names in found.items() if signer and len(names) > 1}
-    return dict(sorted(leaks.items(), key=lambda item: _by_number(item[0])))
+    return dict(sorted(leaks.items(), key=lambda item: signer_order(item[0])))
 
 
 def describe(samples: Labelled, splits: list[str]) -> list[str]:
@@ -91,7 +92,7 @@ def describe(samples: Labelled, splits: list[str]) -> list[str]:
     for name in dict.fromkeys(sorted(splits)):
         inside = [i for i, split in enumerate(splits) if split == name]
         here = {samples.labels[i] for i in inside} - {None}
-        signers = sorted({samples.signers[i] for i in inside} - {""}, key=_by_number)
+        signers = sorted({samples.signers[i] for i in inside} - {""}, key=signer_order)
         shown = ", ".join(signers[:12]) + (", …" if len(signers) > 12 else "")
         lines.append(
             f"{name}: {len(inside)} samples ({len(inside) / len(splits):.1%}), {len(here)} of {len(classes)} classes, "
@@ -114,10 +115,6 @@ def _need_signers(samples: Labelled) -> None:
         raise InputError(
             f"no signer is known of {sample_id}: ids must be signer<S>_sample<N>, or --shards must say who signs"
         )
-
-
-def _by_number(signer: str) -> tuple[int, str]:
-    return (int(signer) if signer.isdigit() else 10**9, signer)
 
 
 def _misfit(counts: np.ndarray, fractions: np.ndarray, side: np.ndarray) -> float:

@@ -18,6 +18,12 @@ def signer_of(sample_id: str) -> str:
     return match.group(1) if match else ""
 
 
+def signer_order(signer: str) -> tuple[int, str]:
+    """Sorting key: signers that are numbers by number, then the others by name."""
+    number = signer.isdecimal() and len(signer) < 10
+    return (int(signer) if number else 10**9, signer)
+
+
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of a UTF-8 CSV, blank lines left out, cells stripped.
 

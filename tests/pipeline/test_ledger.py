@@ -32,6 +32,13 @@ def test_what_is_recorded_is_on_disk_at_once_and_still_there_after_the_fold(tmp_
     assert read_rows(tmp_path, "keypoints") == read_rows(tmp_path / "none", "frames") == {}
 
 
+def test_a_reason_may_name_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "frames")
+    ledger.record(row("a", status=FAILED, error="kp\udcff: no folder"))
+    ledger.fold(keep="a")
+    assert ledger.rows["a"].error == read_rows(tmp_path, "frames")["a"].error == r"kp\udcff: no folder"
+
+
 def test_of_two_rows_the_later_counts(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "frames")
     ledger.record(row("a", status=FAILED, error="x"))

@@ -107,6 +107,12 @@ def test_a_folder_that_cannot_name_a_split(tree: Path, name: str) -> None:
         read_data(tree)
 
 
+def test_a_split_that_is_not_utf8(tree: Path) -> None:
+    (tree / "train").rename(tree / "tr\udcff")
+    with pytest.raises(InputError, match="tr\udcff: its name cannot name a split"):
+        read_data(tree)
+
+
 def test_a_name_that_is_not_utf8(tree: Path) -> None:
     Path(os.fsdecode(os.fsencode(tree) + b"/val/\xff_color.mp4")).touch()
     with pytest.raises(InputError, match="its name is not UTF-8"):

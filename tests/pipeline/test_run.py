@@ -191,6 +191,16 @@ def test_a_dangling_link_among_keypoints_is_that_clips_failure(data: Path, tmp_p
     assert f"failed: {IDS[1]} (keypoints): [Errno 2] No such file or directory: '{path}'" in said
 
 
+def test_keypoints_in_a_folder_whose_name_is_not_utf8(data: Path, tmp_path: Path) -> None:
+    shutil.rmtree(data / "kp" / "train" / f"{IDS[1]}_color.kp")
+    folder = (data / "kp").rename(data / "kp\udcff")
+    code, _, said = run(
+        data, tmp_path / "work", "--keypoints", str(folder), "--stage", "frames", "--stage", "keypoints"
+    )
+    assert (code, "keypoints      5    5       1        0" in said) == (3, True), said
+    assert rf"kp\udcff: no folder {IDS[1]}_color.kp in it" in said
+
+
 def test_the_shards_alone_name_the_clips_that_failed_before(data: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     for path in (data / "kp" / "train" / f"{IDS[1]}_color.kp").iterdir():

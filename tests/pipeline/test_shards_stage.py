@@ -266,6 +266,8 @@ def test_folders_that_shards_cannot_go_to(workspace: Workspace, tmp_path: Path) 
     for folder in (workspace.root, workspace.ledgers, workspace.root / "shards" / ".."):
         with pytest.raises(InputError, match="the workspace keeps other files there"):
             Run(workspace, [item(workspace, "a")], folder=folder)
+    with pytest.raises(InputError, match="its name is not UTF-8; rename it, or give another --shards"):
+        Run(workspace, [item(workspace, "a")], folder=tmp_path / "\udcff")
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match=r"cannot be written .*; give another --shards"):

@@ -18,6 +18,12 @@ def test_create_makes_folders_and_keeps_what_is_there(tmp_path: Path) -> None:
     assert {path.parent.parent for path in (workspace.poseflow("x"), workspace.handcrops("x"))} == {workspace.root}
 
 
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"work\\udcff': its name is not UTF-8; rename it, or give another --work"):
+        Workspace(tmp_path / "work\udcff").create()
+    assert not list(tmp_path.iterdir())
+
+
 def test_leftovers_of_a_killed_run_go(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.create()

@@ -91,7 +91,9 @@ def test_lay_out_of_members_in_any_order() -> None:
     assert layout.extent == 512 + 1024 + 512 + 512
 
 
-@pytest.mark.parametrize("sample_id", ["", "a.b", "a/b", "..", "a\\b", "a\nb", "a\x00", "a\x7f", "x" * 181, "ü" * 91])
+@pytest.mark.parametrize(
+    "sample_id", ["", "a.b", "a/b", "..", "a\\b", "a\nb", "a\x00", "a\x7f", "x" * 181, "ü" * 91, "\udcff"]
+)
 def test_forbidden_ids(sample_id: str) -> None:
     assert id_problem(sample_id)
 

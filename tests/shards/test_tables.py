@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.tables import is_split_name, read_assignment, read_labels, signer_of, write_assignment
+from shards.tables import is_split_name, read_assignment, read_labels, signer_of, signer_order, write_assignment
 
 
 @pytest.fixture
@@ -82,4 +82,9 @@ def test_signers_and_split_names() -> None:
         "",
         "",
     ]
-    assert [is_split_name(name) for name in ("train", "", "a/b", "a.b", "-x")] == [True, False, False, False, False]
+    assert [is_split_name(name) for name in ("train", "", "a/b", "a.b", "-x", "\udcff")] == [True] + [False] * 5
+
+
+def test_signers_are_sorted_by_number() -> None:
+    signers = ["²", "10", "anna", "9", "", "٣", "1" * 5000]
+    assert sorted(signers, key=signer_order) == ["٣", "9", "10", "", "1" * 5000, "anna", "²"]
