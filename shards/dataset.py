@@ -73,9 +73,22 @@ def read_dataset(folder: Path) -> Dataset:
     try:
         splits = {split: [Shard(**shard) for shard in entry["shards"]] for split, entry in value["splits"].items()}
         _check_names(path, splits)
-        return Dataset(recipe_from_json(value["recipe"], str(path)), value["settings"], value["classes"], splits)
+        dataset = Dataset(recipe_from_json(value["recipe"], str(path)), value["settings"], value["classes"], splits)
+        _check_types(dataset)
+        return dataset
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
+
+
+def _check_types(dataset: Dataset) -> None:
+    """TypeError where a part is not of the type that readers rely on."""
+    if not isinstance(dataset.settings, dict):
+        raise TypeError("settings is not an object")
+    if not isinstance(dataset.classes, list) or not all(isinstance(name, str) for name in dataset.classes):
+        raise TypeError("classes is not a list of names")
+    for shard in (shard for shards in dataset.splits.values() for shard in shards):
+        if [type(shard.samples), type(shard.bytes), type(shard.sha256)] != [int, int, str]:
+            raise TypeError(f"samples, bytes or sha256 of {shard.name}")
 
 
 def refuse_unlike(folder: Path, dataset: Dataset, first_folder: Path, first: Dataset) -> None:

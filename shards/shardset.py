@@ -46,7 +46,7 @@ def open_shards(pattern: str) -> ShardSet:
 
     Raises:
         InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipe,
-            settings or classes; an id that is in two folders.
+            settings or classes; an id that is in two folders; a class without a name.
     """
     # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
     paths = [path.parent.resolve() / path.name for path in expand(pattern)]
@@ -98,6 +98,12 @@ def _rows(folder: Path, dataset: Dataset, names: list[str]) -> pa.Table:
     expected = sum(known[name][1].samples for name in names)
     if len(table) != expected:
         raise InputError(f"{folder}: its index lists {len(table)} samples for these shards, {FILE_NAME} {expected}")
+    largest = pc.max(table["label"]).as_py()
+    if largest is not None and largest >= len(dataset.classes):
+        raise InputError(
+            f"{folder}: has samples of class {largest}, but {FILE_NAME} names {len(dataset.classes)} classes; "
+            "copy or make it again"
+        )
     return table.append_column("path", pa.array([str(folder / name) for name in table["shard"].to_pylist()]))
 
 

@@ -62,6 +62,7 @@ def _indexes(folder: Path, dataset: Dataset) -> tuple[list[str], dict[str, list[
         except InputError as error:
             faults.append(error.message)
             continue
+        faults += [f"{path}: {fault}" for fault in _class_faults(table, len(dataset.classes))]
         rows |= {shard.name: [] for shard in shards}
         names = {shard.name for shard in shards}
         for row in table:
@@ -73,6 +74,13 @@ def _indexes(folder: Path, dataset: Dataset) -> tuple[list[str], dict[str, list[
                 "is it the index of another run?"
             )
     return faults, rows
+
+
+def _class_faults(rows: list[dict[str, Any]], classes: int) -> Iterator[str]:
+    strange = [row for row in rows if row["label"] is not None and not 0 <= row["label"] < classes]
+    if strange:
+        row = strange[0]
+        yield f"{row['id']} has class {row['label']}, but {FILE_NAME} names {classes} classes; is it of another run?"
 
 
 def _strangers(folder: Path, shards: list[Shard]) -> list[str]:

@@ -49,6 +49,29 @@ def test_part_missing(tmp_path: Path, key: str) -> None:
         read_dataset(tmp_path)
 
 
+_SHARD = {"name": "val-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("recipe", "default", "a part is missing or wrong"),
+        ("settings", None, r"wrong \(settings is not an object\)"),
+        ("settings", ["import"], r"wrong \(settings is not an object\)"),
+        ("classes", None, r"wrong \(classes is not a list of names\)"),
+        ("classes", {"0": "abla"}, r"wrong \(classes is not a list of names\)"),
+        ("classes", ["abla", 1], r"wrong \(classes is not a list of names\)"),
+        ("splits", {"val": {"shards": [_SHARD | {"samples": "1"}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", {"val": {"shards": [_SHARD | {"bytes": None}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", {"val": {"shards": [_SHARD | {"sha256": 7}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+    ],
+)
+def test_a_part_of_another_type(tmp_path: Path, key: str, value: object, said: str) -> None:
+    _changed(tmp_path, **{key: value})
+    with pytest.raises(InputError, match=rf"dataset\.json: .*{said}"):
+        read_dataset(tmp_path)
+
+
 def _changed(folder: Path, **entries) -> None:
     _DATASET.write(folder)
     value = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))

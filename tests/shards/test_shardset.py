@@ -151,6 +151,16 @@ def test_sets_of_two_estimators_are_not_mixed(shards: Path, tiny_work: Path) -> 
     )
 
 
+def test_a_class_that_dataset_json_does_not_name(shards: Path) -> None:
+    text = (shards / "dataset.json").read_text()
+    (shards / "dataset.json").write_text(text.replace('"1",\n  "2"\n', '"1"\n'))
+    with pytest.raises(InputError) as error:
+        open_shards(str(shards))
+    assert error.value.message == (
+        f"{shards}: has samples of class 2, but dataset.json names 2 classes; copy or make it again"
+    )
+
+
 def test_index_of_another_run_with_another_count(shards: Path) -> None:
     shutil.copy(shards / "val.parquet", shards / "train.parquet")
     with pytest.raises(InputError, match="lists 2 samples for these shards"):

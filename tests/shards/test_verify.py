@@ -154,6 +154,16 @@ def test_a_json_of_other_types_is_a_fault(shards: Path, old: bytes, new: bytes) 
         assert any(str(path) in fault for fault in faults(shards, full))
 
 
+def test_classes_that_dataset_json_does_not_name(shards: Path) -> None:
+    text = (shards / "dataset.json").read_text()
+    assert '"1",\n  "2"\n' in text
+    (shards / "dataset.json").write_text(text.replace('"1",\n  "2"\n', '"1"\n'))
+    for full in (False, True):
+        found = faults(shards, full)
+        assert any("has class 2, but dataset.json names 2 classes" in fault for fault in found)
+        assert all("\n" not in fault and str(shards) in fault for fault in found)
+
+
 def test_no_shard_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dataset\.json"):
         verify(tmp_path, False, 1)
