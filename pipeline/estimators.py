@@ -70,6 +70,7 @@ class OpenPose:
 class MediaPipe:
     """MediaPipe Holistic in an environment of its own (see `mediapipe_openpose.py`), one server per worker process."""
 
+    ffmpeg: str | None = None  # None: $IMAGEIO_FFMPEG_EXE, else that of its own environment
     name: str = "mediapipe 0.10.21"
 
     @property
@@ -84,7 +85,7 @@ class MediaPipe:
             ClipError: the estimator fails, hangs, or does not give every frame.
         """
         with tempfile.TemporaryDirectory(prefix="mediapipe-") as folder:
-            _server().ask(clip, folder, time_limit(frames))
+            _server(self.ffmpeg).ask(clip, folder, time_limit(frames))
             return read_folder(Path(folder), frames)
 
 
@@ -92,10 +93,11 @@ class _MediaPipeServer:
     """The script with `--serve`: clips in, JSON folders out. Loading the models costs more than a clip, so it stays
     up."""
 
-    def __init__(self) -> None:
+    def __init__(self, ffmpeg: str | None) -> None:
         command = [_uv(), "run", "--quiet", "--no-project", "--script", str(_MEDIAPIPE_SCRIPT), "--serve"]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
-        self._child = Supervised(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
+        environment = os.environ | ({"IMAGEIO_FFMPEG_EXE": ffmpeg} if ffmpeg else {})
+        self._child = Supervised(command, environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
 
     def ask(self, clip: str, folder: str, seconds: float) -> None:
         """Have the JSON of a clip written into a folder.
@@ -126,9 +128,9 @@ class _MediaPipeServer:
 _of_thread = threading.local()
 
 
-def _server() -> _MediaPipeServer:
+def _server(ffmpeg: str | None) -> _MediaPipeServer:
     if not hasattr(_of_thread, "server"):
-        _of_thread.server = _MediaPipeServer()
+        _of_thread.server = _MediaPipeServer(ffmpeg)
     return _of_thread.server
 
 
@@ -171,7 +173,11 @@ Estimator = OpenPose | MediaPipe
 
 
 def choose_estimator(
-    pose: str | None, openpose_bin: str | None, openpose_models: str | None, gpus: tuple[str, ...]
+    pose: str | None,
+    openpose_bin: str | None,
+    openpose_models: str | None,
+    gpus: tuple[str, ...],
+    ffmpeg: str | None = None,
 ) -> tuple[Estimator, str]:
     """The estimator to run, and why it is that one.
 
@@ -184,4 +190,6 @@ def choose_estimator(
     if pose == "openpose":
         raise InputError("no OpenPose binary: give --openpose-bin or OPENPOSE_BIN, or use --pose mediapipe")
     _uv()
-    return MediaPipe(), "MediaPipe" + ("" if pose else ", since no OpenPose binary was found (--openpose-bin, PATH)")
+    return MediaPipe(ffmpeg), "MediaPipe" + (
+        "" if pose else ", since no OpenPose binary was found (--openpose-bin, PATH)"
+    )

@@ -66,16 +66,17 @@ def _run(options: dict[str, Any]) -> int:
     part = parse_part(options["part"]) if options["part"] else None
     # Workers of a cluster do not share our working directory.
     workspace = Workspace(options["work"].absolute())
+    ffmpeg = named_ffmpeg(options["ffmpeg"]) if options["ffmpeg"] else None
     settings = RunSettings(
         workspace=workspace,
         stages=chosen_stages(options["stages"], part),
-        source=keypoint_source(options),
+        source=keypoint_source(options, ffmpeg),
         recipe=RECIPES[options["recipe"]],
         crops=CropSettings(options["quality"]),
         shards=(options["shards"] or workspace.shards).absolute(),
         samples_per_shard=options["samples_per_shard"] or SAMPLES_PER_SHARD,
         jobs=options["jobs"] or len(os.sched_getaffinity(0)),
-        ffmpeg=named_ffmpeg(options["ffmpeg"]) if options["ffmpeg"] else None,
+        ffmpeg=ffmpeg,
         classes=class_names(samples, options["classes"]),
         flow_archive=flow_archive(options["poseflow"], options["recipe"]),
         scheduler=options["scheduler"],
@@ -123,8 +124,8 @@ def chosen_stages(asked: tuple[str, ...], part: Part | None) -> tuple[str, ...]:
     return stages if part is None else tuple(stage for stage in stages if stage != "shards")
 
 
-def keypoint_source(options: dict[str, Any]) -> KeypointSource:
-    """Where keypoints come from, said in a line on stderr.
+def keypoint_source(options: dict[str, Any], ffmpeg: str | None = None) -> KeypointSource:
+    """Where keypoints come from, said in a line on stderr. `ffmpeg` is the binary for MediaPipe.
 
     Raises:
         InputError: the options contradict each other, or name something that is not there.
@@ -140,7 +141,7 @@ def keypoint_source(options: dict[str, Any]) -> KeypointSource:
         if models and not models.is_dir():
             raise InputError(f"{models}: no such folder; --openpose-models is the one with pose/body_135 in it")
         models = str(models.absolute()) if models else None
-        estimator, why = choose_estimator(pose, options["openpose_bin"], models, gpus)
+        estimator, why = choose_estimator(pose, options["openpose_bin"], models, gpus, ffmpeg)
         if not isinstance(estimator, OpenPose):
             _refuse_openpose_options(options, why)
         click.echo(f"keypoints from {why}", err=True)

@@ -160,6 +160,13 @@ def test_one_server_serves_clip_after_clip_until_it_dies(server_log: Path, monke
     assert [pids.index(pid) for pid in pids] == [0, 0, 0, 0, 4, 4, 6]
 
 
+def test_mediapipe_decodes_with_the_ffmpeg_that_was_named(server_log: Path, monkeypatch) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/of/the/environment")
+    MediaPipe("/opt/ffmpeg").estimate("/x/a", 3, 0)
+    server = int(server_log.read_text())
+    assert b"\0IMAGEIO_FFMPEG_EXE=/opt/ffmpeg\0" in Path(f"/proc/{server}/environ").read_bytes()
+
+
 def test_the_time_limit_grows_with_the_clip() -> None:
     assert time_limit(75) == 900 + 75 * 20
 
@@ -176,6 +183,7 @@ def test_the_choice(tmp_path: Path, monkeypatch) -> None:
     binary = fake_openpose(tmp_path / "bin")
     assert choose_estimator(None, None, None, ("1",)) == (OpenPose(str(binary), None, ("1",)), f"OpenPose: {binary}")
     assert choose_estimator("mediapipe", None, None, ()) == (MediaPipe(), "MediaPipe")
+    assert choose_estimator("mediapipe", None, None, (), "/opt/ffmpeg")[0] == MediaPipe("/opt/ffmpeg")
     other = tmp_path / "other"
     binary.rename(other)
     assert find_openpose(str(other)) == str(other)

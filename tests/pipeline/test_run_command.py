@@ -84,6 +84,14 @@ def test_programs_may_be_named_relative_to_the_working_directory(
     assert {row.status for row in read_rows(tmp_path / "work" / "ledger", "frames").values()} == {DONE}
 
 
+def test_options_of_stages_that_are_not_run_are_accepted(tiny: Path, tmp_path: Path) -> None:
+    """So that the runs of a cluster's script can share theirs."""
+    options = ("--data", tiny / "mp4", "--work", tmp_path / "work", "--keypoints", tiny / "kp", "--jobs", "1")
+    code, lines = invoke(*options, "--stage", "frames", "--quality", "80", "--shards", tmp_path / "s")
+    assert code == 0, lines
+    assert not (tmp_path / "s").exists()
+
+
 def test_folders_of_keypoints_are_found_through_links(tmp_path: Path) -> None:
     elsewhere, root = tmp_path / "elsewhere", tmp_path / "kp"
     (elsewhere / "a_color.kp").mkdir(parents=True)
