@@ -9,7 +9,7 @@ from pipeline.cluster import Cluster
 from pipeline.fingerprint import stamp
 from pipeline.keypoint_archive import POSE_FLOW, import_archive
 from pipeline.ledger import Ledger
-from pipeline.plan import StagePlan, done_facts, plan_stage
+from pipeline.plan import STAGES, StagePlan, done_facts, plan_stage
 from pipeline.row import DONE, FAILED, Row
 from pipeline.runner import Task, end_workers, run_tasks
 from pipeline.sample import Sample
@@ -37,7 +37,7 @@ def run_stages(samples: list[Sample], settings: RunSettings) -> list[Outcome]:
     """Run the stages that were asked for; the others are only looked up.
 
     Raises:
-        InputError: the shards stage has clips before it that no earlier stage has tried.
+        InputError: a stage can do nothing, or not all of the shards, before an earlier one has been run.
         OSError: the disk is full or read-only.
         RunError: the cluster is gone.
     """
@@ -46,7 +46,11 @@ def run_stages(samples: list[Sample], settings: RunSettings) -> list[Outcome]:
     with_shards = "shards" in settings.stages
     # The folder first: what is wrong with it should be said now, not after days of work.
     with _shards_folder(clips) if with_shards else nullcontext(), _engine(settings) as run:
-        outcomes = [_run_stage(stage, clips, run) for stage in CLIP_STAGES]
+        outcomes: list[Outcome] = []
+        for stage in CLIP_STAGES[: 1 + max(map(STAGES.index, settings.stages))]:
+            outcomes.append(_run_stage(stage, clips, run))
+            if stage.name in settings.stages:
+                _refuse_all_waiting(outcomes, clips)
         if with_shards:
             outcomes.append(_make_shards(clips, {row.id for outcome in outcomes for row in outcome.failed}, run))
     # Shards lack the clips that failed in any stage, also in one that was not asked for.
@@ -97,6 +101,17 @@ def _run_stage(stage: Stage, clips: Clips, run: Engine) -> Outcome:
         row for key, row in ledger.rows.items() if row.status == FAILED and plan.ready.get(key) == row.fingerprint
     ]
     return Outcome(stage.name, len(facts), len(facts.keys() & plan.todo.keys()), failed, len(plan.waiting))
+
+
+def _refuse_all_waiting(outcomes: list[Outcome], clips: Clips) -> None:
+    """InputError where the last stage has no clip to work on, because the ones before were not run."""
+    last = outcomes[-1]
+    if last.waiting and last.waiting == len(clips.samples) and not any(one.failed for one in outcomes):
+        undone = next(one.stage for one in outcomes if not one.done)
+        raise InputError(
+            f"{last.stage}: none of {last.waiting} clips, e.g. {next(iter(clips.samples))}, has come through {undone} "
+            f"with these options; run --stage {undone} first"
+        )
 
 
 def _rows(stage: Stage, clips: Clips, plan: StagePlan, run: Engine) -> Iterator[Row]:

@@ -67,10 +67,12 @@ def _run(options: dict[str, Any]) -> int:
     # Workers of a cluster do not share our working directory.
     workspace = Workspace(options["work"].absolute())
     ffmpeg = named_ffmpeg(options["ffmpeg"]) if options["ffmpeg"] else None
+    stages = chosen_stages(options["stages"], part)
     settings = RunSettings(
         workspace=workspace,
-        stages=chosen_stages(options["stages"], part),
-        source=keypoint_source(options, ffmpeg),
+        stages=stages,
+        # Frames are counted by machines, too, that have no estimator.
+        source=keypoint_source(options, ffmpeg) if stages != ("frames",) else None,
         recipe=RECIPES[options["recipe"]],
         crops=CropSettings(options["quality"]),
         shards=(options["shards"] or workspace.shards).absolute(),

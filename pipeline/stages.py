@@ -43,7 +43,7 @@ class RunSettings:
 
     workspace: Workspace
     stages: tuple[str, ...]
-    source: KeypointSource
+    source: KeypointSource | None  # None: only frames were asked for
     recipe: Recipe
     crops: CropSettings
     shards: Path

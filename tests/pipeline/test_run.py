@@ -158,7 +158,11 @@ def test_lost_and_damaged_results_are_made_again(data: Path, tmp_path: Path) -> 
 
 def test_stages_may_be_run_one_by_one(data: Path, tmp_path: Path, tiny_work: Path) -> None:
     work, options = tmp_path / "work", labels(data)
-    assert run(data, work, *options, "--stage", "handcrops")[2].count("handcrops      0    0       0        6") == 1
+    code, _, said = run(data, work, *options, "--stage", "handcrops")
+    waiting = (
+        "none of 6 clips, e.g. signer0_sample0, has come through frames with these options; run --stage frames first"
+    )
+    assert (code, said.splitlines()[-1]) == (2, f"Error: handcrops: {waiting}")
     code, _, said = run(data, work, *options, "--stage", "shards")
     assert (code, "6 clips, e.g. signer0_sample0, have no hand crops yet; run the earlier stages first" in said) == (
         2,
@@ -168,6 +172,23 @@ def test_stages_may_be_run_one_by_one(data: Path, tmp_path: Path, tiny_work: Pat
         code, plans, _ = run(data, work, *options, "--stage", stage)
         assert (code, plans) == (0, {} if stage == "shards" else {stage: (0, 6)})
     assert digests(work) == digests(tiny_work)
+
+
+def test_a_stage_that_has_some_clips_lets_the_others_wait(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run(data, work, "--stage", "frames", "--stage", "keypoints")[0] == 0
+    (data / "mp4" / "train" / f"{IDS[1]}_color.mp4").touch()
+    code, _, said = run(data, work, "--stage", "poseflow")
+    assert (code, "poseflow       5    5       0        1" in said) == (0, True), said
+
+
+def test_a_stage_whose_clips_have_all_failed_has_nothing_to_do(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for path in data.glob("kp/*/*/*"):
+        path.write_text('{"people": []}')
+    assert run(data, work, "--stage", "frames", "--stage", "keypoints")[0] == 3
+    code, plans, said = run(data, work, "--stage", "poseflow")
+    assert (code, plans) == (0, {"poseflow": (0, 0)}), said
 
 
 def test_a_clip_that_fails_later_leaves_the_shards(data: Path, tmp_path: Path) -> None:

@@ -84,6 +84,16 @@ def test_programs_may_be_named_relative_to_the_working_directory(
     assert {row.status for row in read_rows(tmp_path / "work" / "ledger", "frames").values()} == {DONE}
 
 
+def test_frames_need_no_estimator(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))  # beside which is no uv
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("OPENPOSE_BIN", raising=False)
+    options = ("--data", tiny / "mp4", "--work", tmp_path / "work", "--jobs", "1")
+    assert "--pose mediapipe needs uv" in invoke(*options)[1][-1]
+    code, lines = invoke(*options, "--stage", "frames")
+    assert (code, "frames         6    6       0        0" in lines) == (0, True), lines
+
+
 def test_options_of_stages_that_are_not_run_are_accepted(tiny: Path, tmp_path: Path) -> None:
     """So that the runs of a cluster's script can share theirs."""
     options = ("--data", tiny / "mp4", "--work", tmp_path / "work", "--keypoints", tiny / "kp", "--jobs", "1")
