@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.demo.generate import DemoSettings, generate
+from shards.errors import InputError
 from shards.shardset import ShardSet
 
 
@@ -35,7 +36,14 @@ def copy_of(sample_id: str, number: int) -> str:
 
 
 def prepare(folder: Path, mp4: Path | None, labels: Path | None, keypoints: Path | None) -> BenchData:
-    """The user's data, or, without any, generated clips; and a workspace with all stages done, under `folder`."""
+    """The user's data, or, without any, generated clips; and a workspace with all stages done, under `folder`.
+
+    Raises:
+        InputError: only a part of the user's data is named.
+    """
+    given = [part is not None for part in (mp4, labels, keypoints)]
+    if any(given) and not all(given):
+        raise InputError("--data, --labels and --keypoints go together: give all three, or none")
     if mp4 is None or labels is None or keypoints is None:
         generate(folder / "clips", DemoSettings(signers_train=2, signers_val=1, signers_test=1), jobs=2)
         mp4, labels, keypoints = (folder / "clips" / name for name in ("mp4", "labels.csv", "kp"))

@@ -33,7 +33,8 @@ def _table(pattern: str, name: str, repeats: int) -> Table:
     trainer.model.train()
     size, workers = (32, 8) if gpu else (2, 1)
     loading = LoaderSettings(Window(), shards.dataset.recipe, model.with_depth, size, workers=workers)
-    steps, warm = (100, 3 * workers) if gpu else (8, 2)
+    # On a CPU a worker reads 8 of these batches at a time.
+    steps, warm = (100, 3 * workers) if gpu else (32, 8)
     loader = make_loader(repeated(shards, -(-(steps + warm) * size // len(shards))), loading, training=True, pin=gpu)
     kept = next(iter(batches_on(loader, device)))
     source: Iterator[Batch] = iter(())
@@ -45,7 +46,7 @@ def _table(pattern: str, name: str, repeats: int) -> Table:
             torch.cuda.synchronize()
 
     def start() -> None:
-        """A new epoch, whose workers have no batches left from the time before the clock runs."""
+        """A new epoch, with the workers as far ahead as they go: as many batches are read as are trained on."""
         nonlocal source
         loader.dataset.epoch += 1
         source = batches_on(loader, device)

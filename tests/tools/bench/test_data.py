@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
+from click.testing import CliRunner
+
 from pipeline.manifest import apply_labels, read_data
 from shards.shardset import open_shards
 from shards.verify import verify
 from tools.bench import reshard
+from tools.bench.__main__ import main
 from tools.bench.data import BenchData, multiplied, repeated
+
+
+def test_a_part_of_the_data_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["loader", "--data", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "--data, --labels and --keypoints go together" in result.output
 
 
 def test_a_grown_shard_set_is_whole(tiny_work: Path, tmp_path: Path, monkeypatch) -> None:
