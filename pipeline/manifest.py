@@ -45,7 +45,8 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
 def _from_tree(folder: Path) -> Iterator[Sample]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder or CSV file; --data takes an AUTSL tree or a manifest CSV")
-    clips = sorted(folder.glob("*/*_color.mp4"))
+    # macOS writes ._NAME beside a file.
+    clips = sorted(path for path in folder.glob("*/*_color.mp4") if not path.name.startswith("."))
     if not clips:
         raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts give --data a CSV id,split,…")
     for clip in clips:

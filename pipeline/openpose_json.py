@@ -10,7 +10,8 @@ import orjson
 from pipeline.failure import ClipError
 from shards.sample import POINTS
 
-FRAME_FILE = re.compile(r"_(\d{12})_keypoints\.json$")
+# Not a hidden one: macOS writes ._NAME beside a file, on disks and into archives.
+FRAME_FILE = re.compile(r"(?:^|/)(?!\.)[^/]*_(\d{12})_keypoints\.json$")
 
 
 def parse_frame(data: bytes, name: str) -> np.ndarray:
@@ -59,12 +60,16 @@ def read_folder(folder: Path, count: int) -> np.ndarray:
     """The keypoints of a clip of `count` frames from a folder of `<clip>_<frame:012d>_keypoints.json`.
 
     Raises:
-        ClipError: the folder is missing, or a frame is wrong or missing.
+        ClipError: the folder is missing, or a frame is wrong, missing or there twice.
     """
     if not folder.is_dir():
         raise ClipError(f"{folder}: no such folder of keypoints")
-    frames = {}
+    paths: dict[int, Path] = {}
     for path in folder.iterdir():
         if match := FRAME_FILE.search(path.name):
-            frames[int(match[1])] = parse_frame(path.read_bytes(), str(path))
+            first = paths.setdefault(int(match[1]), path)
+            if first != path:
+                one, other = sorted((first.name, path.name))
+                raise ClipError(f"{folder}: {one} and {other} are both frame {int(match[1])}; remove one")
+    frames = {number: parse_frame(path.read_bytes(), str(path)) for number, path in paths.items()}
     return stack_frames(frames, count, str(folder))

@@ -81,6 +81,16 @@ def test_an_archive_in_any_compression(workspace: Workspace, tmp_path: Path, mod
     assert not workspace.keypoints("other").exists()
 
 
+def test_hidden_files_are_no_frames(workspace: Workspace, tmp_path: Path) -> None:
+    """As a tar made on macOS has them."""
+    members = {}
+    for name, content in clip_members("a").items():
+        folder, _, file = name.rpartition("/")
+        members |= {f"{folder}/._{file}": b"\0\5\x16\7Mac OS X", name: content}
+    rows = rows_of([pack(tmp_path / "kp.tar.bz2", members)], ("a",), workspace)
+    assert rows["a"].status == DONE, rows["a"].error
+
+
 def split(path: Path, size: int, suffixes: list[str]) -> list[Path]:
     data = path.read_bytes()
     parts = []

@@ -107,6 +107,13 @@ def test_a_folder_that_cannot_name_a_split(tree: Path, name: str) -> None:
         read_data(tree)
 
 
+def test_hidden_files_are_no_clips(tree: Path) -> None:
+    before = read_data(tree)
+    clip = next(tree.glob("train/*_color.mp4"))
+    clip.with_name(f"._{clip.name}").touch()
+    assert read_data(tree) == before
+
+
 def test_a_split_that_is_not_utf8(tree: Path) -> None:
     (tree / "train").rename(tree / "tr\udcff")
     with pytest.raises(InputError, match="tr\udcff: its name cannot name a split"):
