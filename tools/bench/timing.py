@@ -35,19 +35,19 @@ class Table:
 def compare(
     limit: Run, contenders: Mapping[str, Run], units: int, repeats: int, before: Mapping[str, Run] | None = None
 ) -> tuple[float, dict[str, Any]]:
-    """Run the limit and every contender in turn, `repeats` times; `before` is run first and not timed.
+    """Run the limit and every contender in turn, `repeats` times; what `before` has for a name, or for "limit", is run
+    first and not timed.
 
     Returns:
         The limit's seconds per unit, and by name (seconds per unit, limit ÷ contender), medians.
     """
-    limits: list[float] = []
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[float]] = {name: [] for name in ("limit", *contenders)}
     for _ in range(repeats):
-        limits.append(_time(limit) / units)
-        for name, run in contenders.items():
+        for name, run in {"limit": limit, **contenders}.items():
             if before and name in before:
                 before[name]()
             times[name].append(_time(run) / units)
+    limits = times.pop("limit")
     medians = {
         name: (
             statistics.median(values),

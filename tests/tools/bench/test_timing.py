@@ -32,7 +32,7 @@ def test_a_ratio_is_the_median_over_the_rounds_and_turns_are_taken(clock) -> Non
 
 def test_what_is_done_before_is_not_timed(clock) -> None:
     order = []
-    before = {"a": lambda: (order.append("before"), clock.append(100))}
+    before = {"a": lambda: (order.append("before"), clock.append(100)), "limit": lambda: clock.append(50)}
     run = {"a": lambda: (order.append("a"), clock.append(2)), "b": lambda: clock.append(4)}
     limit, measured = compare(lambda: clock.append(1), run, 1, 3, before)
     assert order == ["before", "a"] * 3
