@@ -12,13 +12,13 @@ _LIST = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
 
 def expand(pattern: str) -> list[Path]:
-    """The tars that a pattern names, in its order.
+    """The tars that a pattern names, in its order, each in the real path of its folder.
 
     `train-{000..099}.tar` and `train-<000..099>.tar` count, with the zeros of the first number; `{a,b}` lists; `*`, `?`
     and `[…]` match the file system, sorted; a folder means every tar in it.
 
     Raises:
-        InputError: when a part of the pattern names no file.
+        InputError: when a part of the pattern names no file, or two name the same.
     """
     paths: list[Path] = []
     for name in _expand_braces(pattern):
@@ -26,7 +26,8 @@ def expand(pattern: str) -> list[Path]:
         if not found:
             hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
             raise InputError(f"{name}: no such shard{hint}; --shards takes a folder, a glob, or train-{{000..099}}.tar")
-        paths.extend(found)
+        # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
+        paths.extend(path.parent.resolve() / path.name for path in found)
     if len(set(paths)) < len(paths):
         raise InputError(f"{pattern}: names a shard twice")
     return paths

@@ -48,8 +48,7 @@ def open_shards(pattern: str) -> ShardSet:
         InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipe,
             settings or classes; an id that is in two folders; a class without a name.
     """
-    # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
-    paths = [path.parent.resolve() / path.name for path in expand(pattern)]
+    paths = expand(pattern)
     datasets = {folder: read_dataset(folder) for folder in dict.fromkeys(path.parent for path in paths)}
     first, dataset = next(iter(datasets.items()))
     tables = []

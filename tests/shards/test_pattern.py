@@ -52,6 +52,9 @@ def test_range_backwards(folder: Path) -> None:
 def test_shard_twice(folder: Path) -> None:
     with pytest.raises(InputError, match="twice"):
         expand(f"{folder}/{{val-000,val-000}}.tar")
+    (folder / "link").symlink_to(folder)
+    with pytest.raises(InputError, match="names a shard twice"):
+        expand(f"{folder}/{{,link/}}val-000.tar")
 
 
 def test_folder_without_shards(tmp_path: Path) -> None:
