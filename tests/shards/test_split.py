@@ -1,5 +1,6 @@
 import csv
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -58,16 +59,18 @@ def misfit(samples: Labelled, fractions: list[float], names: list[str], found: l
     )
 
 
+@pytest.mark.parametrize("fractions", [[0.75, 0.25], [0.6, 0.25, 0.15]])
 @pytest.mark.parametrize("seed", range(3))
-def test_by_signer_is_far_better_than_chance_and_no_single_move_betters_it(seed: int) -> None:
-    samples, names, fractions = made_up(12, 10), ["train", "val"], [0.75, 0.25]
+def test_by_signer_is_far_better_than_chance_and_no_move_or_exchange_betters_it(seed: int, fractions) -> None:
+    samples, names = made_up(12, 10), ["train", "val", "test"][: len(fractions)]
     found = by_signer(samples, fractions, names, seed)
     assert not leaking_signers(samples.signers, found)
     cost = misfit(samples, fractions, names, found)
     side = dict(zip(samples.signers, found, strict=True))
-    for signer in side:
-        other = side | {signer: "train" if side[signer] == "val" else "val"}
-        assert misfit(samples, fractions, names, [other[s] for s in samples.signers]) >= cost
+    others = [side | {signer: name} for signer in side for name in names]
+    others += [side | {one: side[two], two: side[one]} for one, two in combinations(side, 2)]
+    for other in others:
+        assert misfit(samples, fractions, names, [other[s] for s in samples.signers]) >= cost - 1e-6
     random = np.random.default_rng(seed)
     chance = []
     for _ in range(50):
