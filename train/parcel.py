@@ -10,8 +10,6 @@ from shards.errors import InputError
 from train.batch import Batch
 from train.slabs import Slab
 
-_DTYPES = {np.dtype(dtype).str: torch.from_numpy(np.empty(0, dtype)).dtype for dtype in ("u1", "?", "i4", "i8", "f4")}
-
 
 class Parcel:
     """A batch (of NumPy arrays) that lies on a slab, to be split into `parts`, (samples, `total`) each; after them
@@ -35,12 +33,17 @@ class Parcel:
         self._error = error
 
     def open(self) -> list[Batch | InputError]:
-        """In the trainer, once: the batches, of tensors."""
+        """In the trainer, once: the batches, of tensors.
+
+        They are split while they are arrays: with tensors a parcel of four batches took 1.7 ms of the trainer, 0.1 ms
+        when nothing else had been in the processor's caches since the one before.
+        """
         memory = self._slab and self._slab[0].view(self._slab[1])
         end = [self._error] if self._error else []
         if self._arrays is None:
             return end
-        return Batch.of([_unpacked(array, memory) for array in self._arrays], *self._rest).split(self._parts) + end
+        together = Batch.of([_unpacked(array, memory) for array in self._arrays], *self._rest)
+        return [batch.map(torch.from_numpy) for batch in together.split(self._parts)] + end
 
     def pin_memory(self) -> list[Batch | InputError]:
         """What DataLoader calls with `pin_memory=True`, in a thread of the trainer."""
@@ -48,13 +51,13 @@ class Parcel:
 
 
 def _packed(array: np.ndarray, slab: Slab | None) -> Any:
-    """(start, end, dtype, shape) on the slab, where the array is copied to if it is elsewhere; else the array."""
+    """(start, dtype, shape) on the slab, where the array is copied to if it is elsewhere; else the array."""
     start = slab and slab.place(array)
-    return array if start is None else (start, start + array.nbytes, array.dtype.str, array.shape)
+    return array if start is None else (start, array.dtype.str, array.shape)
 
 
-def _unpacked(part: Any, memory: torch.Tensor | None) -> torch.Tensor:
+def _unpacked(part: Any, memory: np.ndarray | None) -> np.ndarray:
     if isinstance(part, np.ndarray):
-        return torch.from_numpy(part)
-    start, end, dtype, shape = part
-    return memory[start:end].view(_DTYPES[dtype]).reshape(shape)
+        return part
+    start, dtype, shape = part
+    return np.ndarray(shape, dtype, memory, start)

@@ -11,7 +11,6 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-import torch
 
 _NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE: pages that nobody touches are not counted as memory in use
 _ALIGNMENT = 64  # bytes, a cache line
@@ -22,7 +21,7 @@ _keys = count()
 class Slabs:
     """`each` slabs of `size` bytes for each of `workers` processes, which must be forked after this.
 
-    A worker takes a slab; the trainer views it; when its last tensor on the slab is gone, the slab is free again. A
+    A worker takes a slab; the trainer views it; when the last array or tensor on it is gone, the slab is free again. A
     slab's flag says whose turn it is, and only that side changes it: no locks.
 
     Raises:
@@ -33,10 +32,10 @@ class Slabs:
         self._each = each
         self._size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
         # The flags, one byte each, stand in a page of their own, before the slabs.
-        flags = -(-workers * each // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._first = -(-workers * each // mmap.PAGESIZE) * mmap.PAGESIZE
         shared = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _NO_RESERVE
-        memory = np.frombuffer(mmap.mmap(-1, flags + workers * each * self._size, flags=shared), np.uint8)
-        self._taken, self._memory = memory[: workers * each], memory[flags:]
+        self._mapping = mmap.mmap(-1, self._first + workers * each * self._size, flags=shared)
+        self._taken = np.frombuffer(self._mapping, np.uint8, workers * each)
         self._key = next(_keys)
         _POOLS[self._key] = self
 
@@ -54,13 +53,14 @@ class Slabs:
 
     def memory(self, number: int) -> np.ndarray:
         """The bytes of a slab."""
-        return self._memory[number * self._size : (number + 1) * self._size]
+        return np.frombuffer(self._mapping, np.uint8, self._size, self._first + number * self._size)
 
-    def view(self, number: int) -> torch.Tensor:
-        """In the trainer: a slab, uint8. It is free again when this tensor and all that share its memory are gone."""
+    def view(self, number: int) -> np.ndarray:
+        """In the trainer: a slab, uint8. It is free again when this array and all that share its memory are gone."""
+        # Not a part of an array of all slabs: of a view of a view, NumPy keeps only what the first one was made from.
         array = self.memory(number)
         weakref.finalize(array, self._free, number).atexit = False
-        return torch.from_numpy(array)  # not numpy views: those would hold on to the mapping, and not to `array`
+        return array
 
     def _free(self, number: int) -> None:
         self._taken[number] = 0
