@@ -111,11 +111,13 @@ def _crops(info: dict[str, Any], members: np.ndarray, pick: Pick, swap: bool) ->
                 raise ValueError(f"{MEMBERS[member]} has no bytes {start} to {end}")
             stretches.append(Stretch(member, start, end - start, list(once.values()), kind == COLOR_AS_GREY))
         places.append([number[kind, row[0]] for row, kind in zip(rows, kinds, strict=True)])
-    sizes = np.array([(width, height) for stretch in stretches for _, _, width, height in stretch.jpegs], np.int64)
-    if sizes.min() < 1 or (sizes.max(axis=0) > (info["width"], info["height"])).any():
+    sizes = [(width, height) for stretch in stretches for _, _, width, height in stretch.jpegs]
+    most_width, most_height = info["width"], info["height"]
+    if not all(0 < width <= most_width and 0 < height <= most_height for width, height in sizes):
         raise ValueError("a crop is larger than the video, or empty")
     left, right = reversed(places) if swap else places
-    return Crops(stretches, sizes, [place for pair in zip(left, right, strict=True) for place in pair])
+    place = [place for pair in zip(left, right, strict=True) for place in pair]
+    return Crops(stretches, np.array(sizes, np.int64), place)
 
 
 def read_jpegs(reader: MemberReader, sample: int, stretch: Stretch) -> list[memoryview]:
