@@ -10,6 +10,7 @@ import torch
 from doc_examples import blocks, commands, examples, matches, named_options, options_of, run
 
 import pipeline.demo.generate as demo_clips
+from pipeline.runner import end_workers
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -59,6 +60,7 @@ def here(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(demo / "work", folder / "work")
     shutil.copytree(demo / "run", folder / "run", copy_function=os.link)  # checkpoints of 190 MB
     monkeypatch.chdir(tmp_path)
+    end_workers()  # those of an example before would still be in its folder
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.delenv("OPENPOSE_BIN", raising=False)
     return tmp_path
