@@ -33,28 +33,34 @@ class Table:
 
 
 def compare(
-    limit: Run, contenders: Mapping[str, Run], units: int, repeats: int, before: Mapping[str, Run] | None = None
+    limit: Run,
+    contenders: Mapping[str, Run],
+    units: int,
+    repeats: int,
+    before: Mapping[str, Run] | None = None,
+    limit_units: int | None = None,
 ) -> tuple[float, dict[str, Any]]:
-    """Run the limit and every contender in turn, `repeats` times; what `before` has for a name, or for "limit", is run
-    first and not timed.
+    """Run every contender in turn, `repeats` times, with the limit before and after each, so that a machine whose speed
+    changes within minutes does not change the ratio; what `before` has for a name, or for "limit", is run first and not
+    timed. `limit_units`: where the limit does not do `units`.
 
     Returns:
         The limit's seconds per unit, and by name (seconds per unit, limit ÷ contender), medians.
     """
-    times: dict[str, list[float]] = {name: [] for name in ("limit", *contenders)}
+
+    def seconds(name: str, run: Run) -> float:
+        if before and name in before:
+            before[name]()
+        return _time(run) / (limit_units or units if name == "limit" else units)
+
+    limits = [seconds("limit", limit)]
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     for _ in range(repeats):
-        for name, run in {"limit": limit, **contenders}.items():
-            if before and name in before:
-                before[name]()
-            times[name].append(_time(run) / units)
-    limits = times.pop("limit")
-    medians = {
-        name: (
-            statistics.median(values),
-            statistics.median([base / value for base, value in zip(limits, values, strict=True)]),
-        )
-        for name, values in times.items()
-    }
+        for name, run in contenders.items():
+            taken = seconds(name, run)
+            limits.append(seconds("limit", limit))
+            found[name].append((taken, (limits[-2] + limits[-1]) / 2 / taken))
+    medians = {name: tuple(map(statistics.median, zip(*pairs, strict=True))) for name, pairs in found.items()}
     return statistics.median(limits), medians
 
 

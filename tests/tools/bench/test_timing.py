@@ -24,10 +24,16 @@ def test_a_ratio_is_the_median_over_the_rounds_and_turns_are_taken(clock) -> Non
 
         return go
 
-    # The second round is disturbed: both take ten times as long.
-    limit, measured = compare(run("limit", 1, 10, 1), {"a": run("a", 2, 20, 4), "b": run("b", 1, 10, 2)}, 2, 3)
-    assert order == ["limit", "a", "b"] * 3
-    assert (limit, measured) == (0.5, {"a": (2.0, 0.5), "b": (1.0, 1.0)})
+    # The machine grows slower from the first limit to the last but two: a takes twice the mean of its neighbours, b as
+    # long as they.
+    limit = run("limit", 1, 3, 5, 7, 9, 1, 1)
+    limit, measured = compare(limit, {"a": run("a", 4, 12, 10), "b": run("b", 4, 8, 1)}, 2, 3)
+    assert order == ["limit", *["a", "limit", "b", "limit"] * 3]
+    assert (limit, measured) == (1.5, {"a": (5.0, 0.5), "b": (2.0, 1.0)})
+
+
+def test_a_limit_that_does_less(clock) -> None:
+    assert compare(lambda: clock.append(1), {"a": lambda: clock.append(8)}, 4, 1, limit_units=1) == (1, {"a": (2, 0.5)})
 
 
 def test_what_is_done_before_is_not_timed(clock) -> None:
