@@ -7,13 +7,13 @@ import torch
 
 from shards.recipe import DEFAULT
 from train import distributed
-from train.loader import LoaderSettings
 from train.loop import StepSettings
 from train.memory import enough_memory, smaller_batches
 from train.optimisation import OptimiserSettings
 from train.runfolder import LAST
 from train.session import run_session
 from train.settings import SessionSettings
+from train.shard_dataset import LoaderSettings
 from train.vtn import ModelSettings
 from train.window import Window
 

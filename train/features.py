@@ -64,15 +64,11 @@ def _flow_after(flows: Sequence[np.ndarray], frames: np.ndarray, points: list[np
 def _motion_between(flows: Sequence[np.ndarray], frames: np.ndarray, points: list[np.ndarray]) -> np.ndarray:
     """Polar sum of the flows from each sampled frame to the next; zero at the first."""
     first, last = frames[:, 0], frames[:, -1]
-    # The steps between all frames from the first to the last, clip after clip: S in all, (S, 53).
+    # The steps between all frames from the first to the last, clip after clip: S in all, (S, 53, 2).
     begin = (last - first).cumsum() - (last - first)
-    angle = np.empty((int((last - first).sum()), len(FEATURE_POINTS)), np.float32)
-    length = np.empty_like(angle)
-    for flow, clip_points, low, high, at in zip(
-        flows, points, first.tolist(), last.tolist(), begin.tolist(), strict=True
-    ):
-        angle[at : at + high - low] = flow[low:high, :, 0].take(clip_points, axis=1)
-        length[at : at + high - low] = flow[low:high, :, 1].take(clip_points, axis=1)
+    ranges = zip(flows, points, first.tolist(), last.tolist(), strict=True)
+    flow = np.concatenate([flow[low:high].take(clip_points, axis=1) for flow, clip_points, low, high in ranges])
+    angle, length = flow[..., 0], flow[..., 1]
     # e^(i·angle) from float32 sines: np.exp of complex numbers takes five times as long.
     steps = np.empty(angle.shape, np.complex64)
     steps.real = length * np.cos(angle)

@@ -11,11 +11,11 @@ from shards.errors import InputError
 from shards.shardset import ShardSet, open_shards
 from train.checkpoint import Checkpoint
 from train.distributed import choose_device
-from train.loader import LoaderSettings
 from train.memory import enough_memory
 from train.output import output_file
 from train.ranked import write_ranked
 from train.settings import differing
+from train.shard_dataset import LoaderSettings
 from train.sliding import plan_slides
 from train.test_time import Looks, Viewer, averaged
 

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 from shards.errors import InputError
 from shards.shardset import ShardSet
 from train.distributed import Ranks
-from train.loader import LoaderSettings
 from train.loop import StepSettings
 from train.optimisation import OptimiserSettings
+from train.shard_dataset import LoaderSettings
 from train.vtn import ModelSettings
 
 

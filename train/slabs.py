@@ -30,12 +30,13 @@ class Slabs:
 
     def __init__(self, workers: int, each: int, size: int) -> None:
         self._each = each
-        self._size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        self.size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
         # The flags, one byte each, stand in a page of their own, before the slabs.
         self._first = -(-workers * each // mmap.PAGESIZE) * mmap.PAGESIZE
         shared = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _NO_RESERVE
-        self._mapping = mmap.mmap(-1, self._first + workers * each * self._size, flags=shared)
+        self._mapping = mmap.mmap(-1, self._first + workers * each * self.size, flags=shared)
         self._taken = np.frombuffer(self._mapping, np.uint8, workers * each)
+        self._viewed: set[int] = set()
         self._key = next(_keys)
         _POOLS[self._key] = self
 
@@ -53,16 +54,24 @@ class Slabs:
 
     def memory(self, number: int) -> np.ndarray:
         """The bytes of a slab."""
-        return np.frombuffer(self._mapping, np.uint8, self._size, self._first + number * self._size)
+        return np.frombuffer(self._mapping, np.uint8, self.size, self._first + number * self.size)
 
     def view(self, number: int) -> np.ndarray:
         """In the trainer: a slab, uint8. It is free again when this array and all that share its memory are gone."""
         # Not a part of an array of all slabs: of a view of a view, NumPy keeps only what the first one was made from.
         array = self.memory(number)
+        self._viewed.add(number)
         weakref.finalize(array, self._free, number).atexit = False
         return array
 
+    def reclaim(self) -> None:
+        """In the trainer, when all workers are gone: what they took, and nobody here looks at, is free."""
+        lost = np.ones(len(self._taken), bool)
+        lost[list(self._viewed)] = False
+        self._taken[lost] = 0
+
     def _free(self, number: int) -> None:
+        self._viewed.discard(number)
         self._taken[number] = 0
 
 

@@ -17,8 +17,9 @@ from shards.errors import InputError
 from shards.recipe import Recipe
 from shards.shardset import ShardSet
 from train.inference import predict_batches
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.metrics import log_softmax
+from train.shard_dataset import LoaderSettings
 from train.views import EVALUATION, View
 
 

@@ -6,10 +6,10 @@ from train_runs import tiny_options
 from shards.recipe import DEFAULT
 from train.cli import main
 from train.command import session_settings
-from train.loader import LoaderSettings
 from train.loop import StepSettings
 from train.optimisation import OptimiserSettings
 from train.settings import SessionSettings
+from train.shard_dataset import LoaderSettings
 from train.vtn import ModelSettings
 from train.window import Window
 

@@ -10,9 +10,10 @@ from shards.shardset import open_shards
 from train.distributed import Ranks
 from train.feeding import batches_on
 from train.finite import FiniteWatch
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.loop import StepSettings, Trainer
 from train.optimisation import OptimiserSettings
+from train.shard_dataset import LoaderSettings
 from train.stopping import StopRequest
 from train.vtn import VTN, ModelSettings
 from train.window import Window

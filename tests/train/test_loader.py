@@ -16,7 +16,9 @@ from shards.errors import InputError
 from shards.recipe import DEFAULT, RECIPES, REFERENCE
 from shards.shardset import open_shards
 from train.batch import Batch
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
+from train.shard_dataset import LoaderSettings
+from train.slabs import Slabs
 from train.window import Window
 
 SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=2, workers=0, seed=5)
@@ -91,6 +93,41 @@ def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made, monke
         assert_same([batch], [right])
         places.add(batch.color.values.data_ptr())
     assert len(expected) > len(places)
+
+
+@pytest.fixture
+def made_slabs(monkeypatch) -> list[Slabs]:
+    """The slabs that loaders make."""
+    made = []
+    monkeypatch.setattr("train.loader.Slabs", lambda *sizes: made.append(Slabs(*sizes)) or made[-1])
+    return made
+
+
+def test_epochs_share_slabs_and_leave_alone_what_the_trainer_holds(shards, made_slabs):
+    loader = make_loader(shards, replace(SETTINGS, workers=2), training=True)
+    held = []
+    for epoch in range(4):
+        loader.dataset.epoch = epoch
+        # One batch kept, one epoch not read to its end: what is under way then is lost, and its slabs are not.
+        batches = iter(loader)
+        held.append(next(batches))
+        if epoch != 1:
+            held += list(batches)[-1:]
+        del batches
+    assert len(made_slabs) == 1
+    right = [run_epoch(shards, epoch=epoch) for epoch in range(4)]
+    assert_same(held, [right[0][0], right[0][-1], right[1][0], *(right[n][at] for n in (2, 3) for at in (0, -1))])
+    del held
+    gc.collect()
+    assert all(made_slabs[0].take(worker) for worker in (0, 1) for _ in range(4))
+
+
+def test_two_epochs_at_once_have_slabs_of_their_own(shards, made_slabs):
+    loader = make_loader(shards, replace(SETTINGS, workers=1), training=True)
+    pairs = list(zip(loader, loader, strict=True))
+    assert len(made_slabs) == 2
+    for one in zip(*pairs, strict=True):
+        assert_same(list(one), run_epoch(shards))
 
 
 @pytest.mark.parametrize("together", [1, 4, 6, 100])
@@ -231,11 +268,13 @@ def test_depth_is_asked_of_shards_without(shards):
 
 
 def test_only_the_frames_asked_for_are_decoded(shards, monkeypatch):
-    import train.loader
+    import train.shard_dataset
 
     sizes = []
-    real = train.loader.decode_into
-    monkeypatch.setattr(train.loader, "decode_into", lambda jpeg, *rest: (sizes.append(len(jpeg)), real(jpeg, *rest)))
+    real = train.shard_dataset.decode_into
+    monkeypatch.setattr(
+        train.shard_dataset, "decode_into", lambda jpeg, *rest: (sizes.append(len(jpeg)), real(jpeg, *rest))
+    )
     batches = run_epoch(shards, training=False)
     asked = sum(len(set(batch.color.start.tolist())) for batch in batches)
     assert len(sizes) == asked <= 13 * 2 * 4
@@ -255,7 +294,8 @@ def open_files() -> int:
 
 def test_a_process_that_exits_in_the_middle_of_an_epoch_ends(small):
     code = f"""
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
+from train.shard_dataset import LoaderSettings
 from shards.shardset import open_shards
 shards = open_shards({str(small)!r})
 batches = iter(make_loader(shards, LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, workers=1), True))

@@ -13,10 +13,11 @@ from shards.recipe import DEFAULT, REFERENCE
 from shards.shardset import open_shards
 from train.batch import Batch, Pixels
 from train.distributed import Ranks
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.loop import StepSettings, Trainer
 from train.optimisation import OptimiserSettings
 from train.pixels import model_input
+from train.shard_dataset import LoaderSettings
 from train.stopping import StopRequest
 from train.vtn import VTN, ModelSettings, freeze
 from train.window import Window

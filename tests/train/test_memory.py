@@ -12,8 +12,9 @@ from shards.errors import InputError
 from shards.recipe import DEFAULT
 from shards.shardset import open_shards
 from train.feeding import batches_on
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.memory import enough_memory, smaller_batches
+from train.shard_dataset import LoaderSettings
 from train.window import Window
 
 SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=1, workers=1)

@@ -9,8 +9,9 @@ from golden_weights import GOLDEN
 from pipeline.cli import main as pipeline
 from shards.recipe import REFERENCE
 from shards.shardset import open_shards
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.pixels import model_input
+from train.shard_dataset import LoaderSettings
 from train.window import Window
 
 pytestmark = pytest.mark.slow

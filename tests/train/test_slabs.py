@@ -92,3 +92,16 @@ def test_a_forked_process_writes_what_its_parent_reads() -> None:
     assert slabs.view(1)[:5].tolist() == [9] * 5
     # It was the parent's last look at the second slab; the first is still the child's.
     assert slabs.take(0).number == 1
+
+
+def test_what_workers_that_are_gone_had_taken_is_free_again_unless_somebody_looks_at_it() -> None:
+    slabs = Slabs(workers=2, each=2, size=PAGE)
+    for worker in (0, 0, 1):
+        slabs.take(worker)
+    seen = slabs.view(1)
+    slabs.reclaim()
+    assert [slabs.take(0).number, slabs.take(0)] == [0, None]
+    assert [slabs.take(1).number, slabs.take(1).number] == [2, 3]
+    del seen
+    gc.collect()
+    assert slabs.take(0).number == 1

@@ -15,9 +15,10 @@ from shards.sample import HANDS, HandTrack, array_from_npy, npy_bytes, pack
 from shards.shardset import open_shards
 from shards.writer import Extent, write_shard
 from train.inference import predict_batches
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.pixels import model_input
 from train.predict import PredictSettings, predict_shards
+from train.shard_dataset import LoaderSettings
 from train.sliding import plan_slides, window_starts
 from train.test_time import Looks, Mirrored, averaged, repeated
 from train.views import View

@@ -11,9 +11,10 @@ from tools.bench.timing import Table, compare, table
 from train.batch import Batch
 from train.distributed import Ranks
 from train.feeding import batches_on
-from train.loader import LoaderSettings, make_loader
+from train.loader import make_loader
 from train.loop import StepSettings, Trainer
 from train.optimisation import OptimiserSettings
+from train.shard_dataset import LoaderSettings
 from train.vtn import VTN, ModelSettings
 from train.window import Window
 
