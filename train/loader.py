@@ -60,20 +60,21 @@ class _Loader(DataLoader):
         return chain.from_iterable(map(partial(_opened, slabs), parcels))
 
     def _slabs(self, size: int) -> Slabs:
-        """The last epoch's again, unless it is still going on, or they are too small: getting 150 MB of new pages from
-        the system takes a worker as long as reading 100 samples."""
+        """The last epoch's again, unless a worker of it may still write there, or they are too small: getting 150 MB of
+        new pages from the system takes a worker as long as reading 100 samples."""
+        kept, self._kept = self._kept, None
         going_on = self._last is not None and self._last() is not None
-        if self._kept is None or going_on or self._kept.size < size:
-            self._kept = None
+        if kept is None or going_on or kept.with_workers() or kept.size < size:
+            del kept  # its memory is given back before more is asked for
             try:
-                self._kept = Slabs(self.num_workers, _AHEAD, size)
+                kept = Slabs(self.num_workers, _AHEAD, size)
             except OSError as error:
                 raise InputError(
                     f"{self.dataset.shards.source}: no memory for the batches of {self.num_workers} workers ({error}): "
                     "lower --num-workers"
                 ) from error
-        self._kept.reclaim()
-        return self._kept
+        self._kept = kept
+        return kept
 
 
 @atexit.register

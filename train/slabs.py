@@ -64,11 +64,9 @@ class Slabs:
         weakref.finalize(array, self._free, number).atexit = False
         return array
 
-    def reclaim(self) -> None:
-        """In the trainer, when all workers are gone: what they took, and nobody here looks at, is free."""
-        lost = np.ones(len(self._taken), bool)
-        lost[list(self._viewed)] = False
-        self._taken[lost] = 0
+    def with_workers(self) -> bool:
+        """In the trainer: whether a worker has a slab, or had one and ended without sending it."""
+        return int(self._taken.sum()) > len(self._viewed)
 
     def _free(self, number: int) -> None:
         self._viewed.discard(number)

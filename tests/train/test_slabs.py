@@ -94,14 +94,15 @@ def test_a_forked_process_writes_what_its_parent_reads() -> None:
     assert slabs.take(0).number == 1
 
 
-def test_what_workers_that_are_gone_had_taken_is_free_again_unless_somebody_looks_at_it() -> None:
+def test_a_slab_is_with_a_worker_until_it_is_viewed() -> None:
     slabs = Slabs(workers=2, each=2, size=PAGE)
-    for worker in (0, 0, 1):
-        slabs.take(worker)
-    seen = slabs.view(1)
-    slabs.reclaim()
-    assert [slabs.take(0).number, slabs.take(0)] == [0, None]
-    assert [slabs.take(1).number, slabs.take(1).number] == [2, 3]
-    del seen
-    gc.collect()
-    assert slabs.take(0).number == 1
+    assert not slabs.with_workers()
+    slab = slabs.take(1)
+    assert slabs.with_workers()
+    seen = slabs.view(slab.number)
+    assert not slabs.with_workers()
+    slabs.take(0)
+    assert slabs.with_workers()
+    slabs.view(0)
+    assert not slabs.with_workers()
+    assert len(seen) == PAGE
