@@ -60,8 +60,8 @@ class _Loader(DataLoader):
         return chain.from_iterable(map(partial(_opened, slabs), parcels))
 
     def _slabs(self, size: int) -> Slabs:
-        """The last epoch's again, unless a worker of it may still write there, or they are too small: getting 150 MB of
-        new pages from the system takes a worker as long as reading 100 samples."""
+        """The last epoch's again, unless a worker of it may still write there, or they are too small: touching 45 MB
+        of new pages took 30 ms and more, of used ones 14 ms."""
         kept, self._kept = self._kept, None
         going_on = self._last is not None and self._last() is not None
         if kept is None or going_on or kept.with_workers() or kept.size < size:
