@@ -4,7 +4,6 @@ import os
 import selectors
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, NamedTuple
@@ -51,19 +50,15 @@ def decode(streams: Sequence[Stream], video: Video, binary: str) -> Iterator[tup
         for pipe in pipes:
             held.callback(pipe.close)
         process = held.enter_context(_start(streams, pipes, binary, log))
-        expired = threading.Event()
-        timer = threading.Timer(TIME_LIMIT, _expire, [process, expired])
-        timer.start()
         try:
             for number in _filled(pipes):
                 if pipes[number].count > video.frames:
                     break
                 yield number, pipes[number].frame
+        except TimeoutError as error:
+            raise ClipError(f"{streams[0].path}: {binary} gave nothing for {TIME_LIMIT:g} s") from error
         finally:
-            timer.cancel()
             kill_group(process)
-        if expired.is_set():
-            raise ClipError(f"{streams[0].path}: {binary} did not finish in {TIME_LIMIT:g} s")
         if all(pipe.count == video.frames for pipe in pipes):
             return
         if len(streams) > 1:
@@ -117,12 +112,19 @@ def _filled(pipes: Sequence[_Pipe]) -> Iterator[int]:
     """Numbers of pipes, whenever one's frame is whole, until all have ended.
 
     Whichever has bytes is read: FFmpeg holds a file back when it waits for us to read from another.
+
+    Raises:
+        TimeoutError: no bytes come for TIME_LIMIT. The time from the first byte to the last is no sign of a hang: a
+            recording of hours takes long, and so may what is done with its frames.
     """
     with selectors.DefaultSelector() as ready:
         for number, pipe in enumerate(pipes):
             ready.register(pipe.reader, selectors.EVENT_READ, number)
         while ready.get_map():
-            for key, _ in ready.select():
+            readable = ready.select(TIME_LIMIT)
+            if not readable:
+                raise TimeoutError
+            for key, _ in readable:
                 if not pipes[key.data].read():
                     ready.unregister(key.fd)
                 elif pipes[key.data].full():
@@ -157,11 +159,6 @@ def _output(number: int, stream: Stream, writer: int) -> "ffmpeg.nodes.OutputStr
         if stream.kind == "grey":
             node = node.filter("extractplanes", "y")
     return node.output(f"pipe:{writer}", **options)
-
-
-def _expire(process: "subprocess.Popen[bytes]", expired: threading.Event) -> None:
-    expired.set()  # first: the reader sees the end of the pipe before the process has been waited for
-    kill_group(process)
 
 
 def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,8 @@ from pipeline.child import capture
 from pipeline.failure import ClipError
 from shards.errors import InputError
 
-# A clip of seconds takes FFmpeg well under one; what takes this long hangs (a dead network file system, a broken file).
+# A clip of seconds takes FFmpeg well under one; what takes this long, or so long for a byte of the next frame, hangs (a
+# dead network file system, a broken file).
 TIME_LIMIT = 300.0
 _DIMENSIONS = re.compile(r"#dimensions (\d+): (\d+)x(\d+)")
 _TIME_BASE = re.compile(r"#tb (\d+): (\d+)/(\d+)")

@@ -147,10 +147,24 @@ def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path,
     marker = uuid.uuid4().hex
     binary = hanging_ffmpeg(tmp_path, marker)
     start = time.monotonic()
-    with pytest.raises(ClipError, match=re.escape(f"{clip}: {binary} did not finish in 0.3 s")):
+    with pytest.raises(ClipError, match=re.escape(f"{clip}: {binary} gave nothing for 0.3 s")):
         frames_of([Stream(clip, "grey"), Stream(clip, "grey")], VIDEO, binary)
     assert time.monotonic() - start < 5
     wait_until(lambda: not processes_of(marker), 5)
+
+
+def test_the_time_limit_is_ffmpegs_and_not_that_of_who_takes_the_frames(
+    ffmpeg: str, tmp_path: Path, monkeypatch
+) -> None:
+    clip = str(tmp_path / "long.mp4")  # more than pipes hold, so that FFmpeg waits for us
+    make_clip(ffmpeg, Path(clip), 60)
+    monkeypatch.setattr(module, "TIME_LIMIT", 0.5)
+    count = 0
+    for _ in decode([Stream(clip, "rgb")], Video(60, 160, 120, 30), ffmpeg):
+        if not count:
+            time.sleep(1)
+        count += 1
+    assert count == 60
 
 
 def test_a_reader_that_stops_early_leaves_no_ffmpeg(ffmpeg: str, tmp_path: Path, monkeypatch) -> None:
