@@ -28,10 +28,19 @@ LOCK = "train.lock"
 
 def check_folder(folder: Path, resume: bool) -> None:
     """InputError where there is no run to resume, or one that was not to be resumed."""
-    if not resume and ((folder / LAST).exists() or (folder / PREVIOUS).exists()):
+    begun = (folder / LAST).exists() or (folder / PREVIOUS).exists()
+    # What somebody kept of a finished run; a new one would write over it.
+    kept = sorted([*folder.glob(BEST), *folder.glob("epoch-*.pt")])
+    if not resume and begun:
         raise InputError(f"{folder}: holds a run already; give --resume to go on with it, or another --run-dir")
+    if not resume and kept:
+        raise InputError(f"{folder}: holds a run's {kept[0].name} already; give another --run-dir")
     if resume and not (folder / CONFIG).exists():
         raise InputError(f"{folder}: no run to resume; leave --resume out, or give another --run-dir")
+    if resume and kept and not begun:
+        # best.pt does not have what resuming needs.
+        hint = "copy it back" if kept[-1].name == BEST else f"`cp {kept[-1]} {folder / LAST}` goes on from there"
+        raise InputError(f"{folder / LAST}: missing; {hint}, or give another --run-dir")
 
 
 @contextmanager

@@ -102,6 +102,9 @@ class Session:
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         """Count the epoch, and write checkpoints."""
+        if not (self.settings.run_dir / LAST).exists():
+            # Killed between the first best.pt and it, a run would look like one that has lost its last.pt.
+            self.write(LAST)
         progress, best = self.trainer.progress, False
         if "val_loss" in row:
             top1, loss = row["val_top1"], row["val_loss"]

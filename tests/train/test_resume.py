@@ -239,6 +239,18 @@ def test_an_epochs_figures_count_every_sample_once_also_for_another_number_of_pr
     assert float(found["train_top1"]) == pytest.approx(float(expected["train_top1"]), abs=1e-6)
 
 
+def test_killed_while_it_writes_its_first_checkpoints(shards, folder, undisturbed):
+    options = [*FROZEN, "--checkpoint-steps", 0]
+    run = go_on(shards, folder, options)
+    run.until((folder / "run" / "best.pt").exists)
+    run.kill(signal.SIGKILL)
+    assert (folder / "run" / "last.pt").exists()
+    run.wait()
+    run = go_on(shards, folder, options, "--resume")
+    assert run.wait() == [0], run.said()
+    assert_same_run(folder / "run", undisturbed)
+
+
 def test_checkpoints_that_are_kept(shards, folder):
     run = go_on(shards, folder, FROZEN, "--keep-every", 2, "--max-epochs", 4, "--patience", 9)
     assert run.wait() == [0], run.said()

@@ -63,6 +63,25 @@ def test_only_a_previous_checkpoint_is_not_overwritten(tmp_path):
         open_folder(tmp_path, resume=False)
 
 
+@pytest.mark.parametrize("name", ["best.pt", "epoch-0002.pt"])
+def test_what_was_kept_of_a_run_is_not_overwritten(tmp_path, name):
+    prepare_folder(tmp_path, {})
+    (tmp_path / name).write_text("1")
+    with pytest.raises(InputError, match=rf"holds a run's {name} already; give another --run-dir"):
+        open_folder(tmp_path, resume=False)
+
+
+def test_a_run_without_its_last_checkpoint_does_not_start_anew(tmp_path):
+    prepare_folder(tmp_path, {})
+    (tmp_path / "best.pt").write_text("1")
+    with pytest.raises(InputError, match=r"last\.pt: missing; copy it back, or give another --run-dir"):
+        open_folder(tmp_path, resume=True)
+    (tmp_path / "epoch-0002.pt").write_text("2")
+    (tmp_path / "epoch-0010.pt").write_text("10")
+    with pytest.raises(InputError, match=r"missing; `cp \S+/epoch-0010\.pt \S+/last\.pt` goes on from there"):
+        open_folder(tmp_path, resume=True)
+
+
 def test_without_git_there_is_no_state_of_the_source(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert runfolder._git_state() is None
