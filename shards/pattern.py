@@ -26,11 +26,18 @@ def expand(pattern: str) -> list[Path]:
         if not found:
             hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
             raise InputError(f"{name}: no such shard{hint}; --shards takes a folder, a glob, or train-{{000..099}}.tar")
+        if folder := next((path for path in found if path.is_dir()), None):
+            raise InputError(f"{folder}: is a folder; a glob names shards, such as {name}/*.tar")
         # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
         paths.extend(path.parent.resolve() / path.name for path in found)
     if len(set(paths)) < len(paths):
         raise InputError(f"{pattern}: names a shard twice")
     return paths
+
+
+def whole_folders(pattern: str) -> list[Path]:
+    """The real paths of the folders that a pattern names, every shard of which is meant."""
+    return [path.resolve() for path in map(Path, _expand_braces(pattern)) if path.is_dir()]
 
 
 def _match(name: str) -> list[Path]:

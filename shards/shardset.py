@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from shards.dataset import FILE_NAME, Dataset, read_dataset, refuse_unlike
 from shards.errors import InputError
 from shards.index import PLACE_COLUMNS, read_index
-from shards.pattern import expand
+from shards.pattern import expand, whole_folders
 from shards.sample import MEMBERS
 
 _OPEN_FILES = 64
@@ -50,6 +51,8 @@ def open_shards(pattern: str) -> ShardSet:
     """
     paths = expand(pattern)
     datasets = {folder: read_dataset(folder) for folder in dict.fromkeys(path.parent for path in paths)}
+    for folder in whole_folders(pattern):
+        _refuse_missing(folder, datasets[folder], paths)
     first, dataset = next(iter(datasets.items()))
     tables = []
     for folder, here in datasets.items():
@@ -75,6 +78,15 @@ def open_shards(pattern: str) -> ShardSet:
             for names in zip(*PLACE_COLUMNS.values(), strict=True)
         ),
     )
+
+
+def _refuse_missing(folder: Path, dataset: Dataset, paths: list[Path]) -> None:
+    here = set(paths)
+    for shard in chain.from_iterable(dataset.splits.values()):
+        if (path := folder / shard.name) not in here:
+            raise InputError(
+                f"{path}: not found, but in {FILE_NAME}; copy it again, or name those here: {folder}/*.tar"
+            )
 
 
 def _rows(folder: Path, dataset: Dataset, names: list[str]) -> pa.Table:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.pattern import expand
+from shards.pattern import expand, whole_folders
 
 
 @pytest.fixture
@@ -42,6 +42,19 @@ def test_expand(folder: Path, pattern: str, expected: list[str] | None) -> None:
 def test_missing_shard_is_named(folder: Path) -> None:
     with pytest.raises(InputError, match=r"train-011\.tar: no such shard"):
         expand(f"{folder}/train-{{008..011}}.tar")
+
+
+def test_folders_of_a_glob_are_no_shards(folder: Path) -> None:
+    (folder / "sets" / "one").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"sets/one: is a folder; a glob names shards, such as \S+/sets/\*/\*\.tar$"):
+        expand(f"{folder}/sets/*")
+
+
+def test_whole_folders(folder: Path) -> None:
+    (folder / "more").mkdir()
+    assert whole_folders(f"{folder}/{{more,train-00{{8..9}}.tar,.}}") == []  # nested braces name nothing
+    assert whole_folders(f"{folder}{{/more,/val-000.tar,}}") == [folder / "more", folder]
+    assert whole_folders(f"{folder}/m*") == []
 
 
 def test_range_backwards(folder: Path) -> None:

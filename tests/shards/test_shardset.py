@@ -99,6 +99,14 @@ def test_truncated_shard_is_named(shards: Path) -> None:
     assert len(open_shards(f"{shards}/train-000.tar")) == 3  # the others can be read
 
 
+def test_missing_shard_is_named(shards: Path) -> None:
+    one, *others = sorted(shards.glob("*.tar"))
+    one.unlink()
+    with pytest.raises(InputError, match=rf"{one}: not found, but in dataset\.json; copy it again"):
+        open_shards(str(shards))
+    assert len(open_shards(f"{shards}/*.tar").paths) == len(others) > 0
+
+
 def test_foreign_shard_is_named(shards: Path) -> None:
     shutil.copy(shards / "val-000.tar", shards / "train-002.tar")
     with pytest.raises(InputError, match=r"train-002\.tar: not in dataset\.json"):
