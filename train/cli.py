@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from shards.commands import Command
+
 
 def dashed(name: str) -> str:
     """Option names with underscores, as the reference spells them, mean the same with dashes."""
@@ -13,12 +15,13 @@ def dashed(name: str) -> str:
 
 
 @click.command(
+    cls=Command,
     context_settings={
         "show_default": True,
         "max_content_width": 110,
         "token_normalize_func": dashed,
         "help_option_names": ["-h", "--help"],
-    }
+    },
 )
 @click.option("--shards", required=True, help="Training shards: train-{000..099}.tar, a glob, or a folder.")
 @click.option("--val-shards", help="Validation shards, likewise.")
@@ -67,7 +70,7 @@ def dashed(name: str) -> str:
 @click.option("--max-epochs", type=click.IntRange(1), default=100)
 @click.option("--patience", type=click.IntRange(1), default=10, help="Epochs without a lower validation loss.")
 @click.option("--num-workers", type=click.IntRange(0), default=2, help="Loader processes per training process.")
-@click.option("--seed", type=click.IntRange(0), default=42)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42)
 @click.option("--precision", type=click.Choice(("fp32", "bf16")), help="[default: bf16 on a GPU, else fp32]")
 @click.option("--device", help="As torch names it.  [default: cuda where there is one, else cpu]")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the model with torch.compile.")

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import click
 
+from shards.commands import Command
+
 
 def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
     """`--logits a b --labels c` → `--logits a --logits b --labels c`, for the options named: click's own form."""
@@ -20,7 +22,7 @@ def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
     return result
 
 
-class ManyValuesCommand(click.Command):
+class ManyValuesCommand(Command):
     """A command whose options with `multiple=True` also take several values after one name."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from shards.commands import Commands
+from shards.commands import Command, Commands
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,15 @@ def test_an_os_error_is_one_line_that_names_the_file(number: int, code: int) -> 
     result = CliRunner().invoke(main, ["work"])
     said = f"Error: some/file: cannot be read or written ({os.strerror(number)})\n"
     assert (result.exit_code, result.output) == (code, said)
+
+
+def test_so_it_is_of_a_command_without_subcommands() -> None:
+    @click.command(cls=Command)
+    def main() -> None:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), "some/file")
+
+    result = CliRunner().invoke(main)
+    assert (result.exit_code, result.output) == (2, "Error: some/file: cannot be read or written (Permission denied)\n")
 
 
 def test_a_broken_pipe_is_left_to_click() -> None:
