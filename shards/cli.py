@@ -69,7 +69,7 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
 @click.option("--holdout-signers", metavar="LIST", help="Signers for the second split, e.g. 8,9.")
 @click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
 @click.option("--fractions", metavar="LIST", help="Shares of the splits, with --by.  [default: 0.8,0.2]")
-@click.option("--seed", type=int, help="With --by.  [default: 0]")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="With --by.  [default: 0]")
 @click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
 @click.option("--out", required=True, type=_FILE, help="Headerless CSV id,split, for `shards reshard --assign`.")
 def split(labels: Path | None, shards: str | None, out: Path, **options: object) -> None:
