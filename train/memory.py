@@ -13,14 +13,16 @@ def enough_memory(advice: str) -> Iterator[None]:
     """Make one line of what torch raises where memory runs out; `advice` ends "the GPU's memory is too small …".
 
     Raises:
-        InputError: the GPU's memory did not suffice, or a loader's worker was killed.
+        InputError: memory, or the GPU's, did not suffice, or a loader's worker was killed.
     """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         raise InputError(f"the GPU's memory is too small {advice} ({str(error).splitlines()[0]})") from error
     except RuntimeError as error:
-        # torch has no class for it; its SIGCHLD handler raises it wherever the trainer is.
+        # torch has no class for these; its SIGCHLD handler raises the second wherever the trainer is.
+        if "DefaultCPUAllocator" in str(error):
+            raise InputError(f"memory is too small {advice} ({str(error).splitlines()[0]})") from error
         if not str(error).startswith("DataLoader worker"):
             raise
         raise InputError(

@@ -38,6 +38,13 @@ def test_a_gpu_that_is_too_small(batch, group, advice):
     assert error.value.message == expected
 
 
+def test_memory_that_is_too_small():
+    with pytest.raises(InputError) as error, enough_memory("for --batch-size 4: give a smaller one"):
+        torch.empty(1 << 60, dtype=torch.uint8)
+    assert error.value.message.startswith("memory is too small for --batch-size 4: give a smaller one (")
+    assert "\n" not in error.value.message
+
+
 def test_a_worker_that_is_killed(made):
     shards = open_shards(str(made(splits={"train": 60})))
     others = set(multiprocessing.active_children())
