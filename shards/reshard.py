@@ -14,10 +14,21 @@ from shards.dataset import FILE_NAME, Shard, sha256_of
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.finish import Entry, finish
+from shards.lock import file_lock
 from shards.progress import progress
 from shards.reshard_journal import Journal, Written
 from shards.reshard_plan import Plan, Source, about, new_sizes
-from shards.sample import DEPTH_MEMBERS, MEMBERS, header_size, info_from_json, lay_out, padded, tar_header, tar_member
+from shards.sample import (
+    DEPTH_MEMBERS,
+    MEMBERS,
+    header_size,
+    info_from_json,
+    is_utf8,
+    lay_out,
+    padded,
+    tar_header,
+    tar_member,
+)
 from shards.writer import Extent, Piece, write_shard
 
 
@@ -34,16 +45,21 @@ def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
     """Bring the folder `out` to the plan: shards, then indexes, then `dataset.json`. After a kill, run it again.
 
     Raises:
-        InputError: the folder holds something else; a source is not what its index says.
+        InputError: the folder holds something else, another process works on it, or its name is not UTF-8; a source is
+            not what its index says.
     """
     sources = {sample.extent.path.parent for samples in plan.shards.values() for sample in samples}
     if out.resolve() in sources:
         raise InputError(f"{out}: is one of the folders to be read, and they stay as they are; give another --out")
-    journal = Journal(out, plan.fingerprint())
-    (out / FILE_NAME).unlink(missing_ok=True)
-    remove_leftovers(out)
-    done = dict(_make_all(plan, out, journal, jobs))
-    finish(out, plan.dataset, _contents(plan, done))
+    if not is_utf8(str(out)):
+        raise InputError(f"{str(out)!r}: its name is not UTF-8; rename it, or give another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    with file_lock(out / ".lock", "these shards"):
+        journal = Journal(out, plan.fingerprint())
+        (out / FILE_NAME).unlink(missing_ok=True)
+        remove_leftovers(out)
+        done = dict(_make_all(plan, out, journal, jobs))
+        finish(out, plan.dataset, _contents(plan, done))
     kept = sum(done[name] is journal.before.get(name) for name in done)
     made = [written.shard for written in done.values()]
     return Outcome(len(done) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made))

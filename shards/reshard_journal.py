@@ -33,7 +33,6 @@ class Journal:
         """
         self._path = folder / FILE_NAME
         self.before: dict[str, Written] = {}  # by file name, from earlier runs
-        folder.mkdir(parents=True, exist_ok=True)
         if self._path.exists():
             self._read(plan)
         elif found := sorted(path.name for path in folder.iterdir() if path.suffix in (".tar", ".parquet", ".json")):

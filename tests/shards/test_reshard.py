@@ -212,6 +212,28 @@ def test_folder_with_something_in_it(run, source: Path, tmp_path: Path, name: st
     assert (tmp_path / name).read_text() == "mine"
 
 
+def test_a_folder_that_another_process_works_on(run, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["reshard", "--shards", str(source), "--samples-per-shard", "2", "--jobs", "1", "--out", str(out)]
+    with subprocess.Popen([sys.executable, "-c", _HANG, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        while process.stdout.readline() != "ready\n":
+            assert process.poll() is None
+        result = run(*arguments)
+        assert len(list(out.glob(".*.tmp"))) == 1
+        process.kill()
+    assert result.exit_code == 2
+    assert f"{out}/.lock: process {process.pid} on " in result.stderr
+    assert "works on these shards" in result.stderr
+
+
+def test_a_folder_whose_name_is_not_utf_8(run, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out\udcff"
+    result = run("reshard", "--shards", source, "--out", out)
+    assert result.exit_code == 2
+    assert "its name is not UTF-8; rename it, or give another --out" in result.stderr
+    assert not out.exists()
+
+
 def test_onto_itself(run, source: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(source)
     for out in (source, tmp_path / "link"):

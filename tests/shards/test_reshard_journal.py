@@ -11,16 +11,16 @@ _SECOND = Written(Shard("train-001.tar", 1, 20480, "cd"), (700,))
 
 
 def test_remembers_what_was_added(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "out", "plan")
+    journal = Journal(tmp_path, "plan")
     assert journal.before == {}
     journal.add(_FIRST)
     journal.add(_SECOND)
-    again = Journal(tmp_path / "out", "plan")
+    again = Journal(tmp_path, "plan")
     assert again.before == {"train-000.tar": _FIRST, "train-001.tar": _SECOND}
     again.add(_FIRST)  # nothing new
     newer = _SECOND._replace(json_sizes=(701,))
     again.add(newer)
-    assert Journal(tmp_path / "out", "plan").before == {"train-000.tar": _FIRST, "train-001.tar": newer}
+    assert Journal(tmp_path, "plan").before == {"train-000.tar": _FIRST, "train-001.tar": newer}
 
 
 def test_every_cut_of_the_journal_can_be_read(tmp_path: Path) -> None:
