@@ -10,6 +10,7 @@ from typing import Any
 from shards.errors import InputError
 from shards.files import write_whole
 from shards.recipe import Recipe, recipe_from_json
+from shards.sample import is_utf8
 from shards.tables import is_split_name
 
 FILE_NAME = "dataset.json"
@@ -58,9 +59,11 @@ def read_dataset(folder: Path) -> Dataset:
     """The shard set in a folder.
 
     Raises:
-        InputError: when there is none, or it is not whole, or of another version.
+        InputError: when there is none, or it is not whole, or of another version, or the folder's name is not UTF-8.
     """
     path = folder / FILE_NAME
+    if not is_utf8(str(folder)):
+        raise InputError(f"{str(folder)!r}: its name is not UTF-8; rename it")
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:

@@ -15,6 +15,9 @@ from train.report import Group, Report, make_report
 from train.report_page import render
 from train.strips import HandStrips
 
+# Without names of classes, a number mistyped in a label file makes a million of them; the matrix has their square.
+MOST_CLASSES = 5000
+
 
 def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | None = None) -> None:
     """Write the report's files into `folder`, `index.html` last.
@@ -27,8 +30,10 @@ def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | Non
             those in the ids (`signer<S>_sample<N>`).
 
     Raises:
-        InputError: shards that cannot be read, or a folder that cannot be written to.
+        InputError: shards that cannot be read, a folder that cannot be written to, or too many classes.
     """
+    if len(outcome.classes) > MOST_CLASSES:
+        raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
     strips = HandStrips(shards) if shards else None
     found = strips.signers() if strips else {}
     signers = [found.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
@@ -40,7 +45,7 @@ def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | Non
         folder.mkdir(parents=True, exist_ok=True)
         _write_tables(folder, outcome, report, signers)
         write_whole(folder / "report.json", _json(outcome, report, labels))
-        write_whole(folder / "index.html", render(outcome, report, labels, pictures).encode())
+        write_whole(folder / "index.html", render(outcome, report, labels, pictures).encode("utf-8", "replace"))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error}); give another folder") from error
 
@@ -55,7 +60,8 @@ def _json(outcome: Outcome, report: Report, labels: Path) -> bytes:
         **asdict(report),
         "pairs": [pair._asdict() for pair in report.pairs],
     }
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    # Names of files may have bytes that are not UTF-8.
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
 
 
 def _write_tables(folder: Path, outcome: Outcome, report: Report, signers: list[str]) -> None:

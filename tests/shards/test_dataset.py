@@ -32,6 +32,14 @@ def test_missing(tmp_path: Path) -> None:
         read_dataset(tmp_path / "absent")
 
 
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / "set\udcff"
+    folder.mkdir()
+    _DATASET.write(folder)
+    with pytest.raises(InputError, match=r"set\\udcff': its name is not UTF-8; rename it"):
+        read_dataset(folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"{}", b'{"format": "signshards-0"}'])
 def test_not_ours(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "dataset.json").write_bytes(content)

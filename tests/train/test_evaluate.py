@@ -151,6 +151,14 @@ def test_options_that_do_not_go_together(two_models, labels):
     assert "3 weights for 2 files" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
 
 
+def test_a_mistyped_class_does_not_take_all_memory(tmp_path, labels):
+    far = tmp_path / "far.csv"
+    far.write_text(labels.read_text().replace("sample2,2", "sample2,999999"))
+    said = refused("--predictions", labels, "--labels", far, "--report", tmp_path / "report")
+    assert "far.csv: a report has room for 5000 classes, not for 1000000" in said
+    assert not (tmp_path / "report").exists()
+
+
 def test_classes_that_do_not_match(tmp_path, two_models, labels):
     a = two_models / "test_a.npz"
     far = tmp_path / "far.csv"

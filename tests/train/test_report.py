@@ -232,6 +232,13 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     assert "give another folder" in result.stderr
 
 
+def test_a_label_file_whose_name_is_not_utf_8(tmp_path):
+    labels = tmp_path / "l\udce9.csv"
+    labels.write_text("signer0_sample1,0\nsigner0_sample2,1\n")
+    evaluate("--predictions", labels, "--labels", labels, "--report", tmp_path / "report")
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["labels"] == f"{tmp_path}/l?.csv"
+
+
 def test_all_right_with_one_signer(tmp_path):
     labels = tmp_path / "labels.csv"
     labels.write_text("signer0_sample1,0\nsigner0_sample2,1\n")
