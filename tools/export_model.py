@@ -137,8 +137,10 @@ def main(checkpoint: Path, onnx: Path | None, torch_export: Path | None) -> None
     """
     if not (onnx or torch_export):
         raise InputError("nothing to write: give --onnx FILE or --torch-export FILE")
-    for path in filter(None, (onnx, torch_export)):
-        check_output(path)
+    if onnx:
+        check_output(onnx, checkpoint)
+    if torch_export:
+        check_output(torch_export, checkpoint, *filter(None, [onnx]))
     kept = read_checkpoint(checkpoint)
     program = export_program(kept, checkpoint)
     for path, write in ((torch_export, write_program), (onnx, write_onnx)):

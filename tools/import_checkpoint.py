@@ -101,7 +101,7 @@ def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: P
 @click.option("--temporal-stride", type=click.IntRange(min=1), help="Stride of the window, where REFERENCE has none.")
 def main(reference: Path, out: Path, temporal_stride: int | None) -> None:
     """Make a checkpoint of ours from REFERENCE, a Lightning checkpoint of the 2021 reference."""
-    check_output(out)
+    check_output(out, reference)
     state, flags = read_reference(reference)
     settings = settings_of(state, flags, reference)
     kept = flags.get("temporal_stride")

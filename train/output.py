@@ -8,12 +8,14 @@ from shards.errors import InputError
 from shards.files import whole_file
 
 
-def check_output(path: Path) -> None:
-    """InputError where no file can be written at `path`."""
+def check_output(path: Path, *others: Path) -> None:
+    """InputError where no file can be written at `path`, or it is one of the others that a command reads or writes."""
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: its folder does not exist; make it, or give another")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file")
+    if path.resolve() in {other.resolve() for other in others}:
+        raise InputError(f"{path}: has another part in this command already; give another file")
 
 
 @contextmanager

@@ -46,6 +46,8 @@ def predict_command(options: dict[str, Any]) -> int:
     clips = find_clips(options["videos"])
     if options["overlay"] and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    if options["overlay"]:
+        check_output(options["overlay"], *clips.values())
     template = _template(options["template"], clips or open_shards(options["shards"]).ids.to_pylist())
     kept = read_checkpoint(source)
     looks.check(kept.recipe)
@@ -77,9 +79,11 @@ def check_options(options: dict[str, Any]) -> None:
             raise InputError("--sliding has every window's own answer, --windows their mean: give one of the two")
         if options["template"] or options["save_logits"]:
             raise InputError("--template and --save-logits take one answer per clip; --sliding has several")
+    files = [options[name] for name in ("checkpoint", "template", "out", "overlay", "save_logits") if options[name]]
     for name in ("out", "overlay", "save_logits"):
-        if options[name]:
-            check_output(options[name])
+        if path := options[name]:
+            files.remove(path)
+            check_output(path, *files)
 
 
 def _template(path: Path | None, known: Collection[str]) -> list[str] | None:

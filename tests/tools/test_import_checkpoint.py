@@ -224,6 +224,15 @@ def test_a_file_without_weights_is_refused(convert, content):
     assert_refused(*convert(content), "has no `state_dict` of tensors")
 
 
+def test_the_reference_is_not_written_over(tmp_path):
+    reference = tmp_path / "reference.ckpt"
+    reference.write_bytes(b"downloaded")
+    result = CliRunner().invoke(main, [str(reference), "--out", str(tmp_path / "." / "reference.ckpt")])
+    assert result.exit_code == 2
+    assert "reference.ckpt: has another part in this command already" in result.output
+    assert reference.read_bytes() == b"downloaded"
+
+
 def test_a_missing_folder_is_refused(convert, small, tmp_path):
     out = tmp_path / "absent" / "ours.pt"
     result, _ = convert(small, "--out", str(out))

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from shards.errors import InputError
@@ -31,3 +34,20 @@ def test_other_errors_stay_what_they_are(tmp_path):
         raise ZeroDivisionError
     with pytest.raises(InputError, match=r"p\.csv: cannot be written \(no number\)"), writing(tmp_path / "p.csv"):
         raise OSError("no number")
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+def test_a_name_that_is_too_long_is_one_line(command, tmp_path):
+    """The system refuses it before anything of ours looks at it: each command must have caught that."""
+    long, labels = tmp_path / ("a" * 300), tmp_path / "labels.csv"
+    labels.write_text("signer0_sample1,0\n")
+    arguments = {
+        "train": ["train.cli", "--shards", long, "--run-dir", tmp_path],
+        "predict": ["train.predict_cli", "--checkpoint", tmp_path, "--shards", "x", "--out", long],
+        "evaluate": ["train.evaluate_cli", "--predictions", labels, "--labels", labels, "--report", tmp_path],
+    }
+    arguments["evaluate"] += ["--shards", long]
+    done = subprocess.run([sys.executable, "-m", *map(str, arguments[command])], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("cannot be read or written (File name too long)")
+    assert "Traceback" not in done.stderr
