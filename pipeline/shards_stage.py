@@ -15,7 +15,7 @@ from pipeline.row import BEGUN, DONE, Row
 from pipeline.runner import Task
 from pipeline.sample import Sample
 from pipeline.workspace import Workspace
-from shards.dataset import FILE_NAME, Dataset, Shard
+from shards.dataset import FILE_NAME, Dataset, Shard, read_dataset
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.finish import Entry, finish
@@ -75,13 +75,23 @@ def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows
 
 def _known(folder: Path, rows: Iterable[str]) -> set[str]:
     """Names of the shards in a folder that the ledger has rows of: the id of a row is the shard's path."""
-    paths = map(Path, rows)
-    return {path.name for path in paths if path.parent == folder}
+    here = folder.resolve()  # it may have been named otherwise
+    return {path.name for path in map(Path, rows) if path.parent.resolve() == here}
+
+
+def _listed(folder: Path) -> set[str]:
+    """Names of the shards of the set in a folder, where there is a whole one."""
+    try:
+        splits = read_dataset(folder).splits
+    except InputError:
+        return set()
+    return {shard.name for shards in splits.values() for shard in shards}
 
 
 def rows_to_keep(folder: Path, shards: Iterable[str], rows: Iterable[str]) -> set[str]:
     """Ids of the rows of the shards planned for a folder, and of those in other folders, where a run may come again."""
-    elsewhere = {key for key in rows if Path(key).parent != folder and Path(key).exists()}
+    here = folder.resolve()
+    elsewhere = {key for key in rows if Path(key).parent.resolve() != here and Path(key).exists()}
     return elsewhere | {str(folder / name) for name in shards}
 
 
@@ -147,7 +157,10 @@ def write_shards(
     """
     remove_leftovers(folder)
     tasks = shard_tasks(folder, shards, workspace, ledger.rows)
-    stale = _known(folder, ledger.rows) - shards.keys()
+    known = _known(folder, ledger.rows)
+    if folder == workspace.shards:  # the ledger may have been lost, or tell of where the workspace was before
+        known |= _listed(folder)
+    stale = known - shards.keys()
     if tasks or stale:
         (folder / FILE_NAME).unlink(missing_ok=True)
     for task in tasks:  # so that the next run knows the tars for ours, should we be killed

@@ -185,6 +185,40 @@ def test_rows_of_another_folder_are_not_taken_for_this_one(workspace: Workspace)
     assert (workspace.shards / "val-000.tar").exists()
 
 
+@pytest.mark.parametrize("change", ["moved", "ledger lost", "named otherwise"])
+def test_old_shards_go_also_when_the_ledger_does_not_know_them(workspace: Workspace, tmp_path: Path, change) -> None:
+    items = [item(workspace, f"s{n}", "val" if n > 6 else "train") for n in range(9)]
+    Run(workspace, items, 2)
+    (workspace.shards / "train-099.tar").write_text("somebody else's")
+    if change == "moved":
+        workspace.root.rename(tmp_path / "elsewhere")
+        workspace = Workspace(tmp_path / "elsewhere")
+    elif change == "ledger lost":
+        (workspace.ledgers / "shards.parquet").unlink()
+    else:
+        workspace = Workspace(workspace.root / ".." / "work")
+    after = Run(workspace, items[:2])
+    assert after.files.keys() == {"dataset.json", "train-000.tar", "train-099.tar", "train.parquet"}
+    assert after.ledger.rows.keys() == {str(workspace.shards / "train-000.tar")}
+
+
+def test_a_damaged_set_is_made_again(workspace: Workspace) -> None:
+    items = [item(workspace, f"s{n}") for n in range(4)]
+    before = Run(workspace, items).files
+    (workspace.shards / "dataset.json").write_text("{")
+    assert Run(workspace, items).files == before
+
+
+def test_a_folder_of_our_own_named_otherwise(workspace: Workspace, tmp_path: Path) -> None:
+    items = [item(workspace, f"s{n}") for n in range(4)]
+    before = Run(workspace, items, 2, tmp_path / "out").files
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for folder in (tmp_path / "work" / ".." / "out", tmp_path / "link"):
+        again = Run(workspace, items, 2, folder)
+        assert again.files == before
+        assert {Path(key).parent for key in again.ledger.rows} == {folder}
+
+
 def test_a_folder_of_our_own_elsewhere(workspace: Workspace, tmp_path: Path) -> None:
     items, folder = [item(workspace, f"s{n}", "val" if n > 6 else "train") for n in range(9)], tmp_path / "a" / "b"
     assert len(Run(workspace, items, folder=folder).names) == 4
