@@ -6,7 +6,10 @@ gives up that one clip.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from pipeline.failure import RunError
@@ -27,11 +30,15 @@ class Cluster:
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client
+            from distributed.comm import get_address_host_port
         except ImportError as error:
             raise InputError("--scheduler needs Dask: pip install 'signshards[cluster]'") from error
         self.address = address
         try:
-            self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            # Without a port, a Client would raise only in its thread, and hold up the end of the process for a minute.
+            get_address_host_port(address)
+            connect = partial(Client, address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            self._client = _within(1.5 * _CONNECT_SECONDS, connect)
         except (OSError, ValueError) as error:
             raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
         if not self._client.nthreads():
@@ -83,3 +90,29 @@ class Cluster:
 
     def _submit(self, task: Task) -> Any:
         return self._client.submit(execute, task, pure=False)
+
+
+def _within(seconds: float, connect: Callable[[], Any]) -> Any:
+    """What `connect` gives, or the OSError or ValueError that it raises.
+
+    Where something else than a scheduler listens, Dask (2026.8) waits for ever, whatever its time limit.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    answers: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put((connect(), None))
+        except (OSError, ValueError) as error:
+            answers.put((None, error))
+
+    Thread(target=run, daemon=True).start()
+    try:
+        client, error = answers.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"nothing was said in {seconds:.0f} s; is it another program's port?") from None
+    if error:
+        raise error
+    return client

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -161,6 +162,28 @@ def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
         Cluster("tcp://127.0.0.1:9")
     with pytest.raises(InputError, match="--scheduler nonsense://x: no Dask scheduler answers there"):
         Cluster("nonsense://x")
+
+
+# With the command's own time limit it would take 45 s.
+_SOON = """
+import sys, pipeline.cluster
+pipeline.cluster._CONNECT_SECONDS = 2
+try:
+    pipeline.cluster.Cluster(sys.argv[1])
+except pipeline.cluster.InputError as error:
+    sys.exit(error.message)
+"""
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{port}", "tcp://127.0.0.1", "foo"])
+def test_what_is_no_scheduler_is_told_soon(address: str) -> None:
+    """Something listens there and says nothing; an address without a port. The process then has to end, too."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = address.format(port=server.getsockname()[1])
+        done = subprocess.run([sys.executable, "-c", _SOON, address], capture_output=True, text=True, timeout=25)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"--scheduler {address}: no Dask scheduler answers there (")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.slow
