@@ -73,7 +73,9 @@ def main() -> None:
 )
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="JPEG quality of the crops.")
 @click.option("--no-depth", is_flag=True, help="Leave the depth videos out.")
-@click.option("--ffmpeg", help="FFmpeg to use.  [default: $IMAGEIO_FFMPEG_EXE, else the imageio-ffmpeg wheel's]")
+@click.option(
+    "--ffmpeg", help="FFmpeg to use, 5.1 or later.  [default: $IMAGEIO_FFMPEG_EXE, else the imageio-ffmpeg wheel's]"
+)
 def run(**options: object) -> None:
     """Run the stages over all clips; what is done already, with the same settings and inputs, is skipped."""
     from pipeline.run_command import run_command

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,13 @@ _ROTATION = re.compile(r"^ *display ?matrix: rotation of (-?\d+)", re.MULTILINE 
 _PACKET = re.compile(r"^(\d+), +(-?\d+), +(-?\d+), +(\d+), +\d+, 0x[0-9a-f]+(?:, F=0x([0-9A-F]+))?", re.MULTILINE)
 _DISCARD = 0x4  # AV_PKT_FLAG_DISCARD: an edit list leaves the frame out, as after a trim that cuts between key frames
 _NO_TIME = -(2**63)  # AV_NOPTS_VALUE
+# "ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright …", "ffmpeg version n5.1 …"
+_VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
+_OLDEST = (5, 1)
 # "[in#0 @ 0x55c493bd2180] moov atom not found"
 _SAID = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] (.+)$", re.MULTILINE)
+# "Unrecognized option 'fps_mode'.", of an FFmpeg that is too old, say
+_REFUSED = re.compile(r"^((?:Unrecognized|Unknown|Error) .+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,15 @@ def named_ffmpeg(name: str) -> str:
     """The absolute path of the FFmpeg that a user names: workers of a cluster do not share our working directory.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is too old.
     """
     found = shutil.which(name)
     if not found:
         raise InputError(f"{name}: no such program; --ffmpeg names FFmpeg's binary")
+    said = subprocess.run([found, "-version"], capture_output=True, text=True, errors="replace", check=False).stdout
+    version = _VERSION.match(said)  # of a development build it is "N-" and a number, and no release's
+    if version and (int(version[1]), int(version[2])) < _OLDEST:
+        raise InputError(f"{name}: is FFmpeg {version[1]}.{version[2]}, which is too old; name one from 5.1 on")
     return str(Path(found).absolute())
 
 
@@ -121,5 +131,5 @@ def reason_of(log: str) -> str:
     """Why FFmpeg gave up, in a few words out of its log."""
     if "matches no streams" in log:
         return "it holds no video stream"
-    said = _SAID.search(log)
+    said = _SAID.search(log) or _REFUSED.search(log)
     return said[1].strip() if said else "FFmpeg gives no reason"

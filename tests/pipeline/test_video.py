@@ -13,7 +13,7 @@ from driving import processes_of, wait_until
 from pipeline import video as module
 from pipeline.decode import Stream, decode
 from pipeline.failure import ClipError
-from pipeline.video import Video, ffmpeg_binary, named_ffmpeg, probe
+from pipeline.video import Video, ffmpeg_binary, named_ffmpeg, probe, reason_of
 from shards.errors import InputError
 
 
@@ -116,6 +116,32 @@ def test_no_ffmpeg_there(clip: str) -> None:
         probe([clip], "/nonexistent")
     with pytest.raises(InputError, match="/nonexistent: no such program; --ffmpeg names FFmpeg's binary"):
         named_ffmpeg("/nonexistent")
+
+
+@pytest.mark.parametrize(
+    ("version", "too_old"),
+    [
+        ("4.4.2-0ubuntu0.22.04.1", True),
+        ("n5.0", True),
+        ("5.1.6-0+deb12u1", False),
+        ("7.0", False),
+        ("N-1234-g0", False),
+    ],
+)
+def test_an_ffmpeg_that_is_too_old(tmp_path: Path, version: str, too_old: bool) -> None:
+    binary = tmp_path / "ffmpeg"
+    binary.write_text(f"#!/bin/sh\necho 'ffmpeg version {version} Copyright (c) 2000-2023 the FFmpeg developers'\n")
+    binary.chmod(0o755)
+    if too_old:
+        with pytest.raises(InputError, match=r"ffmpeg: is FFmpeg [45]\.\d, which is too old; name one from 5\.1 on"):
+            named_ffmpeg(str(binary))
+    else:
+        assert named_ffmpeg(str(binary)) == str(binary)
+
+
+def test_an_option_that_ffmpeg_does_not_know_is_the_reason(ffmpeg: str) -> None:
+    done = subprocess.run([ffmpeg, "-such_an_option", "1", "-i", "x", "y"], capture_output=True, text=True)
+    assert reason_of(done.stderr) == "Unrecognized option 'such_an_option'."
 
 
 def test_a_named_ffmpeg_has_an_absolute_path(ffmpeg: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
