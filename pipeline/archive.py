@@ -32,16 +32,18 @@ def archive_parts(first: Path) -> list[Path]:
     if ".tar." not in stem and not (stem.endswith(".tar") and match[1] not in ("gz", "xz")):
         return [first]
     beginning = _suffix(0, match[1])
-    if match[1] != beginning:
+    # 7-Zip and `split --numeric-suffixes=1` begin with 001.
+    start = int(match[1].isdigit() and int(match[1]) == 1 and not (first.parent / f"{stem}.{beginning}").is_file())
+    if not start and match[1] != beginning:
         if (first.parent / f"{stem}.{beginning}").is_file():
             raise InputError(f"{first}: not the first part; give {stem}.{beginning}")
         raise InputError(
             f"{first}: {match[0]} is neither gz, bz2 nor xz, and if it is a part, the first one, {stem}.{beginning}, "
             "is missing; unpack it to a tar, or find that part"
         )
-    siblings = [path for path in first.parent.iterdir() if path.stem == stem]
-    parts = sorted(path for path in siblings if len(path.suffix) == len(match[0]))
-    names = [_suffix(number, match[1]) for number in range(len(parts))]
+    kind = re.compile(rf"\.{'[0-9]' if match[1].isdigit() else '[a-z]'}{{{len(match[1])}}}")  # not .md5
+    parts = sorted(path for path in first.parent.iterdir() if path.stem == stem and kind.fullmatch(path.suffix))
+    names = [_suffix(number, match[1]) for number in range(start, start + len(parts))]
     if [path.suffix[1:] for path in parts] != names:
         missing = next(name for path, name in zip(parts, names, strict=True) if path.suffix[1:] != name)
         raise InputError(f"{first.parent / stem}.{missing}: this part of the archive is missing")

@@ -99,6 +99,8 @@ def import_archive(
             if whole and sample_id != whole:  # not before: a frame too many may follow
                 yield _finish(series, whole, open_clips.pop(whole), parts[0], workspace)
                 whole = ""
+                if not open_clips:
+                    break  # a few clips of a large archive
             frame = series.file.search(name)
             clip = open_clips.get(sample_id)
             if clip is None or frame is None:

@@ -81,6 +81,17 @@ def test_an_archive_in_any_compression(workspace: Workspace, tmp_path: Path, mod
     assert not workspace.keypoints("other").exists()
 
 
+def test_the_rest_of_an_archive_is_not_read(workspace: Workspace, tmp_path: Path) -> None:
+    """It would not be a tar here."""
+    path = pack(tmp_path / "kp.tar", clip_members("a") | clip_members("bb") | clip_members("other"), "w:")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(b"other") + 2000])
+    rows = rows_of([path], ("a", "bb"), workspace)
+    assert {row.status for row in rows.values()} == {DONE}
+    rows = rows_of([path], ("a", "bb", "none"), workspace)
+    assert "the archive ends too early" in rows["none"].error
+
+
 def test_hidden_files_are_no_frames(workspace: Workspace, tmp_path: Path) -> None:
     """As a tar made on macOS has them."""
     members = {}
@@ -107,7 +118,8 @@ def split(path: Path, size: int, suffixes: list[str]) -> list[Path]:
 def test_parts_are_found_from_the_first_and_read_as_one(workspace, tmp_path, suffixes, name, mode) -> None:
     archive = pack(tmp_path / name, clip_members("a") | clip_members("bb"), mode)
     parts = split(archive, 1000, suffixes)
-    (tmp_path / f"{name}.md5sum").touch()
+    for suffix in ("md5sum", "md5", "m5", "1"):
+        (tmp_path / f"{name}.{suffix}").touch()
     (tmp_path / "kpflow2.tar.bz2.aa").touch()
     assert archive_parts(parts[0]) == parts
     assert {row.status for row in rows_of(parts, ("a", "bb"), workspace).values()} == {DONE}
