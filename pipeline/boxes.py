@@ -39,7 +39,7 @@ def hand_boxes(
     half = (SIDE_PER_SHOULDERS * shoulders // 2)[:, None]
     centre = wrist + BEYOND_WRIST * (wrist - elbow)
     # astype truncates toward zero, as int() does.
-    corners = np.concatenate([centre - half, centre + half], axis=1).astype(np.int32)
+    corners = np.concatenate([centre - half, centre + half], axis=1).clip(-1e9, 1e9).astype(np.int32)
     boxes = np.clip(corners, 0, [width, height, width, height]).astype(np.int32)
     empty = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
     return boxes, empty | ~wrist.any(axis=-1) | ~elbow.any(axis=-1)

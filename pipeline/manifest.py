@@ -62,7 +62,7 @@ def _from_tree(folder: Path) -> Iterator[Sample]:
             signer_of(sample_id),
             None,
             str(clip.absolute()),
-            str(depth.absolute()) if depth.exists() else None,
+            str(depth.absolute()) if depth.exists() or depth.is_symlink() else None,
         )
 
 
@@ -139,5 +139,5 @@ def read_manifest(path: Path) -> list[Sample]:
     """
     try:
         return [Sample(**row) for row in pq.read_table(path).to_pylist()]
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, TypeError) as error:  # TypeError: other columns
         raise InputError(f"{path}: cannot be read ({error}); is --work a workspace of `pipeline run`?") from error

@@ -4,6 +4,7 @@ import json
 import tracemalloc
 
 import numpy as np
+import pytest
 from clip_making import GOLDEN, moving_keypoints
 
 from pipeline.boxes import hand_boxes, nearest_present
@@ -44,6 +45,15 @@ def test_boxes_stay_in_the_frame() -> None:
     assert (good >= 0).all()
     assert (good <= [160, 120, 160, 120]).all()
     assert (good[:, :2] < good[:, 2:]).all()
+
+
+def test_coordinates_beyond_all_numbers_of_pixels(recwarn: pytest.WarningsRecorder) -> None:
+    keypoints = moving_keypoints(30, 5)
+    keypoints[3, :, :2] *= 1e9
+    boxes, _ = hand_boxes(keypoints, "right", 160, 120, DEFAULT)
+    assert boxes.min() >= 0
+    assert (boxes.max(axis=0) <= [160, 120, 160, 120]).all()
+    assert not recwarn.list
 
 
 def test_nearest_present_prefers_the_earlier() -> None:

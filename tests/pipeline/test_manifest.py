@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.manifest import apply_labels, class_names, read_classes, read_data, read_manifest, write_manifest
@@ -37,6 +39,12 @@ def test_a_tree(tree: Path) -> None:
         Sample("signer3_sample12", "train", "3", None, f"{train}_color.mp4", f"{train}_depth.mp4"),
     ]
     assert [sample.depth for sample in read_data(tree, use_depth=False)] == [None, None]
+
+
+def test_a_depth_video_whose_content_is_not_here_is_not_left_out(tree: Path) -> None:
+    """As in a tree of git-annex: a link to nothing. The frames stage says that there is no such file."""
+    (tree / "val" / "b_depth.mp4").symlink_to("../.git/annex/objects/b_depth.mp4")
+    assert read_data(tree)[0].depth == f"{tree}/val/b_depth.mp4"
 
 
 def test_a_csv(tmp_path: Path) -> None:
@@ -191,7 +199,8 @@ def test_the_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest.parquet", samples)
     assert read_manifest(tmp_path / "manifest.parquet") == samples
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.parquet"]
-    for wrong in (tmp_path / "none.parquet", text(tmp_path / "text.parquet", "x")):
+    pq.write_table(pa.table({"id": ["a"], "path": ["b"]}), tmp_path / "other.parquet")
+    for wrong in (tmp_path / "none.parquet", text(tmp_path / "text.parquet", "x"), tmp_path / "other.parquet"):
         with pytest.raises(InputError, match="is --work a workspace of `pipeline run`"):
             read_manifest(wrong)
 
