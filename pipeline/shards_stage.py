@@ -1,5 +1,6 @@
 """Stage `shards`: the samples of every split as tars, their indexes, and `dataset.json` last."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -73,10 +74,19 @@ def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows
         )
 
 
-def _known(folder: Path, rows: Iterable[str]) -> set[str]:
-    """Names of the shards in a folder that the ledger has rows of: the id of a row is the shard's path."""
-    here = folder.resolve()  # it may have been named otherwise
-    return {path.name for path in map(Path, rows) if path.parent.resolve() == here}
+def _known(folder: Path, rows: Mapping[str, Row]) -> set[str]:
+    """Names of the shards in a folder that the ledger has rows of: the id of a row is the shard's path.
+
+    The folder may have been named otherwise then, or a link of that name may have led elsewhere: such a row has to be
+    of the very file that is there.
+    """
+    here, known = os.path.realpath(folder), set()
+    for path, row in zip(map(Path, rows), rows.values(), strict=True):
+        if path.parent == folder or (
+            os.path.realpath(path.parent) == here and is_result(row, stamp(folder / path.name))
+        ):
+            known.add(path.name)
+    return known
 
 
 def _listed(folder: Path) -> set[str]:
@@ -90,8 +100,8 @@ def _listed(folder: Path) -> set[str]:
 
 def rows_to_keep(folder: Path, shards: Iterable[str], rows: Iterable[str]) -> set[str]:
     """Ids of the rows of the shards planned for a folder, and of those in other folders, where a run may come again."""
-    here = folder.resolve()
-    elsewhere = {key for key in rows if Path(key).parent.resolve() != here and Path(key).exists()}
+    here = os.path.realpath(folder)
+    elsewhere = {key for key in rows if os.path.realpath(Path(key).parent) != here and Path(key).exists()}
     return elsewhere | {str(folder / name) for name in shards}
 
 
@@ -158,13 +168,16 @@ def write_shards(
     remove_leftovers(folder)
     tasks = shard_tasks(folder, shards, workspace, ledger.rows)
     known = _known(folder, ledger.rows)
-    if folder == workspace.shards:  # the ledger may have been lost, or tell of where the workspace was before
-        known |= _listed(folder)
-    stale = known - shards.keys()
+    # In the workspace the ledger may have been lost, or tell of where the workspace was before.
+    listed = _listed(folder) - known if folder == workspace.shards else set()
+    stale = (known | listed) - shards.keys()
+    # So that the next run knows the tars for ours, should we be killed.
+    for name in listed:
+        ledger.record(Row(str(folder / name), BEGUN, ""))
+    for task in tasks:
+        ledger.record(Row(task.id, BEGUN, task.fingerprint))
     if tasks or stale:
         (folder / FILE_NAME).unlink(missing_ok=True)
-    for task in tasks:  # so that the next run knows the tars for ours, should we be killed
-        ledger.record(Row(task.id, BEGUN, task.fingerprint))
     rows = []
     for row in run(tasks) if tasks else ():
         ledger.record(row)

@@ -202,6 +202,44 @@ def test_old_shards_go_also_when_the_ledger_does_not_know_them(workspace: Worksp
     assert after.ledger.rows.keys() == {str(workspace.shards / "train-000.tar")}
 
 
+def test_old_shards_go_also_when_a_run_without_its_ledger_was_killed(workspace: Workspace) -> None:
+    items = [item(workspace, f"s{n}") for n in range(9)]
+    Run(workspace, items, 2)
+    (workspace.ledgers / "shards.parquet").unlink()
+
+    def killed(tasks):
+        raise KeyboardInterrupt
+
+    ledger, shards = Ledger(workspace.ledgers, "shards"), plan_shards(items, 9)
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(workspace.shards, shards, workspace, ledger, killed)
+    assert not (workspace.shards / "dataset.json").exists()
+    after = Run(workspace, items, 9)
+    assert after.files.keys() == {"dataset.json", "train-000.tar", "train.parquet"}
+    assert after.ledger.rows.keys() == {str(workspace.shards / "train-000.tar")}
+
+
+def test_a_link_that_leads_elsewhere_now_makes_nothing_ours(workspace: Workspace, tmp_path: Path) -> None:
+    other = Workspace(tmp_path / "other")
+    other.create()
+    mine, theirs, link = tmp_path / "mine", tmp_path / "theirs", tmp_path / "latest"
+    mine.mkdir()
+    link.symlink_to(mine)
+    Run(workspace, [item(workspace, "a")], folder=link)
+    before = Run(other, [item(other, "bcd")], folder=theirs).files
+    link.unlink()
+    link.symlink_to(theirs)
+    with pytest.raises(InputError, match=r"theirs: holds train-000\.tar, which this workspace's ledger does not know"):
+        Run(workspace, [item(workspace, "a")], folder=theirs)
+    assert {path.name: path.read_bytes() for path in theirs.iterdir() if path.name != ".lock"} == before
+
+
+def test_a_folder_of_a_row_may_be_a_loop_of_links(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    Ledger(workspace.ledgers, "shards").record(Row(f"{tmp_path}/loop/train-000.tar", DONE, "f"))
+    assert Run(workspace, [item(workspace, "a")]).names == ["train-000.tar"]
+
+
 def test_a_damaged_set_is_made_again(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}") for n in range(4)]
     before = Run(workspace, items).files
