@@ -21,7 +21,7 @@ from pipeline.run import Outcome, run_stages
 from pipeline.runner import end_workers
 from pipeline.stages import KeypointSource, RunSettings
 from pipeline.stopping import Stopped, stop_on_signals
-from pipeline.video import named_ffmpeg
+from pipeline.video import ffmpeg_binary, named_ffmpeg, refuse_old
 from pipeline.workspace import Workspace
 from shards.errors import InputError
 from shards.planning import SAMPLES_PER_SHARD
@@ -67,6 +67,7 @@ def _run(options: dict[str, Any]) -> int:
     # Workers of a cluster do not share our working directory.
     workspace = Workspace(options["work"].absolute())
     ffmpeg = named_ffmpeg(options["ffmpeg"]) if options["ffmpeg"] else None
+    refuse_old(ffmpeg_binary(ffmpeg))
     stages = chosen_stages(options["stages"], part)
     settings = RunSettings(
         workspace=workspace,

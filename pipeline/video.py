@@ -54,16 +54,24 @@ def named_ffmpeg(name: str) -> str:
     """The absolute path of the FFmpeg that a user names: workers of a cluster do not share our working directory.
 
     Raises:
-        InputError: there is none, or it is too old.
+        InputError: there is none.
     """
     found = shutil.which(name)
     if not found:
         raise InputError(f"{name}: no such program; --ffmpeg names FFmpeg's binary")
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, errors="replace", check=False).stdout
-    version = _VERSION.match(said)  # of a development build it is "N-" and a number, and no release's
-    if version and (int(version[1]), int(version[2])) < _OLDEST:
-        raise InputError(f"{name}: is FFmpeg {version[1]}.{version[2]}, which is too old; name one from 5.1 on")
     return str(Path(found).absolute())
+
+
+def refuse_old(binary: str) -> None:
+    """InputError for an FFmpeg that is too old, or does not run."""
+    hint = "--ffmpeg or $IMAGEIO_FFMPEG_EXE names FFmpeg's binary, 5.1 or later"
+    try:
+        done = subprocess.run([binary, "-version"], capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise InputError(f"{binary}: does not run ({error.strerror}); {hint}") from error
+    version = _VERSION.match(done.stdout)  # of a development build it is "N-" and a number, and no release's
+    if version and (int(version[1]), int(version[2])) < _OLDEST:
+        raise InputError(f"{binary}: is version {version[1]}.{version[2]}; {hint}")
 
 
 def probe(paths: Sequence[str], binary: str) -> list[Video]:

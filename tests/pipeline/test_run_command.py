@@ -84,6 +84,18 @@ def test_programs_may_be_named_relative_to_the_working_directory(
     assert {row.status for row in read_rows(tmp_path / "work" / "ledger", "frames").values()} == {DONE}
 
 
+def test_an_old_ffmpeg_is_refused_however_it_is_named(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    old = tmp_path / "old-ffmpeg"
+    old.write_text("#!/bin/sh\necho ffmpeg version 4.4.2\n")
+    old.chmod(0o755)
+    options = ("--data", tiny / "mp4", "--work", tmp_path / "work", "--keypoints", tiny / "kp", "--jobs", "1")
+    said = f"Error: {old}: is version 4.4; --ffmpeg or $IMAGEIO_FFMPEG_EXE names FFmpeg's binary, 5.1 or later"
+    assert invoke(*options, "--ffmpeg", old) == (2, [said])
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(old))
+    assert invoke(*options) == (2, [said])
+    assert not (tmp_path / "work").exists()
+
+
 def test_frames_need_no_estimator(tiny: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))  # beside which is no uv
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -13,7 +13,7 @@ from driving import processes_of, wait_until
 from pipeline import video as module
 from pipeline.decode import Stream, decode
 from pipeline.failure import ClipError
-from pipeline.video import Video, ffmpeg_binary, named_ffmpeg, probe, reason_of
+from pipeline.video import Video, ffmpeg_binary, named_ffmpeg, probe, reason_of, refuse_old
 from shards.errors import InputError
 
 
@@ -120,23 +120,29 @@ def test_no_ffmpeg_there(clip: str) -> None:
 
 @pytest.mark.parametrize(
     ("version", "too_old"),
-    [
-        ("4.4.2-0ubuntu0.22.04.1", True),
-        ("n5.0", True),
-        ("5.1.6-0+deb12u1", False),
-        ("7.0", False),
-        ("N-1234-g0", False),
-    ],
+    [("4.4.2-0ubuntu0.22.04.1", True), ("n5.0", True), ("5.1.6-0+deb12u1", False), ("7.0", False), ("N-1-g0", False)],
 )
 def test_an_ffmpeg_that_is_too_old(tmp_path: Path, version: str, too_old: bool) -> None:
     binary = tmp_path / "ffmpeg"
     binary.write_text(f"#!/bin/sh\necho 'ffmpeg version {version} Copyright (c) 2000-2023 the FFmpeg developers'\n")
     binary.chmod(0o755)
     if too_old:
-        with pytest.raises(InputError, match=r"ffmpeg: is FFmpeg [45]\.\d, which is too old; name one from 5\.1 on"):
-            named_ffmpeg(str(binary))
+        with pytest.raises(InputError, match=r"ffmpeg: is version [45]\.\d; .* names FFmpeg's binary, 5\.1 or later"):
+            refuse_old(str(binary))
     else:
-        assert named_ffmpeg(str(binary)) == str(binary)
+        refuse_old(str(binary))
+
+
+def test_the_ffmpeg_of_the_environment_is_not_too_old(ffmpeg: str) -> None:
+    refuse_old(ffmpeg)
+
+
+def test_an_ffmpeg_that_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "ffmpeg").write_bytes(b"\x7fELF of another machine")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    for path in (tmp_path / "ffmpeg", tmp_path / "none"):
+        with pytest.raises(InputError, match=f"{path}: does not run"):
+            refuse_old(str(path))
 
 
 def test_an_option_that_ffmpeg_does_not_know_is_the_reason(ffmpeg: str) -> None:
