@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,8 +63,8 @@ def read_dataset(folder: Path) -> Dataset:
         InputError: when there is none, or it is not whole, or of another version, or the folder's name is not UTF-8.
     """
     path = folder / FILE_NAME
-    if not is_utf8(str(folder)):
-        raise InputError(f"{str(folder)!r}: its name is not UTF-8; rename it")
+    if not is_utf8(real := os.path.realpath(folder)):
+        raise InputError(f"{real!r}: its name is not UTF-8; rename it")
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError as error:

@@ -3,6 +3,7 @@
 Threads, not processes: hashing, reading and writing let go of the interpreter, and processes would cost half a second.
 """
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -16,7 +17,7 @@ from shards.files import remove_leftovers
 from shards.finish import Entry, finish
 from shards.lock import file_lock
 from shards.progress import progress
-from shards.reshard_journal import Journal, Written
+from shards.reshard_journal import Journal, Written, refuse_strangers
 from shards.reshard_plan import Plan, Source, about, new_sizes
 from shards.sample import (
     DEPTH_MEMBERS,
@@ -51,9 +52,10 @@ def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
     sources = {sample.extent.path.parent for samples in plan.shards.values() for sample in samples}
     if out.resolve() in sources:
         raise InputError(f"{out}: is one of the folders to be read, and they stay as they are; give another --out")
-    if not is_utf8(str(out)):
+    if not is_utf8(os.path.realpath(out)):
         raise InputError(f"{str(out)!r}: its name is not UTF-8; rename it, or give another --out")
     out.mkdir(parents=True, exist_ok=True)
+    refuse_strangers(out)  # before a lock file lies among what is theirs
     with file_lock(out / ".lock", "these shards"):
         journal = Journal(out, plan.fingerprint())
         (out / FILE_NAME).unlink(missing_ok=True)

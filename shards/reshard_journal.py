@@ -33,10 +33,9 @@ class Journal:
         """
         self._path = folder / FILE_NAME
         self.before: dict[str, Written] = {}  # by file name, from earlier runs
+        refuse_strangers(folder)
         if self._path.exists():
             self._read(plan)
-        elif found := sorted(path.name for path in folder.iterdir() if path.suffix in (".tar", ".parquet", ".json")):
-            raise InputError(f"{folder}: holds {found[0]} already; give --out a new folder")
         # Written anew without the half line that a kill may have left.
         lines = [{"plan": plan}, *map(_to_json, self.before.values())]
         write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
@@ -61,6 +60,14 @@ class Journal:
         if self.before.get(written.shard.name) != written:
             with self._path.open("a") as file:
                 file.write(json.dumps(_to_json(written)) + "\n")
+
+
+def refuse_strangers(folder: Path) -> None:
+    """InputError where a folder holds shards or the like, and no journal tells of a plan for them."""
+    if (folder / FILE_NAME).exists():
+        return
+    if found := sorted(path.name for path in folder.iterdir() if path.suffix in (".tar", ".parquet", ".json")):
+        raise InputError(f"{folder}: holds {found[0]} already; give --out a new folder")
 
 
 def _to_json(written: Written) -> dict[str, object]:
