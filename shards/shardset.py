@@ -80,6 +80,13 @@ def open_shards(pattern: str) -> ShardSet:
     )
 
 
+def files_of(shards: ShardSet) -> list[Path]:
+    """The files that a shard set is read from."""
+    folders = dict.fromkeys(path.parent for path in shards.paths)
+    indexes = [path for folder in folders for path in folder.glob("*.parquet")]
+    return [*shards.paths, *indexes, *(folder / FILE_NAME for folder in folders)]
+
+
 def _refuse_missing(folder: Path, dataset: Dataset, paths: list[Path]) -> None:
     here = set(paths)
     for shard in chain.from_iterable(dataset.splits.values()):

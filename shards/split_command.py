@@ -1,5 +1,6 @@
 """`shards split`: from labels or shards to an assignment CSV."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ def split_command(labels: Path | None, shards: str | None, out: Path, options: S
         raise InputError("give either --holdout-signers or --by: how to divide")
     if options.by is None and (options.fractions, options.seed) != (None, None):
         raise InputError("--fractions and --seed go with --by, not with --holdout-signers")
+    if labels and os.path.realpath(labels) == os.path.realpath(out):
+        raise InputError(f"{out}: holds the labels; give --out another file")
     samples = read_samples(labels, shards)
     splits = divide(samples, options)
     write_assignment(out, zip(samples.ids, splits, strict=True))

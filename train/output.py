@@ -1,5 +1,6 @@
 """Files that commands write: whether they can be, said before the work starts, and errors that name the file."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ def check_output(path: Path, *others: Path) -> None:
         raise InputError(f"{path}: its folder does not exist; make it, or give another")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file")
-    if path.resolve() in {other.resolve() for other in others}:
+    if os.path.realpath(path) in map(os.path.realpath, others):
         raise InputError(f"{path}: has another part in this command already; give another file")
 
 

@@ -1,6 +1,6 @@
 """From the options of `predict` to predictions, and its exit status."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from shards.errors import InputError
-from shards.shardset import open_shards
+from shards.shardset import files_of, open_shards
 from train.checkpoint import Checkpoint, read_checkpoint
 from train.distributed import choose_device
 from train.labels import read_ids
@@ -46,9 +46,9 @@ def predict_command(options: dict[str, Any]) -> int:
     clips = find_clips(options["videos"])
     if options["overlay"] and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
-    if options["overlay"]:
-        check_output(options["overlay"], *clips.values())
-    template = _template(options["template"], clips or open_shards(options["shards"]).ids.to_pylist())
+    shards = None if clips else open_shards(options["shards"])
+    check_outputs(options, files_of(shards) if shards else clips.values())
+    template = _template(options["template"], shards.ids.to_pylist() if shards else clips)
     kept = read_checkpoint(source)
     looks.check(kept.recipe)
     choose_device(settings.device)  # what is wrong with it should be said before the clips are worked on
@@ -79,11 +79,14 @@ def check_options(options: dict[str, Any]) -> None:
             raise InputError("--sliding has every window's own answer, --windows their mean: give one of the two")
         if options["template"] or options["save_logits"]:
             raise InputError("--template and --save-logits take one answer per clip; --sliding has several")
-    files = [options[name] for name in ("checkpoint", "template", "out", "overlay", "save_logits") if options[name]]
-    for name in ("out", "overlay", "save_logits"):
-        if path := options[name]:
-            files.remove(path)
-            check_output(path, *files)
+
+
+def check_outputs(options: dict[str, Any], sources: Iterable[Path]) -> None:
+    """InputError where an output cannot be written, or is what is read, or another output."""
+    outputs = [options[name] for name in ("out", "overlay", "save_logits") if options[name]]
+    read = [options[name] for name in ("checkpoint", "template", "keypoints") if options[name]]
+    for number, path in enumerate(outputs):
+        check_output(path, *sources, *read, *outputs[:number])
 
 
 def _template(path: Path | None, known: Collection[str]) -> list[str] | None:

@@ -30,6 +30,14 @@ def test_from_shards(run, shards: Path, split_of, tmp_path: Path) -> None:
     }
 
 
+def test_labels_are_not_written_over(run, labels: Path) -> None:
+    before = labels.read_text()
+    result = run("split", "--labels", labels, "--by", "signer", "--out", labels.parent / "." / labels.name)
+    assert result.exit_code == 2
+    assert "labels.csv: holds the labels; give --out another file" in result.stderr
+    assert labels.read_text() == before
+
+
 def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     result = run("split", "--labels", labels, "--by", "signer", "--fractions", "0.6,0.2,0.2", "--out", out)

@@ -36,6 +36,17 @@ def test_other_errors_stay_what_they_are(tmp_path):
         raise OSError("no number")
 
 
+def test_what_is_read_is_not_written_over(tmp_path):
+    (tmp_path / "read").write_text("mine")
+    (tmp_path / "link").symlink_to("read")
+    (tmp_path / "loop").symlink_to("loop")
+    check_output(tmp_path / "new.csv", tmp_path / "read")
+    check_output(tmp_path / "loop", tmp_path / "read")
+    for path in (tmp_path / "read", tmp_path / "link", tmp_path / ".." / tmp_path.name / "read"):
+        with pytest.raises(InputError, match="has another part in this command already"):
+            check_output(path, tmp_path / "other", tmp_path / "read")
+
+
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
 def test_a_name_that_is_too_long_is_one_line(command, tmp_path):
     """The system refuses it before anything of ours looks at it: each command must have caught that."""
@@ -43,7 +54,7 @@ def test_a_name_that_is_too_long_is_one_line(command, tmp_path):
     labels.write_text("signer0_sample1,0\n")
     arguments = {
         "train": ["train.cli", "--shards", long, "--run-dir", tmp_path],
-        "predict": ["train.predict_cli", "--checkpoint", tmp_path, "--shards", "x", "--out", long],
+        "predict": ["train.predict_cli", "--checkpoint", tmp_path, "--video", labels, "--out", long],
         "evaluate": ["train.evaluate_cli", "--predictions", labels, "--labels", labels, "--report", tmp_path],
     }
     arguments["evaluate"] += ["--shards", long]

@@ -52,6 +52,16 @@ def test_a_folder_is_no_file_to_write(small, tmp_path, option):
     assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path}: is a folder; give a file\n")
 
 
+def test_shards_are_not_written_over(small, tmp_path):
+    for name in ("val-000.tar", "dataset.json", "val.parquet"):
+        path = small / name
+        before = path.read_bytes()
+        result = predict("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", path)
+        assert result.exit_code == 2
+        assert f"{path}: has another part in this command already" in result.stderr
+        assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "write",
     [

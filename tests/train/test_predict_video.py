@@ -179,6 +179,7 @@ def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
         ("--video CLIP --sliding 4 --windows 2", "give one of the two"),
         ("--video CLIP --sliding 4 --template t.csv", "take one answer per clip"),
         ("--video FOLDER --overlay OUT/o.mp4", "draws on one clip"),
+        ("--video CLIP --out CLIP", "has another part in this command already; give another file"),
         ("--video CLIP --overlay CLIP", "has another part in this command already; give another file"),
         ("--video CLIP --save-logits OUT/p.csv", "OUT/p.csv: has another part in this command already"),
         ("--video CLIP --overlay /nowhere/o.mp4", "/nowhere/o.mp4: its folder does not exist"),
