@@ -33,8 +33,10 @@ def archive_parts(first: Path) -> list[Path]:
         return [first]
     beginning = _suffix(0, match[1])
     # 7-Zip and `split --numeric-suffixes=1` begin with 001.
-    start = int(match[1].isdigit() and int(match[1]) == 1 and not (first.parent / f"{stem}.{beginning}").is_file())
-    if not start and match[1] != beginning:
+    start = int(match[1].isdigit() and not (first.parent / f"{stem}.{beginning}").is_file())
+    if start and (first.parent / f"{stem}.{_suffix(1, match[1])}").is_file():
+        beginning = _suffix(1, match[1])
+    if match[1] != beginning:
         if (first.parent / f"{stem}.{beginning}").is_file():
             raise InputError(f"{first}: not the first part; give {stem}.{beginning}")
         raise InputError(

@@ -18,6 +18,8 @@ from pipeline.runner import Task, execute
 from shards.errors import InputError
 
 _CONNECT_SECONDS = 30
+# What Dask raises where there is no scheduler, or a wrong address; for tls:// without certificates it is TypeError.
+_NO_CLIENT = (OSError, ValueError, TypeError)
 
 
 class Cluster:
@@ -39,7 +41,7 @@ class Cluster:
             get_address_host_port(address)
             connect = partial(Client, address, timeout=_CONNECT_SECONDS, set_as_default=False)
             self._client = _within(1.5 * _CONNECT_SECONDS, connect)
-        except (OSError, ValueError) as error:
+        except _NO_CLIENT as error:
             raise InputError(f"--scheduler {address}: no Dask scheduler answers there ({error})") from error
         if not self._client.nthreads():
             print(f"{address}: no workers yet; waiting for them", file=sys.stderr)
@@ -93,7 +95,7 @@ class Cluster:
 
 
 def _within(seconds: float, connect: Callable[[], Any]) -> Any:
-    """What `connect` gives, or the OSError or ValueError that it raises.
+    """What `connect` gives or raises.
 
     Where something else than a scheduler listens, Dask (2026.8) waits for ever, whatever its time limit.
 
@@ -105,7 +107,7 @@ def _within(seconds: float, connect: Callable[[], Any]) -> Any:
     def run() -> None:
         try:
             answers.put((connect(), None))
-        except (OSError, ValueError) as error:
+        except _NO_CLIENT as error:
             answers.put((None, error))
 
     Thread(target=run, daemon=True).start()

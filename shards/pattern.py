@@ -27,7 +27,8 @@ def expand(pattern: str) -> list[Path]:
             hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
             raise InputError(f"{name}: no such shard{hint}; --shards takes a folder, a glob, or train-{{000..099}}.tar")
         if folder := next((path for path in found if path.is_dir()), None):
-            raise InputError(f"{folder}: is a folder; a glob names shards, such as {name}/*.tar")
+            hint = "move it away" if folder.suffix == ".tar" else f"a glob names shards, such as {name}/*.tar"
+            raise InputError(f"{folder}: is a folder; {hint}")
         # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
         paths.extend(path.parent.resolve() / path.name for path in found)
     if len(set(paths)) < len(paths):

@@ -27,7 +27,7 @@ def test_parts_may_count_from_1(tmp_path: Path) -> None:
     for path in (*parts, tmp_path / "kp.tar.bz2.md5"):
         path.touch()
     assert archive_parts(parts[0]) == parts
-    with pytest.raises(InputError, match=r"\.002 is neither gz"):
+    with pytest.raises(InputError, match=r"not the first part; give kp\.tar\.bz2\.001"):
         archive_parts(parts[1])
     parts[3].unlink()
     with pytest.raises(InputError, match=r"kp\.tar\.bz2\.004: this part of the archive is missing"):

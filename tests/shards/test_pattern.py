@@ -48,6 +48,10 @@ def test_folders_of_a_glob_are_no_shards(folder: Path) -> None:
     (folder / "sets" / "one").mkdir(parents=True)
     with pytest.raises(InputError, match=r"sets/one: is a folder; a glob names shards, such as \S+/sets/\*/\*\.tar$"):
         expand(f"{folder}/sets/*")
+    (folder / "sets" / "one" / "x.tar").mkdir()
+    for pattern in ("sets/one", "sets/one/*.tar"):
+        with pytest.raises(InputError, match=r"sets/one/x\.tar: is a folder; move it away$"):
+            expand(f"{folder}/{pattern}")
 
 
 def test_whole_folders(folder: Path) -> None:
