@@ -70,10 +70,10 @@ class Ledger:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._journal))
         self.rows[row.id] = self._own[row.id] = row
 
-    def fold(self, keep: Iterable[str]) -> None:
-        """Write the table, without the rows of ids that are not in `keep` (removed samples), and remove what is in it
+    def fold(self, keep: Iterable[str] | None = None) -> None:
+        """Write the table, without the rows of ids that are not in `keep` (None: of all ids), and remove what is in it
         now: the journal and, in a whole run, the files of parts."""
-        removed = self._own.keys() - set(keep)
+        removed = set() if keep is None else self._own.keys() - set(keep)
         for key in removed:
             del self._own[key]
             self.rows.pop(key, None)

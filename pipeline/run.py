@@ -93,7 +93,7 @@ def _run_stage(stage: Stage, clips: Clips, run: Engine) -> Outcome:
         if plan.todo:
             for row in progress(_rows(stage, clips, plan, run), len(plan.todo), stage.name):
                 ledger.record(row)
-        ledger.fold(keep=clips.samples)
+        ledger.fold()  # clips that are not here now may come back: their results are kept, and so are their rows
     else:
         ready = {key: value for key, value in ready.items() if key not in plan.todo}
     facts = clips.facts[stage.name] = done_facts(ready, plan.ready, ledger.rows)
