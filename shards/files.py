@@ -15,8 +15,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`, renamed to `path` when the block succeeds and removed when it fails.
 
     The name is unlike any other writer's: two workers that write the same file (a cluster may start a task twice) each
-    rename a whole one.
+    rename a whole one. A device or a pipe, such as /dev/null, is written to, not replaced.
     """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         yield temporary

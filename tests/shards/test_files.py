@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +22,17 @@ with whole_file(Path(sys.argv[1])) as temporary, temporary.open("wb") as file:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_pipe_or_a_device_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        write_whole(pipe, b"new")
+        assert reader.stdout.read() == b"new"
+    assert pipe.is_fifo()
+    write_whole(Path("/dev/null"), b"new")
+    assert Path("/dev/null").is_char_device()
 
 
 def test_write_replaces_the_file(tmp_path: Path) -> None:
