@@ -57,7 +57,9 @@ def predict_shards(kept: Checkpoint, source: Path, pattern: str, settings: Predi
             f"{kept.recipe.name}; make shards with `pipeline run --recipe {kept.recipe.name}`"
         )
     names = shards.dataset.classes
-    if kept.classes is not None and kept.classes != names:
+    # Clips without labels, or whose classes have only numbers, may be of any model that has as many.
+    numbered = names == [str(number) for number in range(min(len(names), kept.model_settings.num_classes))]
+    if kept.classes is not None and kept.classes != names and not numbered:
         raise InputError(f"{source}: {differing(kept.classes, names, pattern)}")
     place = choose_device(settings.device)
     feed = LoaderSettings(

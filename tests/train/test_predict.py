@@ -1,6 +1,11 @@
 """Predictions of shards: what is written, and what is refused before the work. Videos: `test_predict_video.py`."""
 
+import json
+import shutil
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from predicting import predict, rows
 from tiny_model import tiny_checkpoint
@@ -50,6 +55,30 @@ def test_a_folder_is_no_file_to_write(small, tmp_path, option):
     common = ("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", tmp_path / "p.csv")
     result = predict(*common, option, tmp_path)
     assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path}: is a folder; give a file\n")
+
+
+@pytest.mark.parametrize(
+    ("classes", "fits"),
+    [(CLASSES, True), (["0", "1", "2"], True), ([], True), (["0", "1", "2", "3"], False), (["1", "2", "3"], False)],
+)
+def test_shards_whose_classes_have_no_names(small, tmp_path, classes, fits):
+    """Clips without labels, or labels without names, can be predicted by a model whose classes have names."""
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    folder = shutil.copytree(small, tmp_path / "shards")
+    dataset = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(dataset | {"classes": classes}))
+    if not classes:
+        index = pq.read_table(folder / "val.parquet")
+        labels = pa.nulls(len(index), pa.int32())
+        pq.write_table(index.set_column(index.schema.names.index("label"), "label", labels), folder / "val.parquet")
+    common = ("--checkpoint", tmp_path / "best.pt", "--out")
+    result = predict(*common, tmp_path / "p.csv", "--shards", f"{folder}/val-*.tar")
+    assert result.exit_code == (0 if fits else 2), result.output
+    if fits:
+        assert predict(*common, tmp_path / "named.csv", "--shards", f"{small}/val-*.tar").exit_code == 0
+        assert rows(tmp_path / "p.csv") == rows(tmp_path / "named.csv")
+    else:
+        assert "give what was made with the same" in result.stderr
 
 
 def test_shards_are_not_written_over(small, tmp_path):
