@@ -1,5 +1,6 @@
 """`shards inspect`: a page with pictures of a shard set, in one file that needs no network."""
 
+import os
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from shards.errors import InputError
 from shards.files import write_whole
 from shards.inspect_sample import sample_section
 from shards.page import Markup, joined, page, tag
-from shards.shardset import MemberReader, ShardSet, open_shards
+from shards.shardset import MemberReader, ShardSet, files_of, open_shards
 from shards.tables import signer_order
 
 _STYLE = """
@@ -39,6 +40,8 @@ def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None
         InputError: no such shards or ids, or a sample that cannot be read.
     """
     shards = open_shards(pattern)
+    if os.path.realpath(out) in map(os.path.realpath, files_of(shards)):
+        raise InputError(f"{out}: belongs to the shard set; give --out another file")
     chosen = choose(shards, samples, ids)
     splits = split_names(shards)
     reader = MemberReader(shards)

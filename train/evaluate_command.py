@@ -1,5 +1,6 @@
 """From the options of `evaluate` to an outcome, what is printed, and the report."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from train.fusion import choose_weights, fuse, parse_weights
 from train.labels import read_labels
 from train.logits import Logits, read_together
 
+# Of `report_files`, which is imported for a report only.
+REPORT_FILES = ("index.html", "report.json", "samples.csv", "signers.csv", "classes.csv", "confusions.csv")
+
 
 def evaluate_command(options: dict[str, Any]) -> None:
     """Do what `evaluate` was asked for.
@@ -24,6 +28,8 @@ def evaluate_command(options: dict[str, Any]) -> None:
     labels, classes, report = options["labels"], options["classes"], options["report"]
     if (predictions is None) == (not logits):
         raise InputError("give either --predictions or --logits")
+    if report:
+        _check_report(report, [path for path in (predictions, labels, classes, *logits) if path])
     if options["shards"] and not report:
         raise InputError("--shards is for the pictures of the report; give --report DIR, too")
     if predictions is not None:
@@ -40,6 +46,12 @@ def evaluate_command(options: dict[str, Any]) -> None:
 
         write_report(report, outcome, labels, options["shards"])
         click.echo(f"{report / 'index.html'}: report")
+
+
+def _check_report(folder: Path, read: list[Path]) -> None:
+    for path in read:
+        if path.name in REPORT_FILES and os.path.realpath(path.parent) == os.path.realpath(folder):
+            raise InputError(f"{path}: the report would be written over it; give --report another folder")
 
 
 def _fused(parts: list[Logits], weights: str | None, val_logits: Sequence[Path], val_labels: Path | None) -> Logits:

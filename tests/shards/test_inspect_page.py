@@ -124,6 +124,15 @@ def test_names_cannot_break_the_page(run, browse, shards: Path, tmp_path: Path) 
     assert all(source.startswith("data:") for source in outline.sources)
 
 
+def test_the_set_is_not_written_over(run, shards: Path) -> None:
+    for name in ("train-000.tar", "train.parquet", "dataset.json"):
+        before = (shards / name).read_bytes()
+        result = run("inspect", shards, "--out", shards / name)
+        assert result.exit_code == 2
+        assert f"{name}: belongs to the shard set; give --out another file" in result.stderr
+        assert (shards / name).read_bytes() == before
+
+
 def test_page_asks_the_network_for_nothing(run, tiny_work: Path, tmp_path: Path) -> None:
     run("inspect", tiny_work / "shards", "--out", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()

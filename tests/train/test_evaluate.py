@@ -3,6 +3,7 @@ import pytest
 from click.testing import CliRunner
 
 from train.evaluate_cli import main
+from train.evaluate_command import REPORT_FILES
 
 NAMES = ["hello", "bye", "thanks"]
 
@@ -149,6 +150,17 @@ def test_options_that_do_not_go_together(two_models, labels):
     )
     assert "--report" in refused("--predictions", labels, "--shards", "x", *truth)
     assert "3 weights for 2 files" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
+
+
+def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):
+    truth = tmp_path / "samples.csv"
+    truth.write_text(labels.read_text())
+    said = refused("--predictions", labels, "--labels", truth, "--report", tmp_path)
+    assert f"{truth}: the report would be written over it; give --report another folder" in said
+    assert truth.read_text() == labels.read_text()
+    report = tmp_path / "report"
+    assert run("--predictions", labels, "--labels", truth, "--report", report).exit_code == 0
+    assert {path.name for path in report.iterdir()} == set(REPORT_FILES)
 
 
 def test_a_mistyped_class_does_not_take_all_memory(tmp_path, labels):
