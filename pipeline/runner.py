@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.cores import one_core
 from pipeline.failure import ClipError, is_disk_trouble
 from pipeline.row import DONE, FAILED, Row
-from pipeline.stopping import leave_signals_to_driver
+from pipeline.stopping import leave_signals_to_driver, signals_held_by_workers
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ def _parallel(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
     # A batch of one: a row comes when its clip is done, and little is under way when we are killed. It costs 1 ms.
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
     crowded = jobs >= len(os.sched_getaffinity(0))
-    yield from pool(delayed(execute)(task, crowded) for task in tasks)
+    with signals_held_by_workers():  # joblib starts the workers and hands out the first tasks before it returns
+        rows = pool(delayed(execute)(task, crowded) for task in tasks)
+    yield from rows
 
 
 def _one_by_one(tasks: Iterable[Task]) -> Iterator[Row]:
@@ -105,7 +107,9 @@ def _one_by_one(tasks: Iterable[Task]) -> Iterator[Row]:
 
     for task in tasks:
         try:
-            yield get_memmapping_executor(1).submit(execute, task).result()
+            with signals_held_by_workers():
+                future = get_memmapping_executor(1).submit(execute, task)
+            yield future.result()
         except BrokenProcessPool as error:
             yield Row(task.id, FAILED, task.fingerprint, error=f"its worker process died: {_exit_codes(error)}")
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.resource_tracker import ensure_running
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -43,9 +44,23 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def signals_held_by_workers() -> Iterator[None]:
+    """Processes that are started inside the block hold the signals until `leave_signals_to_driver`: while a worker
+    imports its modules, Ctrl-C would print a traceback of it."""
+    # Starting this helper, which workers need, would let the signals through again (Python 3.11).
+    ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def leave_signals_to_driver() -> None:
     """For workers: Ctrl-C and Slurm send the signals to every process of the job, and the driver ends the workers."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             # Not SIG_IGN, which programs that the worker starts would inherit.
             signal.signal(number, lambda number, frame: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

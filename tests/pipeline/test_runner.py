@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from held_signals import held
 
 from pipeline.failure import ClipError
 from pipeline.row import DONE, FAILED
@@ -99,6 +100,15 @@ def test_a_worker_that_dies_costs_its_task_only(jobs: int) -> None:
     assert os.getpid() not in workers
     # It goes on as well as before: more tasks, in the same process.
     assert len(list(run_tasks([Task(str(n), "f", partial(fine, n)) for n in range(5)], 3 - jobs))) == 5
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_signals_are_held_while_workers_start(jobs: int) -> None:
+    """Ctrl-C would print tracebacks of what they import. Programs that they start later must not inherit that."""
+    end_workers()
+    rows = list(run_tasks([Task(f"t{number}", "f", held) for number in range(4)], jobs))
+    assert {tuple(row.facts["imported"]) for row in rows} == {(signal.SIGINT, signal.SIGTERM)}
+    assert [row.facts["now"] for row in rows] == [[]] * 4
 
 
 def test_an_unexpected_exception_is_raised_with_its_own_traceback() -> None:
