@@ -3,7 +3,7 @@
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,11 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
+
+
+def is_among(path: Path, others: Iterable[Path]) -> bool:
+    """Whether a path leads to the same file as one of the others, however each is spelled."""
+    return os.path.realpath(path) in map(os.path.realpath, others)
 
 
 def remove_leftovers(folder: Path) -> int:

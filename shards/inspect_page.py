@@ -1,6 +1,5 @@
 """`shards inspect`: a page with pictures of a shard set, in one file that needs no network."""
 
-import os
 from pathlib import Path
 
 import click
@@ -9,7 +8,7 @@ import numpy as np
 from shards.charts import bar_chart, binned, legend
 from shards.dataset import read_dataset
 from shards.errors import InputError
-from shards.files import write_whole
+from shards.files import is_among, write_whole
 from shards.inspect_sample import sample_section
 from shards.page import Markup, joined, page, tag
 from shards.shardset import MemberReader, ShardSet, files_of, open_shards
@@ -40,7 +39,7 @@ def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None
         InputError: no such shards or ids, or a sample that cannot be read.
     """
     shards = open_shards(pattern)
-    if os.path.realpath(out) in map(os.path.realpath, files_of(shards)):
+    if is_among(out, files_of(shards)):
         raise InputError(f"{out}: belongs to the shard set; give --out another file")
     chosen = choose(shards, samples, ids)
     splits = split_names(shards)

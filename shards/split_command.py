@@ -1,12 +1,12 @@
 """`shards split`: from labels or shards to an assignment CSV."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from shards.errors import InputError
+from shards.files import is_among
 from shards.shardset import open_shards
 from shards.split import Labelled, by_sample, by_signer, describe, hold_out
 from shards.tables import is_split_name, read_labels, signer_of, write_assignment
@@ -37,7 +37,7 @@ def split_command(labels: Path | None, shards: str | None, out: Path, options: S
         raise InputError("give either --holdout-signers or --by: how to divide")
     if options.by is None and (options.fractions, options.seed) != (None, None):
         raise InputError("--fractions and --seed go with --by, not with --holdout-signers")
-    if labels and os.path.realpath(labels) == os.path.realpath(out):
+    if labels and is_among(out, [labels]):
         raise InputError(f"{out}: holds the labels; give --out another file")
     samples = read_samples(labels, shards)
     splits = divide(samples, options)

@@ -1,6 +1,5 @@
 """From the options of `evaluate` to an outcome, what is printed, and the report."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import click
 import numpy as np
 
 from shards.errors import InputError
+from shards.files import is_among
 from train.evaluate import Outcome, evaluate_logits, evaluate_predictions, expected_classes
 from train.fusion import choose_weights, fuse, parse_weights
 from train.labels import read_labels
@@ -50,7 +50,7 @@ def evaluate_command(options: dict[str, Any]) -> None:
 
 def _check_report(folder: Path, read: list[Path]) -> None:
     for path in read:
-        if path.name in REPORT_FILES and os.path.realpath(path.parent) == os.path.realpath(folder):
+        if is_among(path, [folder / name for name in REPORT_FILES]):
             raise InputError(f"{path}: the report would be written over it; give --report another folder")
 
 

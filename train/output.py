@@ -1,12 +1,11 @@
 """Files that commands write: whether they can be, said before the work starts, and errors that name the file."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from shards.errors import InputError
-from shards.files import whole_file
+from shards.files import is_among, whole_file
 
 
 def check_output(path: Path, *others: Path) -> None:
@@ -15,7 +14,7 @@ def check_output(path: Path, *others: Path) -> None:
         raise InputError(f"{path}: its folder does not exist; make it, or give another")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file")
-    if os.path.realpath(path) in map(os.path.realpath, others):
+    if is_among(path, others):
         raise InputError(f"{path}: has another part in this command already; give another file")
 
 
