@@ -24,6 +24,7 @@ from pipeline.failure import ClipError
 from pipeline.fingerprint import stamp
 from pipeline.mediapipe_openpose import VERSION
 from pipeline.openpose_json import read_folder
+from pipeline.scratch import json_folder
 from shards.errors import InputError
 
 # Seconds that a clip may take: OpenPose needs up to 5 s for a frame on a CPU, and the first clip of a worker also waits
@@ -57,7 +58,7 @@ class OpenPose:
         environment = dict(os.environ)
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[number % len(self.gpus)]
-        with tempfile.TemporaryDirectory(prefix="openpose-") as folder:
+        with json_folder() as folder:
             command = [self.binary, "--render_pose", "0", "--number_people_max", "1", "--display", "0"]
             command += ["--video", clip, "--write_json", folder, "--model_pose", "BODY_135"]
             if self.models:
@@ -84,7 +85,7 @@ class MediaPipe:
         Raises:
             ClipError: the estimator fails, hangs, or does not give every frame.
         """
-        with tempfile.TemporaryDirectory(prefix="mediapipe-") as folder:
+        with json_folder() as folder:
             _server(self.ffmpeg).ask(clip, folder, time_limit(frames))
             return read_folder(Path(folder), frames)
 

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.cores import one_core
 from pipeline.failure import ClipError, is_disk_trouble
 from pipeline.row import DONE, FAILED, Row
+from pipeline.scratch import remove_json_folders
 from pipeline.stopping import leave_signals_to_driver, signals_held_by_workers
 
 
@@ -75,12 +76,13 @@ def run_tasks(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
 
 
 def end_workers() -> None:
-    """Kill the worker processes, and with them what they keep running between tasks."""
+    """Kill the worker processes, and with them what they keep running between tasks and their temporary folders."""
     if "joblib" not in sys.modules:
         return  # none was started
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+    remove_json_folders()
 
 
 def _noted(tasks: Iterator[Task], running: dict[str, Task]) -> Iterator[Task]:

@@ -111,8 +111,12 @@ def test_killed_many_times(data, openpose, undisturbed, tmp_path, seed) -> None:
 def test_a_signal_ends_it_in_good_order(ffmpeg, openpose, tmp_path, number, whole_group) -> None:
     names = [f"a{n}" for n in range(3)] + ["hang1", "hang2"]  # two that keep both workers busy until the signal
     data, work, marker = clips(ffmpeg, tmp_path / "data", names), tmp_path / "work", uuid.uuid4().hex
-    process = start(data, work, *options(openpose), env=os.environ | {"TEST_MARKER": marker})
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = os.environ | {"TEST_MARKER": marker, "TMPDIR": str(temporary)}
+    process = start(data, work, *options(openpose), env=environment)
     wait_until(lambda: sum("sleep 3600" in line for line in processes_of(marker)) == 2)
+    assert len(list(temporary.glob("signshards-*"))) == 2
     assert sum("fake_openpose" in line for line in processes_of(marker)) >= 2
     begin = time.monotonic()
     if whole_group:
@@ -127,6 +131,7 @@ def test_a_signal_ends_it_in_good_order(ffmpeg, openpose, tmp_path, number, whol
     rows = read_rows(work / "ledger", "keypoints")
     assert {key for key, row in rows.items() if row.status == DONE} == set(names[:3])
     assert leftovers(work) == []
+    assert list(temporary.glob("signshards-*")) == []
 
 
 def test_a_killed_driver_leaves_no_estimator_and_no_lock(ffmpeg, openpose, tmp_path) -> None:
