@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -156,8 +157,10 @@ def test_it_learns(made, tmp_path):
     assert result.exit_code == 0, result.output
     with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert float(rows[-1]["train_loss"]) < 0.7 * float(rows[0]["train_loss"])
-    assert max(float(row["val_top1"]) for row in rows) > 0.6  # by chance: 0.33
+    losses, hits = ([float(row[name]) for row in rows] for name in ("train_loss", "val_top1"))
+    # Means: of 24 samples an epoch's loss varies by a tenth, and with the machine's arithmetic.
+    assert np.mean(losses[-5:]) < 0.85 * np.mean(losses[:3])
+    assert np.mean(hits[-5:]) > 0.8  # by chance: 0.33
     shutil.rmtree(tmp_path / "run")
 
 
