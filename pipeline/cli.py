@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from shards.commands import Commands
-from shards.planning import SAMPLES_PER_SHARD
+from shards.command_line import Commands
+from shards.format.planning import SAMPLES_PER_SHARD
 
 _STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
 
@@ -78,7 +78,7 @@ def main() -> None:
 )
 def run(**options: object) -> None:
     """Run the stages over all clips; what is done already, with the same settings and inputs, is skipped."""
-    from pipeline.run_command import run_command
+    from pipeline.options import run_command
 
     sys.exit(run_command(**options))
 

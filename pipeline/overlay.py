@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.boxes import nearest_present
-from pipeline.decode import Stream, decode
-from pipeline.encode import RawFrames, write_video
-from pipeline.video import Video, ffmpeg_binary
-from shards.sample import HANDS, HandTrack, SampleInfo
-from shards.skeleton import ARM_BONES, BODY_BONES, FACE_POINTS, bones
+from pipeline.hands.boxes import nearest_present
+from pipeline.video.decode import Stream, decode
+from pipeline.video.encode import RawFrames, write_video
+from pipeline.video.probe import Video, ffmpeg_binary
+from shards.format.sample import HANDS, HandTrack, SampleInfo
+from shards.page.skeleton import ARM_BONES, BODY_BONES, FACE_POINTS, bones
 
 SHORT_SIDE = 512
 PANEL = 132  # height of the panel, pixels

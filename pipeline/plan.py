@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.row import DONE, FAILED, Row
+from pipeline.workspace.row import DONE, FAILED, Row
 
 STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
 

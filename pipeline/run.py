@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-from pipeline.cluster import Cluster
-from pipeline.fingerprint import stamp
-from pipeline.keypoint_archive import POSE_FLOW, import_archive
-from pipeline.ledger import Ledger
 from pipeline.plan import STAGES, StagePlan, done_facts, plan_stage
-from pipeline.row import DONE, FAILED, Row
-from pipeline.runner import Task, end_workers, run_tasks
-from pipeline.sample import Sample
-from pipeline.shards_stage import ShardItem, plan_shards, rows_to_keep, shards_folder, write_dataset, write_shards
-from pipeline.stages import CLIP_STAGES, Clips, RunSettings, Stage
+from pipeline.pose.keypoint_archive import POSE_FLOW, import_archive
+from pipeline.stages.shards import ShardItem, plan_shards, rows_to_keep, shards_folder, write_dataset, write_shards
+from pipeline.stages.stage import CLIP_STAGES, Clips, RunSettings, Stage
+from pipeline.workers.dask import Cluster
+from pipeline.workers.local import Task, end_workers, run_tasks
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.fingerprint import stamp
+from pipeline.workspace.ledger import Ledger
+from pipeline.workspace.row import DONE, FAILED, Row
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.progress import progress

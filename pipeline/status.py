@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from pipeline.ledger import read_rows
-from pipeline.manifest import read_manifest
 from pipeline.plan import STAGES
-from pipeline.row import DONE, FAILED
-from pipeline.workspace import Workspace
+from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.manifest import read_manifest
+from pipeline.workspace.paths import Workspace
+from pipeline.workspace.row import DONE, FAILED
 
 
 def collect(work: Path) -> dict[str, Any]:

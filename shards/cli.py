@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from shards.commands import Commands
-from shards.planning import SAMPLES_PER_SHARD
+from shards.command_line import Commands
+from shards.format.planning import SAMPLES_PER_SHARD
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -36,7 +36,7 @@ _SETTINGS = {"show_default": True}
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the classes' names and counts.")
 def list_command(folder: Path, as_json: bool) -> None:
     """Show what a shard set holds: splits, samples, bytes, classes, signers, recipe."""
-    from shards.listing import show
+    from shards.commands.listing import show
 
     show(folder, as_json)
 
@@ -51,7 +51,7 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
     The quick check looks at sizes, tar headers and JSON members; it cannot see a changed pixel, --full can. Faults are
     printed one a line, and the exit status is then 3.
     """
-    from shards.verify import verify as check
+    from shards.commands.verify import verify as check
 
     report = check(folder, full, jobs)
     for fault in report.faults:
@@ -77,7 +77,7 @@ def split(labels: Path | None, shards: str | None, out: Path, **options: object)
 
     --by signer leaves no signer on two sides; --by sample does not care, and warns.
     """
-    from shards.split_command import SplitOptions, split_command
+    from shards.commands.split import SplitOptions, split_command
 
     split_command(labels, shards, out, SplitOptions(**options))
 
@@ -102,7 +102,7 @@ def reshard(shards: tuple[str, ...], out: Path, jobs: int, **options: object) ->
 
     Members are copied byte for byte; the originals stay as they are.
     """
-    from shards.reshard_command import ReshardOptions, reshard_command
+    from shards.commands.reshard_command import ReshardOptions, reshard_command
 
     reshard_command(shards, out, ReshardOptions(**options), jobs)
 
@@ -114,7 +114,7 @@ def reshard(shards: tuple[str, ...], out: Path, jobs: int, **options: object) ->
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")
 def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None:
     """Make an HTML page with pictures: hands and skeletons over time, histograms of classes, signers and frames."""
-    from shards.inspect_page import inspect as make_page
+    from shards.commands.inspect import inspect as make_page
 
     make_page(pattern, out, samples, ids)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.sample import id_problem
+from shards.format.sample import id_problem
 
 _AUTSL_SIGNER = re.compile(r"signer(\d+)_sample\d+")
 

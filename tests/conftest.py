@@ -8,7 +8,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from clip_making import SHARED, make_clip, moving_keypoints, run_pipeline, write_keypoints
+from helpers.clip_making import SHARED, make_clip, moving_keypoints, run_pipeline, write_keypoints
 
 
 @pytest.fixture(scope="session")

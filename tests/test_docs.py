@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from doc_examples import blocks, commands, examples, matches, named_options, options_of, run
+from helpers.doc_examples import blocks, commands, examples, matches, named_options, options_of, run
 
 import pipeline.demo.generate as demo_clips
-from pipeline.runner import end_workers
+from pipeline.workers.local import end_workers
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from shards.errors import InputError
-from train.checkpoint import Checkpoint, read_checkpoint
-from train.output import check_output, output_file
-from train.pixels import IMAGENET_MEAN, IMAGENET_STD
-from train.vtn import POSE_FEATURES
+from train.data.pixels import IMAGENET_MEAN, IMAGENET_STD
+from train.fit.checkpoint import Checkpoint, read_checkpoint
+from train.fit.output import check_output, output_file
+from train.models.vtn import POSE_FEATURES
 
 METADATA = "signshards.json"  # in the .pt2; in the ONNX file the key is `signshards`
 # Largest difference of a logit, as a share of the largest logit; 1e-6 is usual, 1e-3 would be a wrong graph.
@@ -38,7 +38,7 @@ def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     """What a user of the exported file must know to feed it and to read its answer."""
     inputs = {
         "crops": "float32 (batch, frames, 2 hands: left first, 3 RGB, side, side): (pixel / 255 - mean) / std",
-        "pose": "float32 (batch, frames, 106): pose features, see train/features.py",
+        "pose": "float32 (batch, frames, 106): pose features, see train/data/pose_features.py",
     }
     if checkpoint.model_settings.with_depth:
         inputs["depth"] = "as crops; a grey image three times, then normalised"

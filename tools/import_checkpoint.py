@@ -9,12 +9,12 @@ import click
 from torch import Size, Tensor
 
 from shards.errors import InputError
-from shards.recipe import REFERENCE
-from train.checkpoint import Checkpoint
-from train.output import check_output
-from train.safe_load import load_state, load_untrusted
-from train.vtn import VTN, ModelSettings
-from train.window import Window
+from shards.format.recipe import REFERENCE
+from train.data.window import Window
+from train.fit.checkpoint import Checkpoint
+from train.fit.output import check_output
+from train.models.vtn import VTN, ModelSettings
+from train.models.weights import load_state, load_untrusted
 
 PREFIX = "model."
 IMAGE_SIZE = 224

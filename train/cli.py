@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shards.commands import Command
+from shards.command_line import Command
 
 
 def dashed(name: str) -> str:
@@ -85,7 +85,7 @@ def main(**options: Any) -> None:
     published settings of the 2021 entry; on several GPUs, start it with torchrun. SIGTERM and SIGUSR1 write a
     checkpoint and end the run with status 0; the same command with --resume goes on, exactly.
     """
-    from train.command import train_command
+    from train.fit.options import train_command
 
     sys.exit(train_command(options))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from shards.commands import Command
+from shards.command_line import Command
 
 
 def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pipeline.body import (
+from pipeline.demo.signer import SIZE, Body, Colour, Look
+from pipeline.demo.signs import Motion
+from shards.body135 import (
     HEAD_TOP,
     LEFT_ELBOW,
     LEFT_HIP,
@@ -22,10 +24,8 @@ from pipeline.body import (
     RIGHT_WRIST,
     UPPER_NECK,
 )
-from pipeline.demo.signer import SIZE, Body, Colour, Look
-from pipeline.demo.signs import Motion
-from shards.sample import HANDS, POINTS
-from shards.skeleton import FACE_POINTS, HAND_POINTS
+from shards.format.sample import HANDS, POINTS
+from shards.page.skeleton import FACE_POINTS, HAND_POINTS
 
 HAND_START = [HAND_POINTS[hand].start for hand in HANDS]
 FACE_START = FACE_POINTS.start

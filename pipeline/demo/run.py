@@ -45,10 +45,10 @@ def run_demo(out: Path, settings: DemoSettings = _CLIPS, training: str = _TRAINI
     _command("train.cli", "--shards", shards / "train-*.tar", "--val-shards", shards / "val-*.tar", "--run-dir", run,
              *training.split(), *resume)  # fmt: skip
     unseen, logits = shards / "test-*.tar", out / "logits.npz"
-    _command("train.predict_cli", "--checkpoint", run / "best.pt", "--shards", unseen, "--mirror",
+    _command("train.predict.cli", "--checkpoint", run / "best.pt", "--shards", unseen, "--mirror",
              "--out", out / "predictions.csv", "--save-logits", logits)  # fmt: skip
     click.echo(f"\nSigners that the model has never seen, {time.monotonic() - start:.0f} s after the start:")
-    _command("train.evaluate_cli", "--logits", logits, "--labels", clips / "labels.csv", "--shards", unseen,
+    _command("train.evaluate.cli", "--logits", logits, "--labels", clips / "labels.csv", "--shards", unseen,
              "--report", report)  # fmt: skip
     click.echo(f"\nThe report, with the hands of the worst mistakes: {report / 'index.html'}")
     click.echo("These clips are generated; its figures say that the parts work together, nothing about real signs.")

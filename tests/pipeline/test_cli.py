@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from clip_making import run_pipeline
+from helpers.clip_making import run_pipeline
 
 from pipeline.cli import main
-from shards.dataset import read_dataset
+from shards.format.dataset import read_dataset
 
 
 def test_all_stages_make_a_shard_set(tiny_work: Path) -> None:

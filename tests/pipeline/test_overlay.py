@@ -3,18 +3,18 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from clip_making import make_clip, moving_keypoints
+from helpers.clip_making import make_clip, moving_keypoints
 from PIL import Image, ImageDraw
 
 from pipeline import overlay
-from pipeline.boxes import hand_boxes
-from pipeline.decode import Stream, decode
-from pipeline.failure import ClipError
+from pipeline.errors import ClipError
+from pipeline.hands.boxes import hand_boxes
 from pipeline.overlay import PANEL, Answer, Canvas, answer_at, draw_frames, draw_panel, draw_video
-from pipeline.video import ffmpeg_binary, probe
+from pipeline.video.decode import Stream, decode
+from pipeline.video.probe import ffmpeg_binary, probe
 from shards.errors import InputError
-from shards.recipe import DEFAULT
-from shards.sample import HANDS, HandTrack, SampleInfo
+from shards.format.recipe import DEFAULT
+from shards.format.sample import HANDS, HandTrack, SampleInfo
 
 WIDTH, HEIGHT, FRAMES = 160, 120, 12
 YES = [Answer(0, 0.4, [("yes", 0.75), ("no", 0.25)])]

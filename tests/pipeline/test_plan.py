@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from pipeline.fingerprint import stamp
 from pipeline.plan import StagePlan, done_facts, is_result, mtime_of, plan_stage
-from pipeline.row import DONE, FAILED, Row
+from pipeline.workspace.fingerprint import stamp
+from pipeline.workspace.row import DONE, FAILED, Row
 
 PRINTS = {"same": "1", "changed": "2", "failed": "1", "failed-changed": "2", "new": "1", "lost": "1", "cut": "1"}
 ROWS = {

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from clip_making import make_clip
-from driving import digests
+from helpers.clip_making import make_clip
+from helpers.driving import digests
 
 from pipeline.cli import main
-from pipeline.ledger import read_rows, write_table
-from shards.dataset import read_dataset
+from pipeline.workspace.ledger import read_rows, write_table
+from shards.format.dataset import read_dataset
 
 IDS = [f"signer{n % 2 if n < 4 else 2}_sample{n}" for n in range(6)]
 

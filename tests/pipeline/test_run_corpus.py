@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clip_making import make_clip, moving_keypoints, write_keypoints
-from driving import leftovers, run
+from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
+from helpers.driving import leftovers, run
 
-from pipeline.ledger import read_rows
 from pipeline.plan import STAGES
-from pipeline.row import DONE, FAILED
-from pipeline.video import Video
-from shards.dataset import read_dataset
-from shards.shardset import open_shards
+from pipeline.video.probe import Video
+from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.row import DONE, FAILED
+from shards.format.dataset import read_dataset
+from shards.format.shardset import open_shards
 
 FRAMES = 8
 Make = Callable[[str, Path], None]

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from driving import clips, command, digests, fake_openpose, last_line, leftovers, run, start, wait_until
+from helpers.driving import clips, command, digests, fake_openpose, last_line, leftovers, run, start, wait_until
 
-from pipeline.ledger import read_rows
-from pipeline.row import DONE
+from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.row import DONE
 
 NAMES = [f"signer{n}_sample{n}" for n in range(8)]
 # Root may write everywhere; without these capabilities it obeys the permissions of its own files like everybody else.

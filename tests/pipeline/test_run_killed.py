@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from driving import (
+from helpers.driving import (
     clips,
     digests,
     fake_openpose,
@@ -22,9 +22,9 @@ from driving import (
     wait_until,
 )
 
-from pipeline.ledger import read_rows
 from pipeline.plan import STAGES
-from pipeline.row import DONE
+from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.row import DONE
 
 CLIPS = 14
 JOBS = 2

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from driving import ROOT, command, fake_openpose
+from helpers.driving import ROOT, command, fake_openpose
 
-from pipeline.estimators import OpenPose
-from pipeline.fingerprint import stamp
-from pipeline.handcrops import CropSettings
-from pipeline.ledger import write_table
-from pipeline.manifest import read_data
-from pipeline.row import DONE, Row
-from pipeline.stages import CLIP_STAGES, Clips, KeypointSource, RunSettings, marks_of
-from pipeline.workspace import Workspace
-from shards.recipe import DEFAULT
-from shards.sample import MEMBERS, pack
+from pipeline.pose.estimators import OpenPose
+from pipeline.stages.handcrops import CropSettings
+from pipeline.stages.stage import CLIP_STAGES, Clips, KeypointSource, RunSettings, marks_of
+from pipeline.workspace.fingerprint import stamp
+from pipeline.workspace.ledger import write_table
+from pipeline.workspace.manifest import read_data
+from pipeline.workspace.paths import Workspace
+from pipeline.workspace.row import DONE, Row
+from shards.format.recipe import DEFAULT
+from shards.format.sample import MEMBERS, pack
 
 AUTSL = {"train": 28_142, "val": 4_418, "test": 3_742}
 

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.ledger import Ledger
-from pipeline.manifest import write_manifest
-from pipeline.row import DONE, FAILED, Row
-from pipeline.sample import Sample
-from pipeline.workspace import Workspace
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.ledger import Ledger
+from pipeline.workspace.manifest import write_manifest
+from pipeline.workspace.paths import Workspace
+from pipeline.workspace.row import DONE, FAILED, Row
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from shards.cli import main
-from shards.index import read_index, scan_shard
-from shards.sample import MEMBERS
+from shards.format.index import read_index, scan_shard
+from shards.format.sample import MEMBERS
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A lock on a file between processes; that of a workspace, made of these, is tested in tests/pipeline/test_lock.py."""
+"""A lock on a file between processes; that of a workspace, made of these, has its own tests."""
 
 import errno
 import fcntl

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from golden_weights import golden_inputs, golden_logits, golden_state
+from helpers.golden_weights import golden_inputs, golden_logits, golden_state
 
 from shards.errors import InputError
-from shards.recipe import RECIPES, REFERENCE
+from shards.format.recipe import RECIPES, REFERENCE
 from tools.export_model import METADATA, example_inputs, export_program, main, write_onnx, write_program
-from train.checkpoint import Checkpoint
-from train.vtn import VTN, ModelSettings
-from train.window import Window
+from train.data.window import Window
+from train.fit.checkpoint import Checkpoint
+from train.models.vtn import VTN, ModelSettings
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[export]'")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install '.[export]'")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from golden_weights import golden_inputs, golden_logits, golden_state
+from helpers.golden_weights import golden_inputs, golden_logits, golden_state
 
-from shards.recipe import DEFAULT, REFERENCE, recipe_from_json
+from shards.format.recipe import DEFAULT, REFERENCE, recipe_from_json
 from tools.import_checkpoint import main
-from train.vtn import VTN, ModelSettings
+from train.models.vtn import VTN, ModelSettings
 
 ROOT = Path(__file__).parents[2]
 SMALL = {"cnn": "rn18", "sequence_length": 3, "num_layers": 2, "num_heads": 4, "embed_size": 24}
@@ -119,7 +119,7 @@ def test_an_imported_checkpoint_gives_the_references_logits(lightning, tmp_path)
     imported.load_state_dict(content["model"])
     with torch.inference_mode():
         logits = imported.to(memory_format=torch.channels_last)(*golden_inputs("VTN_HCPF"))
-    # The tolerance of the models' own test, tests/train/test_vtn.py.
+    # The tolerance of the models' own test, tests/train/models/test_vtn.py.
     torch.testing.assert_close(logits, golden_logits("VTN_HCPF"), atol=1e-4, rtol=0)
 
 

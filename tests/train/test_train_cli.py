@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from shard_making import Plan, make_shards
-from train_runs import tiny_arguments
-from train_runs import tiny_options as options
+from helpers.shard_making import Plan, make_shards
+from helpers.train_runs import tiny_arguments
+from helpers.train_runs import tiny_options as options
 
-import train.command
-from shards.recipe import REFERENCE
-from train.checkpoint import read_checkpoint
+import train.fit.options
+from shards.format.recipe import REFERENCE
 from train.cli import main
-from train.runlog import COLUMNS
-from train.vtn import VTN
+from train.fit.checkpoint import read_checkpoint
+from train.fit.run_log import COLUMNS
+from train.models.vtn import VTN
 
 QUICK = options("--max-epochs 1 --batch-size 4 --accumulate-grad-batches 2 --num-workers 0 --freeze-layers 8")
 

@@ -58,7 +58,7 @@ def _run(part: str, data: BenchData, pattern: str, repeats: int, lines: list[str
         tables += stage_tables(data, repeats) + start_tables(repeats)
         lines += disk_lines(data)
     elif part == "loader":
-        from shards.shardset import open_shards
+        from shards.format.shardset import open_shards
         from tools.bench.loader import grown_tables, loader_tables
         from tools.bench.quality import quality_table
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.demo.generate import DemoSettings, generate
 from shards.errors import InputError
-from shards.shardset import ShardSet
+from shards.format.shardset import ShardSet
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from itertools import islice
 import numpy as np
 import torch
 
-from pipeline.video import ffmpeg_binary
+from pipeline.video.probe import ffmpeg_binary
 from shards.errors import InputError
-from shards.sample import MEMBERS
-from shards.shardset import MemberReader, ShardSet, open_shards
+from shards.format.sample import MEMBERS
+from shards.format.shardset import MemberReader, ShardSet, open_shards
 from tools.bench.data import BenchData, repeated
 from tools.bench.timing import Run, Table, compare, table
-from train.clip import decode_into, read_clip, read_jpegs
-from train.loader import make_loader
-from train.pixels import model_input
-from train.shard_dataset import LoaderSettings, ShardDataset
-from train.views import EVALUATION
-from train.window import Window, window_frames
+from train.data.clip import decode_into, read_clip, read_jpegs
+from train.data.dataset import LoaderSettings, ShardDataset
+from train.data.loader import make_loader
+from train.data.pixels import model_input
+from train.data.views import EVALUATION
+from train.data.window import Window, window_frames
 
 # As many samples as one of 8 workers reads in an epoch of AUTSL (28,142 samples): starting a worker counts as it does
 # there. In 1,024 samples, its 0.06 to 0.14 s were two to four hundredths of the figure.

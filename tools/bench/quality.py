@@ -3,14 +3,14 @@
 import numpy as np
 import simplejpeg
 
-from pipeline.boxes import hand_boxes
-from pipeline.crops import Picture, crop, encode
-from pipeline.decode import Stream, decode, planes
-from pipeline.manifest import read_data
-from pipeline.sample import Sample
-from pipeline.video import ffmpeg_binary, probe
-from pipeline.workspace import Workspace
-from shards.recipe import DEFAULT
+from pipeline.hands.boxes import hand_boxes
+from pipeline.hands.crops import Picture, crop, encode
+from pipeline.video.decode import Stream, decode, planes
+from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.manifest import read_data
+from pipeline.workspace.paths import Workspace
+from shards.format.recipe import DEFAULT
 from tools.bench.data import BenchData
 from tools.bench.timing import Run, Table, compare, table
 

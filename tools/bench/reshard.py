@@ -8,10 +8,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from shards.index import scan_shard, write_index
-from shards.sample import MEMBERS, info_from_json, pack
-from shards.shardset import MemberReader, ShardSet, open_shards
-from shards.writer import write_shard
+from shards.format.index import scan_shard, write_index
+from shards.format.sample import MEMBERS, info_from_json, pack
+from shards.format.shardset import MemberReader, ShardSet, open_shards
+from shards.format.writer import write_shard
 from tools.bench.timing import Table, compare, table
 
 # What the page cache takes at once, and what has to go to the disk.

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.archive import archive_parts
-from pipeline.frames import count_frames
-from pipeline.handcrops import CropSettings, make_sample
-from pipeline.keypoint_archive import import_archive
-from pipeline.manifest import read_data
-from pipeline.poseflow import pose_flow
-from pipeline.sample import Sample
-from pipeline.video import ffmpeg_binary, probe
-from pipeline.workspace import Workspace
-from shards.recipe import DEFAULT
+from pipeline.pose.archive import archive_parts
+from pipeline.pose.keypoint_archive import import_archive
+from pipeline.stages.frames import count_frames
+from pipeline.stages.handcrops import CropSettings, make_sample
+from pipeline.stages.poseflow import pose_flow
+from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.manifest import read_data
+from pipeline.workspace.paths import Workspace
+from shards.format.recipe import DEFAULT
 from tools.bench.data import BenchData, copy_of, multiplied, run_pipeline
 from tools.bench.timing import Table, compare, table
 

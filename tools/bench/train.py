@@ -5,18 +5,18 @@ from itertools import islice, repeat
 
 import torch
 
-from shards.shardset import open_shards
+from shards.format.shardset import open_shards
 from tools.bench.data import repeated
 from tools.bench.timing import Table, compare, table
-from train.batch import Batch
-from train.distributed import Ranks
-from train.feeding import batches_on
-from train.loader import make_loader
-from train.loop import StepSettings, Trainer
-from train.optimisation import OptimiserSettings
-from train.shard_dataset import LoaderSettings
-from train.vtn import VTN, ModelSettings
-from train.window import Window
+from train.data.batch import Batch
+from train.data.dataset import LoaderSettings
+from train.data.feeding import batches_on
+from train.data.loader import make_loader
+from train.data.window import Window
+from train.fit.distributed import Ranks
+from train.fit.optimizer import OptimiserSettings
+from train.fit.trainer import StepSettings, Trainer
+from train.models.vtn import VTN, ModelSettings
 
 
 def train_tables(pattern: str, repeats: int) -> list[Table]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from pipeline.manifest import apply_labels, read_data
-from shards.shardset import open_shards
-from shards.verify import verify
+from pipeline.workspace.manifest import apply_labels, read_data
+from shards.commands.verify import verify
+from shards.format.shardset import open_shards
 from tools.bench import reshard
 from tools.bench.__main__ import main
 from tools.bench.data import BenchData, multiplied, repeated

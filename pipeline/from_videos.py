@@ -1,0 +1,200 @@
+"""Shards straight from videos, for `predict --video`.
+
+This is the one module of `train/` that knows of `pipeline/`, and it imports it only when it is used. It has no stages
+of its own: it runs those of `pipeline run`, in a workspace that is gone afterwards, so that a clip gives the same
+sample, and the same prediction, as through shards on disk.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shards.errors import InputError
+from shards.format.recipe import Recipe
+from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, id_problem
+from shards.format.shardset import MemberReader, open_shards
+from train.data.clip import read_info
+
+if TYPE_CHECKING:
+    from pipeline.workspace.clip import Sample
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+# With less, the temporary folder is used: containers often have 64 MiB.
+_ENOUGH_MEMORY = 1 << 30
+
+
+@dataclass(frozen=True)
+class PoseSource:
+    """Where keypoints come from, as the options of `pipeline run` say it."""
+
+    pose: str | None = None
+    keypoints: Path | None = None
+    openpose_bin: str | None = None
+    openpose_models: Path | None = None
+
+
+@dataclass(frozen=True)
+class VideoShards:
+    """What became of some clips."""
+
+    folder: Path  # of shards; without a `dataset.json` where no clip could be used
+    clips: dict[str, Path]  # id: file, of those in the shards
+    failed: list[str]  # one line for each of the others: id, stage, reason
+
+
+def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
+    """Video files by id: the file's name without suffix and, as in AUTSL, without `_color`.
+
+    A folder stands for the videos in it, those named `<id>_depth` left out.
+
+    Raises:
+        InputError: nothing there, a name that cannot be an id, or two files of one id.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            inside = [file for file in inside if not file.name.startswith(".") and not file.stem.endswith("_depth")]
+            if not inside:
+                raise InputError(f"{path}: no videos in it ({', '.join(SUFFIXES)})")
+            files += inside
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise InputError(f"{path}: no such file or folder")
+    clips: dict[str, Path] = {}
+    for file in files:
+        sample_id = file.stem.removesuffix("_color")
+        if problem := id_problem(sample_id):
+            raise InputError(f"{file}: {problem}; rename it")
+        if clips.setdefault(sample_id, file) != file:
+            raise InputError(f"{file} and {clips[sample_id]}: two clips named {sample_id}; rename one")
+    return clips
+
+
+@contextmanager
+def shards_of_videos(
+    clips: dict[str, Path], pose: PoseSource, recipe: Recipe, classes: list[str], with_depth: bool
+) -> Iterator[VideoShards]:
+    """Shards of some clips, for as long as the block lasts; SIGINT and SIGTERM end it and remove them.
+
+    With depth, `<id>_depth` is looked for beside each clip.
+
+    Raises:
+        InputError: an option is wrong.
+        RunError: we were told to stop, or there is no room.
+    """
+    from pipeline.errors import RunError, is_disk_trouble
+    from pipeline.workers.local import end_workers
+    from pipeline.workers.signals import Stopped, stop_on_signals
+
+    place = _scratch()
+    try:
+        with stop_on_signals(), tempfile.TemporaryDirectory(prefix="signshards-video-", dir=place) as folder:
+            yield _run(clips, Path(folder), pose, recipe, classes, with_depth)
+    except Stopped as error:
+        end_workers()
+        raise RunError(f"stopped by {error}; nothing was written") from error
+    except OSError as error:
+        if not is_disk_trouble(error):
+            raise
+        raise RunError(f"{error.filename or place}: {error.strerror}; make room, or name a folder in TMPDIR") from error
+
+
+def _scratch() -> Path:
+    """The memory's file system where it has room, else the temporary folder."""
+    usable = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ENOUGH_MEMORY
+    return _MEMORY if usable and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+
+
+def _run(
+    clips: dict[str, Path], folder: Path, pose: PoseSource, recipe: Recipe, classes: list[str], with_depth: bool
+) -> VideoShards:
+    from pipeline.options import keypoint_source
+    from pipeline.plan import STAGES
+    from pipeline.run import run_stages
+    from pipeline.stages.handcrops import CropSettings
+    from pipeline.stages.stage import RunSettings
+    from pipeline.workspace.paths import Workspace
+
+    workspace = Workspace(folder)
+    source = keypoint_source({**vars(pose), "gpus": ""})
+    settings = RunSettings(
+        workspace=workspace,
+        stages=STAGES[:-1],
+        source=source,
+        recipe=recipe,
+        crops=CropSettings(),
+        shards=workspace.shards,
+        samples_per_shard=256,
+        jobs=min(len(os.sched_getaffinity(0)), len(clips)),
+        ffmpeg=None,
+        classes=classes,
+    )
+    samples, failed = _samples(clips, with_depth)
+    workspace.create()
+    outcomes = run_stages(samples, settings) if samples else []
+    rows = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
+    failed += [f"{row.id} ({stage}): {row.error}" for stage, row in rows]
+    lost = {row.id for _, row in rows}
+    usable = [sample for sample in samples if sample.id not in lost]
+    if usable:
+        run_stages(usable, replace(settings, stages=("shards",)))
+    return VideoShards(workspace.shards, {sample.id: clips[sample.id] for sample in usable}, failed)
+
+
+def _samples(clips: dict[str, Path], with_depth: bool) -> tuple[list["Sample"], list[str]]:
+    """The clips as the pipeline knows them, and a line for each that lacks its depth video."""
+    from pipeline.workspace.clip import Sample
+
+    samples, failed = [], []
+    for sample_id, color in sorted(clips.items()):
+        depth = color.with_name(f"{sample_id}_depth{color.suffix}").absolute() if with_depth else None
+        if depth is not None and not depth.is_file():
+            failed.append(f"{sample_id}: the checkpoint's model sees depth, and there is no {depth}")
+            continue
+        samples.append(Sample(sample_id, "video", "", None, str(color.absolute()), depth and str(depth)))
+    return samples, failed
+
+
+def write_overlay(
+    videos: VideoShards, sample_id: str, answers: Sequence[tuple[float, float, list[tuple[str, float]]]], out: Path
+) -> None:
+    """Draw a clip's keypoints, its hand boxes and what was predicted onto its video; see `pipeline.overlay`.
+
+    Args:
+        videos: where the clip's sample is.
+        sample_id: the clip's.
+        answers: for every window its start and end in seconds, and its likeliest signs with their probabilities.
+        out: MP4 to write.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from pipeline.errors import ClipError
+    from pipeline.overlay import Answer, draw_video
+
+    info, keypoints = _pose_of(videos.folder, sample_id)
+    try:
+        draw_video(videos.clips[sample_id], info, keypoints, [Answer(*answer) for answer in answers], out)
+    except ClipError as error:
+        raise InputError(str(error)) from error
+
+
+def _pose_of(folder: Path, sample_id: str) -> tuple[SampleInfo, np.ndarray]:
+    """A sample's JSON and its float32 (T, 135, 3) keypoints."""
+    shards = open_shards(str(folder))
+    reader = MemberReader(shards)
+    try:
+        number = shards.ids.to_pylist().index(sample_id)
+        return read_info(shards, reader, number), array_from_npy(reader.read(number, MEMBERS.index("pose.npy")))
+    finally:
+        reader.close()

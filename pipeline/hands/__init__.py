@@ -1,0 +1,1 @@
+"""Hands: their boxes in a frame, and the crops that are cut."""

@@ -1,0 +1,1 @@
+"""Where keypoints come from: estimators, folders of JSON, archives."""

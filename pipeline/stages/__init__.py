@@ -1,0 +1,1 @@
+"""The stages: each file says what its result depends on and makes it."""

@@ -1,0 +1,1 @@
+"""FFmpeg: what a video holds, its frames, and writing videos."""

@@ -1,0 +1,1 @@
+"""Running work: local processes, a Dask cluster, child programs, signals."""

@@ -1,0 +1,1 @@
+"""The folder behind `--work`: paths, manifest, ledgers, locks."""

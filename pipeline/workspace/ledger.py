@@ -1,0 +1,147 @@
+"""The ledger of a stage: one row per sample, kept by the driver alone.
+
+Rows go to a journal as they come (`<stage>.jsonl`, one line each, so that a kill loses none) and are folded into
+`<stage>.parquet` when the stage ends. A part of a job array (`--part I/N`) keeps its own two files; readers merge them
+all (of two rows for a sample the later wins), and the next whole run puts them into `<stage>.parquet`.
+"""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.workspace.row import Row
+from shards.errors import InputError
+from shards.files import whole_file
+
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("status", pa.string()),
+        ("fingerprint", pa.string()),
+        ("seconds", pa.float64()),
+        ("bytes", pa.int64()),
+        ("error", pa.string()),
+        ("facts", pa.string()),
+        ("time", pa.float64()),
+    ]
+)
+
+
+class Ledger:
+    """The rows of one stage, by id; `record` keeps one for good.
+
+    `part` is the name of this driver's own files ("" for a whole run, `part-3-of-8` in a job array).
+    """
+
+    def __init__(self, folder: Path, stage: str, part: str = "") -> None:
+        suffix = f".{part}" if part else ""
+        self._table = folder / f"{stage}{suffix}.parquet"
+        self._journal = folder / f"{stage}{suffix}.jsonl"
+        self.rows = read_rows(folder, stage)
+        # A whole run keeps all rows, a part only those of its own files: the others belong to other drivers.
+        self._own = _merge([self._table, self._journal]) if part else self.rows
+        files = [self._journal] if part else _files(folder, stage)
+        self._folded = [path for path in files if path != self._table and path.exists()]
+        self._file: BinaryIO | None = None
+
+    def record(self, row: Row) -> None:
+        """Keep a row. When this returns, a kill of the driver does not lose it.
+
+        Raises:
+            OSError: the disk is full, or what else keeps us from writing.
+        """
+        # It may name a file whose name is not UTF-8, which no table can hold.
+        row = replace(row, error=row.error.encode(errors="backslashreplace").decode())
+        line = json.dumps(asdict(row)).encode() + b"\n"
+        if self._file is None:
+            # Not buffered: what could not be written must not be tried again at exit.
+            self._file = self._journal.open("ab", buffering=0)
+            # A kill may have left half a line; what follows must not be glued to it.
+            line = b"\n" + line if self._file.tell() else line
+        if self._file.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._journal))
+        self.rows[row.id] = self._own[row.id] = row
+
+    def fold(self, keep: Iterable[str] | None = None) -> None:
+        """Write the table, without the rows of ids that are not in `keep` (None: of all ids), and remove what is in it
+        now: the journal and, in a whole run, the files of parts."""
+        removed = set() if keep is None else self._own.keys() - set(keep)
+        for key in removed:
+            del self._own[key]
+            self.rows.pop(key, None)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._folded.append(self._journal)
+        if removed or self._folded:
+            write_table(self._table, self._own.values())
+        for path in self._folded:
+            path.unlink(missing_ok=True)
+        self._folded = []
+
+
+def read_rows(folder: Path, stage: str, facts: bool = True) -> dict[str, Row]:
+    """All rows of a stage, of whole runs and of parts; of two rows for an id the later.
+
+    Without `facts` those of tables stay empty: parsing them is most of the work.
+    """
+    return _merge(_files(folder, stage), facts)
+
+
+def _files(folder: Path, stage: str) -> list[Path]:
+    # No others: a whole run removes what it has read, and a user may keep a copy (frames.parquet.bak) beside them.
+    ours = re.compile(rf"{stage}(\.part-\d+-of-\d+)?\.(parquet|jsonl)")
+    return sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)) if folder.is_dir() else []
+
+
+def _merge(paths: Iterable[Path], facts: bool = True) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for path in paths:
+        for row in _read_table(path, facts) if path.suffix == ".parquet" else _read_journal(path):
+            if row.id not in rows or rows[row.id].time <= row.time:
+                rows[row.id] = row
+    return rows
+
+
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    """Write a ledger table, whole or not at all, in id order."""
+    ordered = sorted(rows, key=lambda row: row.id)
+    columns = {name: [getattr(row, name) for row in ordered] for name in _SCHEMA.names}
+    columns["facts"] = [json.dumps(facts) for facts in columns["facts"]]
+    with whole_file(path) as temporary:
+        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary)
+
+
+def _read_table(path: Path, with_facts: bool) -> list[Row]:
+    try:
+        columns = pq.read_table(path, schema=_SCHEMA).to_pydict()
+    except FileNotFoundError:
+        return []
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it, and what it listed is done again") from error
+    texts, times = columns.pop("facts"), columns.pop("time")
+    # One list for the parser: 36,302 small texts, one by one, take three times as long.
+    facts = json.loads(f"[{','.join(texts)}]") if with_facts else [{} for _ in texts]
+    return [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
+
+
+def _read_journal(path: Path) -> list[Row]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []  # folded by its driver since we listed the folder
+    rows = []
+    for line in lines:
+        try:
+            rows.append(Row(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # half a line, where a kill met the writing of it: that sample is done again
+    return rows

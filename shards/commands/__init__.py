@@ -1,0 +1,1 @@
+"""What the `shards` command does: list, verify, split, reshard, inspect."""

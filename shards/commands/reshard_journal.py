@@ -1,0 +1,74 @@
+"""What a reshard has finished, so that a killed run can go on: `.reshard.jsonl` in the new folder."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from shards.errors import InputError
+from shards.files import write_whole
+from shards.format.dataset import Shard
+
+FILE_NAME = ".reshard.jsonl"
+
+
+class Written(NamedTuple):
+    """A finished shard."""
+
+    shard: Shard
+    json_sizes: tuple[int, ...]  # of its samples, where members were dropped
+
+
+class Journal:
+    """Finished shards of one plan: a first line with its fingerprint, then one line per shard.
+
+    It stays when all is done, so that the same command a second time finds nothing to do.
+    """
+
+    def __init__(self, folder: Path, plan: str) -> None:
+        """Begin, or go on with the same plan.
+
+        Raises:
+            InputError: the folder holds another plan's shards, or any that no plan tells of.
+        """
+        self._path = folder / FILE_NAME
+        self.before: dict[str, Written] = {}  # by file name, from earlier runs
+        refuse_strangers(folder)
+        if self._path.exists():
+            self._read(plan)
+        # Written anew without the half line that a kill may have left.
+        lines = [{"plan": plan}, *map(_to_json, self.before.values())]
+        write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
+
+    def _read(self, plan: str) -> None:
+        for number, line in enumerate(self._path.read_bytes().splitlines()):
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if number == 0 and value != {"plan": plan}:
+                raise InputError(
+                    f"{self._path.parent}: a reshard with other options or sources was begun here; "
+                    "run it again with those, or give --out a new folder"
+                )
+            if number:
+                written = Written(Shard(**value["shard"]), tuple(value["json_sizes"]))
+                self.before[written.shard.name] = written
+
+    def add(self, written: Written) -> None:
+        """Note that a shard is finished."""
+        if self.before.get(written.shard.name) != written:
+            with self._path.open("a") as file:
+                file.write(json.dumps(_to_json(written)) + "\n")
+
+
+def refuse_strangers(folder: Path) -> None:
+    """InputError where a folder holds shards or the like, and no journal tells of a plan for them."""
+    if (folder / FILE_NAME).exists():
+        return
+    if found := sorted(path.name for path in folder.iterdir() if path.suffix in (".tar", ".parquet", ".json")):
+        raise InputError(f"{folder}: holds {found[0]} already; give --out a new folder")
+
+
+def _to_json(written: Written) -> dict[str, object]:
+    return {"shard": asdict(written.shard), "json_sizes": list(written.json_sizes)}

@@ -1,0 +1,148 @@
+"""`shards verify`: does a shard set hold what its `dataset.json` and its indexes say?
+
+Quick: every file is there, of the right size, and its tar headers and JSON members are those of the index. Full: the
+bytes are those that were written (SHA-256), and every member is what the format says.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shards.commands.contents import content_faults
+from shards.errors import InputError
+from shards.format.dataset import FILE_NAME, Dataset, Shard, read_dataset
+from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
+from shards.format.sample import padded
+from shards.progress import progress
+
+# A broken shard can have a fault per frame; the first ones tell what happened.
+_FAULTS_PER_SHARD = 10
+
+
+class Report(NamedTuple):
+    """What `verify` found."""
+
+    shards: int
+    samples: int
+    bytes: int
+    faults: list[str]  # one line each, each naming a file
+
+
+def verify(folder: Path, full: bool, jobs: int) -> Report:
+    """Check the shard set in a folder.
+
+    Raises:
+        InputError: there is no `dataset.json` that can be read.
+    """
+    from joblib import Parallel, delayed
+
+    dataset = read_dataset(folder)
+    shards = [shard for split in dataset.splits.values() for shard in split]
+    faults, rows = _indexes(folder, dataset)
+    faults += _strangers(folder, shards) + _doubles(folder, rows)
+    classes = len(dataset.classes) if full else None
+    # Processes cost half a second to start; a few shards are looked at sooner here.
+    workers = Parallel(n_jobs=min(jobs, len(shards)) if full or len(shards) > 8 else 1, return_as="generator")
+    found = workers(delayed(shard_faults)(folder, shard, rows.get(shard.name), classes) for shard in shards)
+    for one in progress(found, len(shards), "verify", "shard"):
+        faults += one
+    return Report(len(shards), sum(shard.samples for shard in shards), sum(shard.bytes for shard in shards), faults)
+
+
+def _indexes(folder: Path, dataset: Dataset) -> tuple[list[str], dict[str, list[dict[str, Any]]]]:
+    """Faults of the indexes, and the rows by shard; a shard whose index cannot be read is not in there."""
+    faults: list[str] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for split, shards in dataset.splits.items():
+        path = folder / f"{split}.parquet"
+        try:
+            table = read_index(path).to_pylist()
+        except InputError as error:
+            faults.append(error.message)
+            continue
+        faults += [f"{path}: {fault}" for fault in _class_faults(table, len(dataset.classes))]
+        rows |= {shard.name: [] for shard in shards}
+        names = {shard.name for shard in shards}
+        for row in table:
+            if row["shard"] in names:
+                rows[row["shard"]].append(row)
+        if unknown := {row["shard"] for row in table} - names:
+            faults.append(
+                f"{path}: lists samples of {min(unknown)}, which is no shard of {split} in {FILE_NAME}; "
+                "is it the index of another run?"
+            )
+    return faults, rows
+
+
+def _class_faults(rows: list[dict[str, Any]], classes: int) -> Iterator[str]:
+    strange = [row for row in rows if row["label"] is not None and not 0 <= row["label"] < classes]
+    if strange:
+        row = strange[0]
+        yield f"{row['id']} has class {row['label']}, but {FILE_NAME} names {classes} classes; is it of another run?"
+
+
+def _strangers(folder: Path, shards: list[Shard]) -> list[str]:
+    known = {shard.name for shard in shards}
+    strange = sorted(path for path in folder.glob("*.tar") if path.name not in known)
+    return [f"{path}: not in {FILE_NAME}; it does not belong to this shard set" for path in strange]
+
+
+def _doubles(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> list[str]:
+    counts = Counter(row["id"] for shard in rows.values() for row in shard)
+    return [f"{folder}: id {key} is in the indexes {count} times" for key, count in counts.items() if count > 1]
+
+
+def shard_faults(folder: Path, shard: Shard, rows: list[dict[str, Any]] | None, classes: int | None) -> list[str]:
+    """The faults of one shard; `rows` are its rows in the index, `classes` is given for a full check."""
+    path = folder / shard.name
+    if not path.is_file():
+        return [f"{path}: missing; copy it again"]
+    faults = []
+    if path.stat().st_size != shard.bytes:
+        faults.append(f"{path}: {path.stat().st_size} bytes, but {FILE_NAME} says {shard.bytes}; copy it again")
+    try:
+        scanned = scan_shard(path)
+    except InputError as error:
+        return [*faults, error.message]
+    if len(scanned) != shard.samples:
+        faults.append(f"{path}: {len(scanned)} samples, but {FILE_NAME} says {shard.samples}; copy it again")
+    if rows is not None and scanned != rows:
+        faults.append(f"{path}: {_difference(scanned, rows)}")
+    if classes is not None:
+        faults += _full_faults(path, shard, scanned, classes)
+    if len(faults) > _FAULTS_PER_SHARD:
+        faults[_FAULTS_PER_SHARD:] = [f"{path}: and {len(faults) - _FAULTS_PER_SHARD} more faults"]
+    return faults
+
+
+def _difference(scanned: list[dict[str, Any]], rows: list[dict[str, Any]]) -> str:
+    for here, there in zip(scanned, rows, strict=False):
+        for key, value in here.items():
+            if value != there[key]:
+                return (
+                    f"sample {here['id']} has {key} {value}, in the index {there[key]}; "
+                    "is the shard or the index of another run, or under another's name?"
+                )
+    return f"{len(scanned)} samples, in the index {len(rows)}; is the shard or the index of another run?"
+
+
+def _full_faults(path: Path, shard: Shard, rows: list[dict[str, Any]], classes: int) -> Iterator[str]:
+    """One pass over the bytes of a shard whose headers are right: hash them, and look into every sample."""
+    digest = hashlib.sha256()
+    position = 0
+    with path.open("rb") as file:
+        for row in rows:
+            places = {name: (row[at], row[size]) for name, (at, size) in PLACE_COLUMNS.items() if row[at] is not None}
+            data = file.read(max(offset + padded(size) for offset, size in places.values()) - position)
+            digest.update(data)
+            view = memoryview(data)
+            members = {
+                name: view[offset - position : offset - position + size] for name, (offset, size) in places.items()
+            }
+            yield from (f"{path}: {row['id']}: {fault}" for fault in content_faults(members, classes))
+            position += len(data)
+        digest.update(file.read())
+    if digest.hexdigest() != shard.sha256:
+        yield f"{path}: its SHA-256 is not that in {FILE_NAME}: bytes changed after it was written; copy it again"

@@ -1,0 +1,206 @@
+"""OpenPose through its stand-in, MediaPipe's server through a script that speaks its protocol, and the choice."""
+
+import os
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.clip_making import make_clip
+from helpers.driving import fake_openpose, processes_of, wait_until
+
+from pipeline.errors import ClipError
+from pipeline.pose import estimators
+from pipeline.pose.estimators import MediaPipe, OpenPose, choose_estimator, find_openpose, time_limit
+from pipeline.pose.mediapipe_openpose import VERSION
+from shards.errors import InputError
+from tools.fake_openpose import body
+
+FRAMES = 6
+
+
+@pytest.fixture
+def openpose(tmp_path: Path) -> OpenPose:
+    return OpenPose(str(fake_openpose(tmp_path)), None, ())
+
+
+def clip(ffmpeg: str, folder: Path, name: str) -> str:
+    make_clip(ffmpeg, folder / f"{name}.mp4", FRAMES)
+    return str(folder / f"{name}.mp4")
+
+
+def test_openpose_is_called_as_in_2021_and_its_json_read(ffmpeg: str, openpose: OpenPose, tmp_path: Path) -> None:
+    # The stand-in refuses any other command line.
+    keypoints = openpose.estimate(clip(ffmpeg, tmp_path, "a b 'c' ä"), FRAMES, 0)
+    expected = np.array([body("a b 'c' ä", frame) for frame in range(FRAMES)], np.float32).reshape(FRAMES, 135, 3)
+    np.testing.assert_array_equal(keypoints, expected)
+    (tmp_path / "models").mkdir()
+    with_models = OpenPose(openpose.binary, str(tmp_path / "models"), ())
+    np.testing.assert_array_equal(with_models.estimate(clip(ffmpeg, tmp_path, "a b 'c' ä"), FRAMES, 0), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("crash", "ended with 1: Cuda check failed (2 vs. 0): out of memory"),
+        ("nobody", "no person found in any of 6 frames"),
+        ("short", "keypoints of 5 frames for a video of 6; frame 5 is missing"),
+    ],
+)
+def test_openpose_fails(ffmpeg: str, openpose: OpenPose, tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(ClipError) as caught:
+        openpose.estimate(clip(ffmpeg, tmp_path, name), FRAMES, 0)
+    assert said in str(caught.value)
+
+
+def test_openpose_hangs(ffmpeg: str, openpose: OpenPose, tmp_path: Path, monkeypatch) -> None:
+    marker = uuid.uuid4().hex
+    monkeypatch.setitem(os.environ, "TEST_MARKER", marker)
+    monkeypatch.setattr(estimators, "TIME_LIMIT", 2.0)
+    monkeypatch.setattr(estimators, "TIME_LIMIT_PER_FRAME", 0.0)
+    start = time.monotonic()
+    with pytest.raises(ClipError, match=r"hang.mp4: .*openpose.bin did not finish in 2 s"):
+        openpose.estimate(clip(ffmpeg, tmp_path, "hang"), FRAMES, 0)
+    assert time.monotonic() - start < 6
+    wait_until(lambda: not processes_of(marker), 5)
+
+
+def test_clips_go_round_the_gpus(ffmpeg: str, openpose: OpenPose, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(os.environ, "FAKE_OPENPOSE_LOG", str(tmp_path / "log"))
+    monkeypatch.setitem(os.environ, "CUDA_VISIBLE_DEVICES", "7")
+    path = clip(ffmpeg, tmp_path, "a")
+    two = OpenPose(openpose.binary, None, ("0", "1"))
+    for estimator, number in ((two, 0), (two, 1), (two, 2), (openpose, 0)):
+        estimator.estimate(path, FRAMES, number)
+    assert (tmp_path / "log").read_text() == "a 0\na 1\na 0\na 7\n"
+
+
+def test_the_version_changes_with_the_binary_and_the_weights(openpose: OpenPose, tmp_path: Path) -> None:
+    weights = tmp_path / "models" / "pose" / "body_135" / "pose_iter_XXXXXX.caffemodel"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"1")
+    estimator = OpenPose(openpose.binary, str(tmp_path / "models"), ())
+    seen = [estimator.version]
+    weights.write_bytes(b"22")
+    seen.append(estimator.version)
+    Path(openpose.binary).write_text("#!/bin/sh\n")
+    seen.append(estimator.version)
+    assert len({str(version) for version in seen}) == 3
+
+
+def test_a_comment_in_mediapipes_script_changes_no_fingerprint(tmp_path: Path, monkeypatch) -> None:
+    before = MediaPipe().version
+    commented = tmp_path / "mediapipe_openpose.py"
+    commented.write_text(estimators._MEDIAPIPE_SCRIPT.read_text() + "# a comment\n")
+    monkeypatch.setattr(estimators, "_MEDIAPIPE_SCRIPT", commented)
+    assert MediaPipe().version == before == VERSION
+
+
+SERVER = """
+import json, os, sys, time
+print("noise", file=sys.stderr)
+for line in sys.stdin:
+    ask = json.loads(line)
+    name = os.path.basename(ask["video"])
+    with open(os.environ["SERVER_LOG"], "a") as log:
+        print(os.getpid(), file=log)
+    if name == "die":
+        print("Fatal: out of memory", file=sys.stderr)
+        sys.exit(1)
+    if name == "hang":
+        time.sleep(60)
+    if name == "bad":
+        print(json.dumps({"video": name, "error": "cannot be decoded"}), flush=True)
+        continue
+    for frame in range(3):
+        people = [{"pose_keypoints_2d": [1.0 + frame] * 405}]
+        with open(f"{ask['write_json']}/{name}_{frame:012d}_keypoints.json", "w") as file:
+            json.dump({"people": people}, file)
+    print(json.dumps({"video": name, "frames": 3}), flush=True)
+"""
+
+
+@pytest.fixture
+def server_log(tmp_path: Path, monkeypatch) -> Path:
+    """MediaPipe's place is taken by `SERVER`, run by a `uv` that leaves its own options aside."""
+    (tmp_path / "server.py").write_text(SERVER)
+    uv = tmp_path / "uv"
+    uv.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/server.py"\n')
+    uv.chmod(0o755)
+    monkeypatch.setattr(estimators, "_uv", lambda: str(uv))
+    monkeypatch.setitem(os.environ, "SERVER_LOG", str(tmp_path / "log"))
+    monkeypatch.setitem(os.environ, "TEST_MARKER", uuid.uuid4().hex)
+    yield tmp_path / "log"
+    if hasattr(estimators._of_thread, "server"):
+        estimators._of_thread.server._child.end()
+        del estimators._of_thread.server
+    wait_until(lambda: not any("server.py" in line for line in processes_of(os.environ["TEST_MARKER"])), 5)
+
+
+def test_one_server_serves_clip_after_clip_until_it_dies(server_log: Path, monkeypatch) -> None:
+    mediapipe = MediaPipe()
+    keypoints = mediapipe.estimate("/x/a", 3, 0)
+    assert (keypoints.shape, keypoints[:, 0, 0].tolist()) == ((3, 135, 3), [1, 2, 3])
+    with pytest.raises(ClipError, match="/x/bad: cannot be decoded"):
+        mediapipe.estimate("/x/bad", 3, 0)
+    with pytest.raises(ClipError, match="keypoints of 3 frames for a video of 4"):
+        mediapipe.estimate("/x/a", 4, 0)
+    with pytest.raises(ClipError, match="/x/die: MediaPipe ended: Fatal: out of memory"):
+        mediapipe.estimate("/x/die", 3, 0)
+    mediapipe.estimate("/x/b", 3, 0)
+    monkeypatch.setattr(estimators, "TIME_LIMIT", 0.5)
+    monkeypatch.setattr(estimators, "TIME_LIMIT_PER_FRAME", 0.0)
+    with pytest.raises(ClipError, match=r"/x/hang: MediaPipe did not finish in 0.5 s"):
+        mediapipe.estimate("/x/hang", 3, 0)
+    monkeypatch.setattr(estimators, "TIME_LIMIT", 60.0)
+    mediapipe.estimate("/x/c", 3, 0)
+    pids = server_log.read_text().split()
+    assert [pids.index(pid) for pid in pids] == [0, 0, 0, 0, 4, 4, 6]
+
+
+def test_mediapipe_decodes_with_the_ffmpeg_that_was_named(server_log: Path, monkeypatch) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/of/the/environment")
+    MediaPipe("/opt/ffmpeg").estimate("/x/a", 3, 0)
+    server = int(server_log.read_text())
+    assert b"\0IMAGEIO_FFMPEG_EXE=/opt/ffmpeg\0" in Path(f"/proc/{server}/environ").read_bytes()
+
+
+def test_the_time_limit_grows_with_the_clip() -> None:
+    assert time_limit(75) == 900 + 75 * 20
+
+
+def test_the_choice(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("OPENPOSE_BIN", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(estimators, "_uv", lambda: "uv")
+    estimator, why = choose_estimator(None, None, None, ())
+    assert (estimator, why) == (MediaPipe(), "MediaPipe, since no OpenPose binary was found (--openpose-bin, PATH)")
+    with pytest.raises(InputError, match="no OpenPose binary: give --openpose-bin or OPENPOSE_BIN"):
+        choose_estimator("openpose", None, None, ())
+    (tmp_path / "bin").mkdir()
+    binary = fake_openpose(tmp_path / "bin")
+    assert choose_estimator(None, None, None, ("1",)) == (OpenPose(str(binary), None, ("1",)), f"OpenPose: {binary}")
+    assert choose_estimator("mediapipe", None, None, ()) == (MediaPipe(), "MediaPipe")
+    assert choose_estimator("mediapipe", None, None, (), "/opt/ffmpeg")[0] == MediaPipe("/opt/ffmpeg")
+    other = tmp_path / "other"
+    binary.rename(other)
+    assert find_openpose(str(other)) == str(other)
+    monkeypatch.setenv("OPENPOSE_BIN", str(other))
+    assert choose_estimator(None, None, None, ())[1] == f"OpenPose: {other}"
+    monkeypatch.chdir(tmp_path)
+    assert find_openpose("./other") == str(other)  # workers of a cluster do not share our working directory
+    monkeypatch.setenv("PATH", ".")
+    assert find_openpose("other") == str(other)
+    other.chmod(0o644)
+    with pytest.raises(InputError, match=f"{other}: no such program; --openpose-bin and OPENPOSE_BIN name"):
+        find_openpose(None)
+
+
+def test_mediapipe_needs_uv(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("OPENPOSE_BIN", raising=False)
+    with pytest.raises(InputError, match="--pose mediapipe needs uv to build its environment: pip install"):
+        choose_estimator("mediapipe", None, None, ())

@@ -1,0 +1,190 @@
+"""The page itself is looked at in a real browser, where there is one."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shards.commands.inspect import choose
+from shards.format.index import scan_shard
+from shards.format.shardset import open_shards
+
+
+class Outline(HTMLParser):
+    """How many of which elements, sources of pictures, texts of headings."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: Counter[str] = Counter()
+        self.sources: list[str] = []
+        self.headings: list[str] = []
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        values = dict(attrs)
+        self.elements[f"{tag}.{values['class']}" if values.get("class") else tag] += 1
+        self.sources += [values[key] for key in ("src", "href") if key in values]
+        if tag == "h2":
+            self.headings.append("")
+        self._inside = tag
+
+    def handle_data(self, data) -> None:
+        if self._inside == "h2":
+            self.headings[-1] += data
+
+    def handle_endtag(self, tag) -> None:
+        self._inside = ""
+
+
+@pytest.fixture(scope="module")
+def browse(tmp_path_factory):
+    """Chromium without a window; returns the page's elements after it has been rendered, and a picture of it."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser")
+    if binary is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    flags += ["--window-size=1200,4000"]
+
+    def look(page: Path) -> tuple[Outline, np.ndarray]:
+        folder = tmp_path_factory.mktemp("chromium")
+        command = [binary, *flags, f"--user-data-dir={folder}/profile"]
+        dom = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, timeout=100, check=True)
+        picture = folder / "page.png"
+        subprocess.run(
+            [*command, f"--screenshot={picture}", page.as_uri()], capture_output=True, timeout=100, check=True
+        )
+        return Outline(dom.stdout.decode()), np.asarray(Image.open(picture).convert("RGB")).astype(int)
+
+    return look
+
+
+def near(picture: np.ndarray, color: tuple[int, int, int]) -> int:
+    """How many pixels of a picture have about this colour."""
+    return int((np.abs(picture - color).max(axis=2) < 25).sum())
+
+
+def missing_columns(folder: Path) -> int:
+    """How many of the hands at the frames shown (12, evenly) are missing, by the JSON members."""
+    count = 0
+    for path in folder.glob("*.tar"):
+        data = path.read_bytes()
+        for row in scan_shard(path):
+            info = json.loads(data[row["json_offset"] :][: row["json_size"]])
+            frames = [round(i * (info["frames"] - 1) / 11) for i in range(12)]
+            count += sum(info["hands"][hand]["missing"][frame] for hand in ("left", "right") for frame in frames)
+    return count
+
+
+def test_page_in_a_browser(run, browse, tiny_work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    result = run("inspect", tiny_work / "shards", "--out", out)
+    assert result.exit_code == 0
+    outline, picture = browse(out)
+    assert outline.elements["section.sample"] == 6
+    assert outline.elements["img"] == 6 * 12 * 4  # both hands, in colour and depth
+    assert outline.elements["svg.skeleton"] == 6 * 12
+    assert outline.elements["svg.chart"] == 3
+    missing = missing_columns(tiny_work / "shards")
+    assert missing > 0
+    assert outline.elements["td.missing"] == 2 * missing  # in colour and in depth
+    assert all(source.startswith("data:image/jpeg;base64,") for source in outline.sources)
+    # The clips are a test pattern with magenta and yellow fields: they can only come from decoded crops.
+    assert near(picture, (255, 0, 255)) > 2000
+    assert near(picture, (255, 255, 0)) > 2000
+    assert near(picture, (200, 30, 30)) > 100  # marks of missing hands
+    assert near(picture, (53, 102, 168)) > 2000  # bars of train
+    assert near(picture, (217, 130, 43)) > 2000  # and of val
+    assert near(picture, (194, 65, 12)) > 100  # the skeleton's left hand
+    assert near(picture, (15, 118, 110)) > 100  # and right hand
+
+
+def test_names_cannot_break_the_page(run, browse, shards: Path, tmp_path: Path) -> None:
+    value = json.loads((shards / "dataset.json").read_text())
+    nasty = '</title><script>document.body.innerHTML="x"</script><img src="http://example.org/a.png">&amp;'
+    value["classes"] = [f"{nasty}{number}" for number in range(3)]
+    value["settings"]["estimator"] = nasty
+    (shards / "dataset.json").write_text(json.dumps(value))
+    out = tmp_path / "page.html"
+    assert run("inspect", shards, "--out", out).exit_code == 0
+    outline, _ = browse(out)
+    assert outline.elements["script"] == 0
+    assert outline.elements["img"] == 6 * 12 * 4
+    assert outline.headings[:2] == ["Splits", "Histograms"]
+    assert {heading.split(" (class")[0] for heading in outline.headings[2:]} <= set(value["classes"])
+    assert all(source.startswith("data:") for source in outline.sources)
+
+
+def test_the_set_is_not_written_over(run, shards: Path) -> None:
+    for name in ("train-000.tar", "train.parquet", "dataset.json"):
+        before = (shards / name).read_bytes()
+        result = run("inspect", shards, "--out", shards / name)
+        assert result.exit_code == 2
+        assert f"{name}: belongs to the shard set; give --out another file" in result.stderr
+        assert (shards / name).read_bytes() == before
+
+
+def test_page_asks_the_network_for_nothing(run, tiny_work: Path, tmp_path: Path) -> None:
+    run("inspect", tiny_work / "shards", "--out", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "default-src 'none'" in unescape(text)
+    assert not re.findall(r"https?:|@import|url\(|<script|<link|<iframe", text)
+
+
+def test_pictures_are_the_crops_themselves(run, tiny_work: Path, tmp_path: Path) -> None:
+    import base64
+
+    shards = tiny_work / "shards"
+    row = scan_shard(shards / "train-001.tar")[0]
+    run("inspect", shards, "--id", row["id"], "--out", tmp_path / "page.html")
+    data = (shards / "train-001.tar").read_bytes()
+    info = json.loads(data[row["json_offset"] :][: row["json_size"]])
+    member = data[row["left_offset"] :][: row["left_size"]]
+    offset, size, _, _ = info["hands"]["left"]["jpegs"][0]
+    outline = Outline((tmp_path / "page.html").read_text())
+    assert outline.elements["section.sample"] == 1
+    assert base64.b64decode(outline.sources[0].partition(",")[2]) == member[offset : offset + size]
+
+
+def test_set_without_depth_and_pose(run, tiny_work: Path, tmp_path: Path) -> None:
+    source = tiny_work / "shards"
+    run("reshard", "--shards", source, "--drop", "depth", "--drop", "pose", "--out", tmp_path / "out")
+    assert run("inspect", tmp_path / "out", "--out", tmp_path / "page.html").exit_code == 0
+    outline = Outline((tmp_path / "page.html").read_text())
+    assert outline.elements["img"] == 6 * 12 * 2
+    assert outline.elements["svg.skeleton"] == 0
+
+
+def test_choice_of_samples(tiny_work: Path) -> None:
+    shards = open_shards(str(tiny_work / "shards"))
+    assert choose(shards, 3, ()) == [0, 2, 5]
+    assert choose(shards, 100, ()) == list(range(6))
+    ids = shards.ids.to_pylist()
+    assert choose(shards, 1, (ids[4], ids[1])) == [4, 1]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [(["--id", "nobody"], "no sample nobody"), (["--samples", 0], "0")])
+def test_wrong_options(run, tiny_work: Path, tmp_path: Path, arguments: list, message: str) -> None:
+    result = run("inspect", tiny_work / "shards", *arguments, "--out", tmp_path / "page.html")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_damaged_sample_is_named(run, shards: Path, tmp_path: Path) -> None:
+    data = bytearray((shards / "val-000.tar").read_bytes())
+    row = scan_shard(shards / "val-000.tar")[0]
+    data[row["pose_offset"]] ^= 1
+    (shards / "val-000.tar").write_bytes(data)
+    result = run("inspect", shards, "--id", row["id"], "--out", tmp_path / "page.html")
+    assert result.exit_code == 2
+    assert f"val-000.tar: {row['id']} is damaged" in result.stderr

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from shards.format.index import read_index, write_index
+
+
+def test_table(run, tiny_work: Path) -> None:
+    result = run("list", tiny_work / "shards")
+    assert result.exit_code == 0
+    first, header, train, val = result.stdout.splitlines()
+    assert first.endswith(": recipe default, estimator import, quality 95; 3 classes")
+    assert header.split()[:3] == ["split", "shards", "samples"]
+    assert train.split()[:3] == ["train", "2", "4"]
+    assert val.split()[:3] == ["val", "1", "2"]
+    assert "24 to 25, median 24.5" in val
+
+
+def test_json_agrees_with_the_labels(run, tiny_work: Path, tiny: Path) -> None:
+    found = json.loads(run("list", "--json", tiny_work / "shards").stdout)
+    rows = [line.split(",") for line in (tiny / "labels.csv").read_text().split()]
+    assert found["recipe"] == "default"
+    assert found["classes"] == ["0", "1", "2"]
+    for name, split in found["splits"].items():
+        classes = [row[1] for row in rows if row[2] == name]
+        assert split["classes"] == {key: classes.count(key) for key in sorted(set(classes))}
+        assert split["samples"] == split["with_depth"] == len(classes)
+        assert split["bytes"] == sum(path.stat().st_size for path in (tiny_work / "shards").glob(f"{name}-*.tar"))
+    assert found["splits"]["train"]["signers"] == {"0": 2, "1": 2}
+    assert found["splits"]["train"]["frames"] == {"least": 20, "median": 21.5, "most": 23}
+
+
+def test_samples_without_class(run, shards: Path) -> None:
+    rows = read_index(shards / "val.parquet").to_pylist()
+    rows[0]["label"] = None
+    write_index(shards / "val.parquet", rows)
+    assert "1 samples of val have no class" in run("list", shards).stdout
+
+
+@pytest.mark.parametrize("command", [["list"], ["verify"], ["verify", "--full"]])
+@pytest.mark.parametrize("splits", [{}, {"val": {"index": "val.parquet", "shards": []}}])
+def test_a_set_without_shards(run, shards: Path, command: list[str], splits: dict) -> None:
+    value = json.loads((shards / "dataset.json").read_text())
+    (shards / "dataset.json").write_text(json.dumps(value | {"splits": splits}))
+    result = run(*command, shards)
+    assert result.exit_code == 2
+    assert "dataset.json: lists no shards" in result.stderr
+
+
+def test_an_index_without_rows(run, shards: Path) -> None:
+    write_index(shards / "val.parquet", [])
+    result = run("list", shards)
+    assert result.exit_code == 2
+    assert "val.parquet: lists no samples" in result.stderr
+
+
+def test_nothing_there(run, tmp_path: Path) -> None:
+    result = run("list", tmp_path)
+    assert result.exit_code == 2
+    assert "dataset.json: not found" in result.stderr

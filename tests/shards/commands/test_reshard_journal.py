@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from shards.commands.reshard_journal import Journal, Written
+from shards.errors import InputError
+from shards.format.dataset import Shard
+
+_FIRST = Written(Shard("train-000.tar", 3, 10240, "ab"), ())
+_SECOND = Written(Shard("train-001.tar", 1, 20480, "cd"), (700,))
+
+
+def test_remembers_what_was_added(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "plan")
+    assert journal.before == {}
+    journal.add(_FIRST)
+    journal.add(_SECOND)
+    again = Journal(tmp_path, "plan")
+    assert again.before == {"train-000.tar": _FIRST, "train-001.tar": _SECOND}
+    again.add(_FIRST)  # nothing new
+    newer = _SECOND._replace(json_sizes=(701,))
+    again.add(newer)
+    assert Journal(tmp_path, "plan").before == {"train-000.tar": _FIRST, "train-001.tar": newer}
+
+
+def test_every_cut_of_the_journal_can_be_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "plan")
+    journal.add(_FIRST)
+    journal.add(_SECOND)
+    path = tmp_path / ".reshard.jsonl"
+    data = path.read_bytes()
+    for end in range(data.index(b"\n") + 1, len(data) + 1):
+        path.write_bytes(data[:end])
+        assert list(Journal(tmp_path, "plan").before.values()) in ([], [_FIRST], [_FIRST, _SECOND])
+    assert len(Journal(tmp_path, "plan").before) == 2
+
+
+def test_other_plan(tmp_path: Path) -> None:
+    Journal(tmp_path, "plan")
+    with pytest.raises(InputError, match="other options or sources"):
+        Journal(tmp_path, "another")

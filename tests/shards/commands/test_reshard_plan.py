@@ -1,0 +1,92 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shards.commands.reshard_plan import make_plan, read_sources, select
+from shards.errors import InputError
+from shards.format.index import read_index, write_index
+
+
+def test_sources_lie_where_the_tars_have_them(tiny_work: Path) -> None:
+    dataset, sources = read_sources([str(tiny_work / "shards")])
+    assert (dataset.classes, dataset.splits) == (["0", "1", "2"], {})
+    position: dict[Path, int] = {}
+    for source in sources:  # in index order, so side by side
+        assert source.extent.start == position.get(source.extent.path, 0)
+        position[source.extent.path] = source.extent.start + source.extent.size
+        data = source.extent.path.read_bytes()[source.extent.start :]
+        assert data.startswith(f"{source.id}.json\0".encode())
+        assert source.extent.path.name.startswith(source.split)
+    assert len(position) == 3
+
+
+def test_id_in_two_places_names_both(shards: Path, tiny_work: Path) -> None:
+    with pytest.raises(InputError) as error:
+        read_sources([str(shards), str(tiny_work / "shards")])
+    assert f"{shards}/train-000.tar" in error.value.message
+    assert f"{tiny_work}/shards/train-000.tar" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [('"quality": 95', '"quality": 90', "settings"), ('"2"\n', '"two"\n', "classes")],
+)
+def test_unlike_sets_cannot_be_merged(shards: Path, tiny_work: Path, old: str, new: str, part: str) -> None:
+    text = (shards / "dataset.json").read_text()
+    assert old in text
+    (shards / "dataset.json").write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=f"its {part} differ from those of"):
+        read_sources([str(tiny_work / "shards"), str(shards)])
+
+
+def test_unlike_recipes_cannot_be_merged(tiny_work: Path, tiny_reference_work: Path) -> None:
+    with pytest.raises(InputError, match="its recipe differ"):
+        read_sources([str(tiny_work / "shards"), str(tiny_reference_work / "shards")])
+
+
+def test_index_whose_members_are_apart(shards: Path) -> None:
+    rows = read_index(shards / "val.parquet").to_pylist()
+    rows[0]["flow_offset"] += 512
+    write_index(shards / "val.parquet", rows)
+    with pytest.raises(InputError, match="not side by side in the index"):
+        read_sources([str(shards)])
+
+
+def test_selection(tiny_work: Path) -> None:
+    _, sources = read_sources([str(tiny_work / "shards")])
+    assert select(sources, None, None, None) == sources
+    assert {source.label for source in select(sources, None, {0, 2}, None)} == {0, 2}
+    assert {source.signer for source in select(sources, None, None, {"2"})} == {"2"}
+    (one,) = select(sources, {"signer0_sample0": "dev", "absent": "dev"}, None, None)
+    assert (one.id, one.split) == ("signer0_sample0", "dev")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((None, {7}, None), "--classes: no sample has 7"),
+        ((None, None, {"0", "9"}), "--signers: no sample has 9"),
+        (({"absent": "train"}, None, None), "no sample is left"),
+        (({"signer0_sample0": "train"}, None, {"1"}), "no sample is left"),
+    ],
+)
+def test_selection_of_nothing(tiny_work: Path, arguments, message: str) -> None:
+    _, sources = read_sources([str(tiny_work / "shards")])
+    with pytest.raises(InputError, match=message):
+        select(sources, *arguments)
+
+
+def test_fingerprint_covers_what_the_bytes_depend_on(tiny_work: Path) -> None:
+    dataset, sources = read_sources([str(tiny_work / "shards")])
+    plan = make_plan(dataset, sources, 2, [])
+    others = [
+        make_plan(dataset, sources, 3, []),
+        make_plan(dataset, sources, 2, ["depth"]),
+        make_plan(dataset, sources[1:], 2, []),
+        make_plan(replace(dataset, classes=["a", "b", "c"]), sources, 2, []),
+        make_plan(replace(dataset, settings={}), sources, 2, []),
+        make_plan(dataset, [replace(sources[0], shard_sha256="0"), *sources[1:]], 2, []),
+    ]
+    assert plan.fingerprint() == make_plan(dataset, sources[::-1], 2, []).fingerprint()
+    assert len({plan.fingerprint(), *(other.fingerprint() for other in others)}) == 7

@@ -1,0 +1,133 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from shards.errors import InputError
+from shards.format.dataset import Dataset, Shard, read_dataset, sha256_of
+from shards.format.recipe import REFERENCE
+
+_DATASET = Dataset(
+    REFERENCE,
+    {"estimator": "import", "quality": 95},
+    ["abla", "açmak", "<b>"],
+    {"val": [Shard("val-000.tar", 1, 10240, "00")], "train": [Shard("train-000.tar", 2, 20480, "ab")]},
+)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    assert read_dataset(tmp_path) == _DATASET
+    assert "açmak" in (tmp_path / "dataset.json").read_text(encoding="utf-8")
+    first = (tmp_path / "dataset.json").read_bytes()
+    _DATASET.write(tmp_path)
+    assert (tmp_path / "dataset.json").read_bytes() == first
+
+
+def test_missing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has not finished here"):
+        read_dataset(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        read_dataset(tmp_path / "absent")
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / "set\udcff"
+    folder.mkdir()
+    _DATASET.write(folder)
+    with pytest.raises(InputError, match=r"set\\udcff': its name is not UTF-8; rename it"):
+        read_dataset(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"{}", b'{"format": "signshards-0"}'])
+def test_not_ours(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dataset.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"dataset\.json: "):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["recipe", "settings", "classes", "splits"])
+def test_part_missing(tmp_path: Path, key: str) -> None:
+    _DATASET.write(tmp_path)
+    value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
+    del value[key]
+    (tmp_path / "dataset.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match=key):
+        read_dataset(tmp_path)
+
+
+_SHARD = {"name": "val-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("recipe", "default", "a part is missing or wrong"),
+        ("settings", None, r"wrong \(settings is not an object\)"),
+        ("settings", ["import"], r"wrong \(settings is not an object\)"),
+        ("classes", None, r"wrong \(classes is not a list of names\)"),
+        ("classes", {"0": "abla"}, r"wrong \(classes is not a list of names\)"),
+        ("classes", ["abla", 1], r"wrong \(classes is not a list of names\)"),
+        ("splits", {"val": {"shards": [_SHARD | {"samples": "1"}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", {"val": {"shards": [_SHARD | {"bytes": None}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", {"val": {"shards": [_SHARD | {"sha256": 7}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+    ],
+)
+def test_a_part_of_another_type(tmp_path: Path, key: str, value: object, said: str) -> None:
+    _changed(tmp_path, **{key: value})
+    with pytest.raises(InputError, match=rf"dataset\.json: .*{said}"):
+        read_dataset(tmp_path)
+
+
+def _changed(folder: Path, **entries) -> None:
+    _DATASET.write(folder)
+    value = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    (folder / "dataset.json").write_text(json.dumps(value | entries))
+
+
+@pytest.mark.parametrize("split", ["../x", "/x", "", ".", "..", "-x", "a.b"])
+def test_a_split_whose_files_would_be_elsewhere(tmp_path: Path, split: str) -> None:
+    shard = {"name": f"{split}-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
+    _changed(tmp_path, splits={split: {"shards": [shard]}})
+    with pytest.raises(InputError, match=r"dataset\.json: '.*' cannot name a split"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../val-000.tar", "/val-000.tar", "train-000.tar", "val-00.tar", "val-000.tar\n", 7])
+def test_a_shard_that_would_be_elsewhere(tmp_path: Path, name: object) -> None:
+    shard = {"name": name, "samples": 1, "bytes": 10240, "sha256": "00"}
+    _changed(tmp_path, splits={"val": {"shards": [shard]}})
+    with pytest.raises(InputError, match=r"dataset\.json: "):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [{}, {"val": {"shards": []}}])
+def test_no_shards(tmp_path: Path, splits: dict) -> None:
+    _changed(tmp_path, splits=splits)
+    with pytest.raises(InputError, match="lists no shards"):
+        read_dataset(tmp_path)
+
+
+def test_recipe_of_another_version(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
+    value["recipe"]["quirks"].pop()
+    (tmp_path / "dataset.json").write_text(json.dumps(value))
+    with pytest.raises(InputError, match="not one this version has"):
+        read_dataset(tmp_path)
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc" * 100_000)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_pipeline_states_count_bytes_and_hash_of_every_shard(tiny_work: Path) -> None:
+    folder = tiny_work / "shards"
+    dataset = read_dataset(folder)
+    listed = {shard.name: shard for shards in dataset.splits.values() for shard in shards}
+    assert sorted(listed) == sorted(path.name for path in folder.glob("*.tar"))
+    for name, shard in listed.items():
+        data = (folder / name).read_bytes()
+        assert (shard.bytes, shard.sha256) == (len(data), hashlib.sha256(data).hexdigest())

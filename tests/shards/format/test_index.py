@@ -1,0 +1,142 @@
+import io
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shards.errors import InputError
+from shards.format.index import SCHEMA, read_index, scan_shard, write_index
+from shards.format.sample import end_of_archive, lay_out, pack, tar_member
+
+
+def rows_of(folder: Path, shard: str) -> list[dict]:
+    return [row for row in read_index(folder / f"{shard[:-8]}.parquet").to_pylist() if row["shard"] == shard]
+
+
+@pytest.mark.parametrize("shard", ["train-000.tar", "train-001.tar", "val-000.tar"])
+def test_scan_finds_what_the_pipeline_indexed(tiny_work: Path, shard: str) -> None:
+    rows = scan_shard(tiny_work / "shards" / shard)
+    assert rows == rows_of(tiny_work / "shards", shard)
+    assert rows
+
+
+def test_index_round_trip(tiny_work: Path, tmp_path: Path) -> None:
+    rows = scan_shard(tiny_work / "shards" / "train-000.tar")
+    write_index(tmp_path / "a.parquet", rows)
+    table = read_index(tmp_path / "a.parquet")
+    assert table.to_pylist() == rows
+    assert table.schema.equals(SCHEMA)
+
+
+def test_index_is_the_same_bytes_again(tiny_work: Path, tmp_path: Path) -> None:
+    rows = scan_shard(tiny_work / "shards" / "train-000.tar")
+    write_index(tmp_path / "a.parquet", rows)
+    write_index(tmp_path / "b.parquet", rows)
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_unreadable_indexes(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    with pytest.raises(InputError, match=r"train\.parquet"):
+        read_index(path)
+    path.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(InputError, match=r"train\.parquet: cannot read"):
+        read_index(path)
+    pq.write_table(pa.table({"id": ["a"], "label": [1]}), path)
+    with pytest.raises(InputError, match="not an index of this version"):
+        read_index(path)
+
+
+def cut(folder: Path, size: int) -> Path:
+    path = folder / "train-000.tar"
+    with path.open("r+b") as file:
+        file.truncate(size)
+    return path
+
+
+def test_cut_at_a_sample_boundary(shards: Path) -> None:
+    second = rows_of(shards, "train-000.tar")[1]
+    path = cut(shards, second["json_offset"] - 512)
+    with tarfile.open(path) as tar:
+        assert len(tar.getmembers()) == 7  # tarfile notices nothing
+    with pytest.raises(InputError, match=r"train-000\.tar: cut off"):
+        scan_shard(path)
+
+
+def test_cut_between_members(shards: Path) -> None:
+    path = cut(shards, rows_of(shards, "train-000.tar")[1]["right_offset"] - 512)
+    with pytest.raises(InputError, match="cut off"):
+        scan_shard(path)
+
+
+def test_cut_inside_a_member(shards: Path) -> None:
+    path = cut(shards, rows_of(shards, "train-000.tar")[1]["right_offset"] + 100)
+    with pytest.raises(InputError, match=r"train-000\.tar: not a whole shard"):
+        scan_shard(path)
+
+
+def test_empty_file_and_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").touch()
+    for name in ("a.tar", "b.tar"):
+        with pytest.raises(InputError, match=name):
+            scan_shard(tmp_path / name)
+
+
+@pytest.mark.parametrize("byte", [0, 100, 124, 136, 148, 156, 257])  # name, mode, size, mtime, checksum, type, magic
+def test_flipped_bit_in_a_header(shards: Path, byte: int) -> None:
+    path = shards / "train-000.tar"
+    data = bytearray(path.read_bytes())
+    data[rows_of(shards, path.name)[1]["flow_offset"] - 512 + byte] ^= 1
+    path.write_bytes(data)
+    with tarfile.open(path) as tar:
+        assert len(tar.getmembers()) < 21  # tarfile stops there without a word
+    with pytest.raises(InputError, match=r"neither a member nor the end of the archive"):
+        scan_shard(path)
+
+
+def test_foreign_tar(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.addfile(tarfile.TarInfo("readme.txt"), io.BytesIO())
+    with pytest.raises(InputError, match=r"readme\.txt is not a member"):
+        scan_shard(path)
+
+
+def write_members(path: Path, members: list[tuple[str, str, bytes]]) -> Path:
+    data = b"".join(tar_member(*member) for member in members)
+    path.write_bytes(data + end_of_archive(len(data)))
+    return path
+
+
+def test_members_twice_or_out_of_order(tmp_path: Path, members: dict[str, bytes]) -> None:
+    key = scan_id(members)
+    for second in ("flow.npy", "left.mjpg"):
+        names = ["json", "flow.npy", second]
+        path = write_members(tmp_path / "a.tar", [(key, name, members[name]) for name in names])
+        with pytest.raises(InputError, match="precede, or twice"):
+            scan_shard(path)
+
+
+def test_json_of_another_sample(tmp_path: Path, members: dict[str, bytes]) -> None:
+    path = write_members(tmp_path / "a.tar", [("other", "json", members["json"])])
+    with pytest.raises(InputError, match=f"is about sample {scan_id(members)}"):
+        scan_shard(path)
+
+
+def scan_id(members: dict[str, bytes]) -> str:
+    from shards.format.sample import info_from_json
+
+    return info_from_json(members["json"]).id
+
+
+def test_packed_sample_with_a_long_non_ascii_id(tmp_path: Path, members: dict[str, bytes]) -> None:
+    old, new = scan_id(members), "ü" * 90
+    changed = members | {"json": members["json"].replace(old.encode(), new.encode())}
+    packed = pack(new, changed)
+    (tmp_path / "a.tar").write_bytes(packed.data)
+    (row,) = scan_shard(tmp_path / "a.tar")
+    assert row["id"] == new
+    sizes = {name: len(content) for name, content in changed.items()}
+    assert row["pose_offset"] == lay_out(new, sizes).places["pose.npy"][0] == packed.places["pose.npy"][0]

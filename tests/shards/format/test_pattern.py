@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+
+from shards.errors import InputError
+from shards.format.pattern import expand, whole_folders
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("train-008", "train-009", "train-010", "val-000", "val-001", "test-7"):
+        (tmp_path / f"{name}.tar").touch()
+    (tmp_path / "train.parquet").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("train-{008..010}.tar", ["train-008", "train-009", "train-010"]),
+        ("train-<009..010>.tar", ["train-009", "train-010"]),
+        ("val-{000..001}.tar", ["val-000", "val-001"]),
+        ("{val,train}-{008..008,000}.tar", None),  # nested: not supported, so an error
+        ("{val-001,train-008}.tar", ["val-001", "train-008"]),
+        ("{val,val}-00{0..1}.tar", None),  # twice
+        ("test-{7..7}.tar", ["test-7"]),
+        ("t*.tar", ["test-7", "train-008", "train-009", "train-010"]),
+        ("train-00[89].tar", ["train-008", "train-009"]),
+        ("val-00?.tar", ["val-000", "val-001"]),
+        ("val-000.tar", ["val-000"]),
+        ("", ["test-7", "train-008", "train-009", "train-010", "val-000", "val-001"]),
+    ],
+)
+def test_expand(folder: Path, pattern: str, expected: list[str] | None) -> None:
+    if expected is None:
+        with pytest.raises(InputError):
+            expand(f"{folder}/{pattern}")
+    else:
+        assert [path.stem for path in expand(f"{folder}/{pattern}")] == expected
+
+
+def test_missing_shard_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"train-011\.tar: no such shard"):
+        expand(f"{folder}/train-{{008..011}}.tar")
+
+
+def test_folders_of_a_glob_are_no_shards(folder: Path) -> None:
+    (folder / "sets" / "one").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"sets/one: is a folder; a glob names shards, such as \S+/sets/\*/\*\.tar$"):
+        expand(f"{folder}/sets/*")
+    (folder / "sets" / "one" / "x.tar").mkdir()
+    for pattern in ("sets/one", "sets/one/*.tar"):
+        with pytest.raises(InputError, match=r"sets/one/x\.tar: is a folder; move it away$"):
+            expand(f"{folder}/{pattern}")
+
+
+def test_whole_folders(folder: Path) -> None:
+    (folder / "more").mkdir()
+    assert whole_folders(f"{folder}/{{more,train-00{{8..9}}.tar,.}}") == []  # nested braces name nothing
+    assert whole_folders(f"{folder}{{/more,/val-000.tar,}}") == [folder / "more", folder]
+    assert whole_folders(f"{folder}/m*") == []
+
+
+def test_range_backwards(folder: Path) -> None:
+    with pytest.raises(InputError, match="backwards"):
+        expand(f"{folder}/train-{{010..008}}.tar")
+
+
+def test_shard_twice(folder: Path) -> None:
+    with pytest.raises(InputError, match="twice"):
+        expand(f"{folder}/{{val-000,val-000}}.tar")
+    (folder / "link").symlink_to(folder)
+    with pytest.raises(InputError, match="names a shard twice"):
+        expand(f"{folder}/{{,link/}}val-000.tar")
+
+
+def test_folder_without_shards(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \.tar"):
+        expand(str(tmp_path))

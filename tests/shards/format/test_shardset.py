@@ -1,0 +1,194 @@
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shards.errors import InputError
+from shards.format import shardset
+from shards.format.sample import MEMBERS
+from shards.format.shardset import MemberReader, open_shards
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {header.name: tar.extractfile(header).read() for header in tar.getmembers()}
+
+
+def test_columns_are_the_samples_of_the_tars_in_order(tiny_work: Path) -> None:
+    folder = tiny_work / "shards"
+    shards = open_shards(str(folder))
+    names = [path.name for path in shards.paths]
+    assert names == ["train-000.tar", "train-001.tar", "val-000.tar"]
+    expected = {}
+    for number, path in enumerate(shards.paths):
+        for name, data in contents(path).items():
+            if name.endswith(".json"):
+                expected[name[:-5]] = (number, json.loads(data))
+    assert shards.ids.to_pylist() == list(expected)
+    assert len(shards) == 6
+    for i, (number, info) in enumerate(expected.values()):
+        assert shards.shard[i] == number
+        assert (shards.labels[i], shards.frames[i]) == (info["label"], info["frames"])
+        assert shards.signers[i].as_py() == info["signer"]
+    assert all(shards.has(member).all() for member in MEMBERS)
+
+
+@pytest.mark.parametrize("open_files", [64, 1])
+def test_reader_gives_the_bytes_that_tarfile_gives(tiny_work: Path, monkeypatch, open_files: int) -> None:
+    monkeypatch.setattr(shardset, "_OPEN_FILES", open_files)
+    shards = open_shards(str(tiny_work / "shards"))
+    expected = {name: data for path in shards.paths for name, data in contents(path).items()}
+    reader = MemberReader(shards)
+    for sample in [5, 0, 4, 1, 3, 2]:
+        for number, member in enumerate(MEMBERS):
+            data = expected[f"{shards.ids[sample]}.{member}"]
+            assert reader.read(sample, number) == data
+            assert reader.read(sample, number, 7) == data[7:]
+            assert reader.read(sample, number, 7, 11) == data[7:18]
+            assert reader.span(sample, number, 7, 11) == data[7:18]
+    reader.close()
+    assert reader.read(0, 0) == expected[f"{shards.ids[0]}.json"]
+    reader.close()
+
+
+def test_spans_stay_as_they_are_until_they_are_forgotten(tiny_work: Path) -> None:
+    reader = MemberReader(open_shards(str(tiny_work / "shards")))
+    places = [(sample, member) for sample in range(6) for member in range(len(MEMBERS))] * 3
+    expected = [reader.read(*place) for place in places]
+    # More than the memory that a reader starts with.
+    assert sum(map(len, expected)) > 1 << 20
+    assert [reader.span(*place) for place in places] == expected
+    reader.forget()
+    first = reader.span(0, 1)
+    reader.forget()
+    second = reader.span(1, 1)
+    assert second == expected[len(MEMBERS) + 1]
+    assert first[: len(second)] == second[: len(first)]  # the same memory
+    reader.close()
+
+
+def test_pattern_takes_one_split_or_one_shard(tiny_work: Path) -> None:
+    folder = tiny_work / "shards"
+    assert len(open_shards(f"{folder}/train-{{000..001}}.tar")) == 4
+    one = open_shards(f"{folder}/train-001.tar")
+    assert len(one) == 1
+    assert one.ids.to_pylist() == open_shards(str(folder)).ids.to_pylist()[3:4]
+
+
+def test_samples_without_depth_and_without_label(shards: Path) -> None:
+    from shards.format.index import read_index, write_index
+
+    rows = read_index(shards / "val.parquet").to_pylist()
+    for key in ("label", "left_depth_offset", "left_depth_size"):
+        rows[1][key] = None
+    write_index(shards / "val.parquet", rows)
+    found = open_shards(f"{shards}/val-000.tar")
+    assert found.labels.tolist()[1] == -1
+    assert found.labels.tolist()[0] >= 0
+    assert found.has("left_depth.mjpg").tolist() == [True, False]
+
+
+def test_truncated_shard_is_named(shards: Path) -> None:
+    with (shards / "train-001.tar").open("r+b") as file:
+        file.truncate(10240)
+    with pytest.raises(InputError, match=r"train-001\.tar: 10240 bytes"):
+        open_shards(str(shards))
+    assert len(open_shards(f"{shards}/train-000.tar")) == 3  # the others can be read
+
+
+def test_missing_shard_is_named(shards: Path) -> None:
+    one, *others = sorted(shards.glob("*.tar"))
+    one.unlink()
+    with pytest.raises(InputError, match=rf"{one}: not found, but in dataset\.json; copy it again"):
+        open_shards(str(shards))
+    assert len(open_shards(f"{shards}/*.tar").paths) == len(others) > 0
+
+
+def test_foreign_shard_is_named(shards: Path) -> None:
+    shutil.copy(shards / "val-000.tar", shards / "train-002.tar")
+    with pytest.raises(InputError, match=r"train-002\.tar: not in dataset\.json"):
+        open_shards(str(shards))
+
+
+def test_shards_without_dataset_json(shards: Path) -> None:
+    (shards / "dataset.json").unlink()
+    with pytest.raises(InputError, match=r"dataset\.json: not found"):
+        open_shards(str(shards))
+
+
+def test_tars_may_be_links_to_a_store(shards: Path) -> None:
+    """As git-annex, DVC and download caches keep them."""
+    store = shards.parent / "store"
+    store.mkdir()
+    for number, path in enumerate(sorted(shards.glob("*.tar"))):
+        path.rename(store / f"{number}.blob")
+        path.symlink_to(store / f"{number}.blob")
+    found = open_shards(f"{shards}/*.tar")
+    reader = MemberReader(found)
+    assert [json.loads(reader.read(sample, 0))["id"] for sample in range(6)] == found.ids.to_pylist()
+    reader.close()
+
+
+def test_mixed_recipes(tiny_work: Path, tiny_reference_work: Path) -> None:
+    pattern = f"{{{tiny_work}/shards,{tiny_reference_work}/shards}}"
+    with pytest.raises(InputError, match=r"its recipe differ from those of .*shards; take shards of one kind"):
+        open_shards(pattern)
+
+
+def test_an_id_in_two_folders_names_both(shards: Path, tiny_work: Path) -> None:
+    folders = f"{{{shards},{tiny_work}/shards}}"
+    with pytest.raises(InputError) as error:
+        open_shards(f"{folders}/val-000.tar")
+    sample_id = open_shards(f"{shards}/val-000.tar").ids[0]
+    assert error.value.message == (
+        f"id {sample_id} is in {shards}/val-000.tar and in {tiny_work}/shards/val-000.tar; leave one out"
+    )
+    assert len(open_shards(f"{{{shards}/train-*,{tiny_work}/shards/val-000}}.tar")) == 6
+
+
+def test_sets_of_two_estimators_are_not_mixed(shards: Path, tiny_work: Path) -> None:
+    text = (shards / "dataset.json").read_text()
+    (shards / "dataset.json").write_text(text.replace('"estimator": "import"', '"estimator": "openpose"'))
+    with pytest.raises(InputError) as error:
+        open_shards(f"{{{tiny_work}/shards/train-000,{shards}/val-000}}.tar")
+    assert error.value.message == (
+        f"{shards}: its settings differ from those of {tiny_work}/shards; take shards of one kind only"
+    )
+
+
+def test_a_class_that_dataset_json_does_not_name(shards: Path) -> None:
+    text = (shards / "dataset.json").read_text()
+    (shards / "dataset.json").write_text(text.replace('"1",\n  "2"\n', '"1"\n'))
+    with pytest.raises(InputError) as error:
+        open_shards(str(shards))
+    assert error.value.message == (
+        f"{shards}: has samples of class 2, but dataset.json names 2 classes; copy or make it again"
+    )
+
+
+def test_index_of_another_run_with_another_count(shards: Path) -> None:
+    shutil.copy(shards / "val.parquet", shards / "train.parquet")
+    with pytest.raises(InputError, match="lists 2 samples for these shards"):
+        open_shards(str(shards))
+
+
+def test_shard_cut_after_opening(shards: Path) -> None:
+    found = open_shards(str(shards))
+    with (shards / "val-000.tar").open("r+b") as file:
+        file.truncate(10240)
+    reader = MemberReader(found)
+    with pytest.raises(InputError, match=r"val-000\.tar: ends inside signer2_sample"):
+        for sample in range(len(found)):
+            reader.read(sample, MEMBERS.index("pose.npy"))
+    reader.close()
+
+
+def test_offsets_of_members(tiny_work: Path) -> None:
+    shards = open_shards(str(tiny_work / "shards"))
+    assert shards.offsets.dtype == shards.sizes.dtype == np.int64
+    assert (shards.offsets % 512 == 0).all()
+    ends = shards.offsets + shards.sizes
+    assert (ends[:, :-1] < shards.offsets[:, 1:]).all()

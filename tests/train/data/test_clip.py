@@ -1,0 +1,141 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.shard_making import Plan, make_sample, make_shards
+from PIL import Image
+
+from shards.errors import InputError
+from shards.format.recipe import DEFAULT, REFERENCE
+from shards.format.sample import HANDS, MEMBERS
+from shards.format.shardset import MemberReader, open_shards
+from train.data.clip import Crops, decode_into, read_clip, read_jpegs
+from train.data.views import EVALUATION, View
+from train.data.window import Window, window_frames
+
+WINDOW = Window(4, 2)
+
+
+@pytest.fixture(scope="module")
+def with_depth(made):
+    return open_shards(str(made(splits={"train": 6}, depth=True)))
+
+
+def decoded(jpeg, width, height, channels=3, as_grey=False) -> np.ndarray:
+    buffer = np.zeros(height * width * channels, np.uint8)
+    decode_into(jpeg, width, height, channels, buffer, as_grey)
+    return buffer.reshape(height, width, channels)
+
+
+def jpegs_at_places(reader: MemberReader, number: int, crops: Crops) -> list[bytes]:
+    jpegs = [bytes(jpeg) for stretch in crops.stretches for jpeg in read_jpegs(reader, number, stretch)]
+    assert len(jpegs) == len(crops.sizes)
+    return [jpegs[place] for place in crops.place]
+
+
+def own_jpegs(number: int, hand: str, frames, depth: bool) -> list[np.ndarray]:
+    """The crops of some frames as Pillow decodes them from what the sample was made of."""
+    info, members = make_sample(Plan({}, depth=True), "train", number)
+    table = info.hands[hand].depth_jpegs if depth else info.hands[hand].jpegs
+    data = members[f"{hand}_depth.mjpg" if depth else f"{hand}.mjpg"]
+    images = [Image.open(io.BytesIO(data[offset : offset + size])) for offset, size, _, _ in table[frames]]
+    return [np.asarray(image).reshape(image.height, image.width, -1) for image in images]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_clip_is_what_the_sample_was_made_of(with_depth, mirrored):
+    for number in range(6):
+        view = replace(EVALUATION, mirrored=mirrored)
+        reader = MemberReader(with_depth)
+        clip = read_clip(with_depth, reader, number, WINDOW, view, DEFAULT, with_depth=True)
+        info, _ = make_sample(Plan({}, depth=True), "train", number)
+        frames = window_frames(info.frames, WINDOW, DEFAULT)
+        for crops, depth in ((clip.color, False), (clip.depth, True)):
+            jpegs = jpegs_at_places(reader, number, crops)
+            sizes = crops.sizes[crops.place]
+            found = [decoded(jpeg, *size, 1 if depth else 3) for jpeg, size in zip(jpegs, sizes, strict=True)]
+            for hand, name in enumerate(HANDS[::-1] if mirrored else HANDS):
+                for image, expected in zip(found[hand::2], own_jpegs(number, name, frames, depth), strict=True):
+                    # Two decoders: libjpeg-turbo's fast paths differ by a level or two.
+                    assert np.abs(image.astype(int) - expected).max() <= 3
+
+
+def test_repeated_frames_are_decoded_once(made):
+    shards = open_shards(str(made(splits={"train": 2}, frames=5)))
+    clip = read_clip(shards, MemberReader(shards), 0, Window(12, 1), EVALUATION, DEFAULT, with_depth=False)
+    assert len(clip.color.sizes) == sum(len(stretch.jpegs) for stretch in clip.color.stretches) == 2 * 5
+    assert clip.color.place[-2:] == [4, 9]
+    assert len(clip.color.place) == 24
+
+
+def test_hands_are_swapped_by_a_mirror_but_not_under_the_reference_recipe(with_depth):
+    reader, view = MemberReader(with_depth), View(mirrored=True, scale_pair=0)
+    for recipe in (DEFAULT, REFERENCE):
+        clips = [
+            read_clip(with_depth, reader, 1, WINDOW, replace(view, mirrored=mirrored), recipe, with_depth=False)
+            for mirrored in (True, False)
+        ]
+        mirrored, plain = (jpegs_at_places(reader, 1, clip.color) for clip in clips)
+        swapped = [plain[position ^ 1] for position in range(len(plain))]
+        assert mirrored == (plain if recipe is REFERENCE else swapped)
+        assert plain != swapped
+
+
+def test_a_colour_jpeg_can_lose_its_colour():
+    _, members = make_sample(Plan({}), "train", 0)
+    info, _ = make_sample(Plan({}), "train", 0)
+    _, size, width, height = info.hands["left"].jpegs[0].tolist()
+    data = memoryview(members["left.mjpg"])[:size]
+    grey = decoded(data, width, height, as_grey=True)
+    assert (grey == grey[..., :1]).all()
+    color = decoded(data, width, height).astype(float)
+    assert not (color == color[..., :1]).all()
+    assert np.abs(color @ (0.299, 0.587, 0.114) - grey[..., 0]).max() < 2.5
+    for as_grey in (False, True):
+        with pytest.raises(ValueError):
+            decoded(data, width - 1, height, as_grey=as_grey)
+        with pytest.raises(ValueError):
+            decoded(data, width + 2, height, as_grey=as_grey)
+
+
+def overwritten(folder, number: int, member: str, at: int, data: bytes):
+    """The shard set with bytes of a member replaced, the tar's size unchanged."""
+    shards = open_shards(str(folder))
+    offset = int(shards.offsets[number, MEMBERS.index(member)])
+    with shards.paths[shards.shard[number]].open("r+b") as file:
+        file.seek(offset + at)
+        file.write(data)
+    return shards
+
+
+@pytest.mark.parametrize(
+    ("member", "at", "data"),
+    [
+        ("json", 0, b"{,"),
+        ("json", 1, b'"ix"'),  # another key
+        ("json", 7, b"x"),  # another sample's
+        ("flow.npy", 0, b"PK"),
+        ("flow.npy", 8, b"\x01"),  # a header of one byte, which numpy's parser cannot end
+        ("flow.npy", 21, b","),  # '<f4' as '<,4'
+        ("flow.npy", 0, b"\x80\x04"),  # a pickle is not read
+        ("flow.npy", 22, b"i"),  # whole numbers
+    ],
+)
+def test_damaged_bytes_name_shard_and_sample(tmp_path, member, at, data):
+    shards = overwritten(make_shards(tmp_path / "s", Plan({"train": 2})), 1, member, at, data)
+    with pytest.raises(InputError) as error:
+        read_clip(shards, MemberReader(shards), 1, WINDOW, EVALUATION, DEFAULT, with_depth=False)
+    assert f"train-000.tar: sample {shards.ids[1]} is damaged (" in error.value.message
+    assert "shards verify --full" in error.value.message
+    read_clip(shards, MemberReader(shards), 0, WINDOW, EVALUATION, DEFAULT, with_depth=False)
+
+
+def test_fewer_jpegs_than_frames_are_damage(tmp_path):
+    folder = make_shards(tmp_path / "s", Plan({"train": 1}))
+    info, _ = make_sample(Plan({}), "train", 0)
+    told, more = f'"frames":{info.frames}'.encode(), f'"frames":{99 if info.frames > 9 else 9}'.encode()
+    json = info.to_json()
+    shards = overwritten(folder, 0, "json", json.index(told), more)
+    with pytest.raises(InputError, match="is damaged"):
+        read_clip(shards, MemberReader(shards), 0, WINDOW, EVALUATION, DEFAULT, with_depth=False)

@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from train.evaluate.cli import main
+from train.evaluate.options import REPORT_FILES
+
+NAMES = ["hello", "bye", "thanks"]
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert len(result.stderr.strip().splitlines()) == 1
+    return result.stderr
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("signer0_sample1,0\nsigner0_sample2,1\nsigner1_sample1,2\nsigner1_sample2,2\n")
+    return path
+
+
+def write_logits(path, rows: dict[str, list[float]], classes=tuple(NAMES)):
+    np.savez(path, ids=np.array(list(rows)), logits=np.array(list(rows.values())), classes=np.array(classes))
+    return path
+
+
+# Accuracies that the reference's authors published; counts are those of the label files.
+@pytest.mark.parametrize(
+    ("name", "split", "line"),
+    [
+        ("RGB_DEV_VTN_HCPF", "val", "accuracy 0.9083 (4013 of 4418)"),
+        ("RGBD_DEV_VTN_HCPF_D", "val", "accuracy 0.9167 (4050 of 4418)"),
+        ("RGB_TEST_VTN_HCPF", "test", "accuracy 0.9292 (3477 of 3742)"),
+        ("RGBD_TEST_VTN_HCPF_D", "test", "accuracy 0.9332 (3492 of 3742)"),
+    ],
+)
+def test_published_predictions(autsl_labels, name, split, line):
+    predictions = autsl_labels / "predictions" / f"{name}.csv"
+    result = run("--predictions", predictions, "--labels", autsl_labels / f"{split}_labels.csv")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == line
+    assert result.stderr == ""
+
+
+def test_predictions_by_hand(tmp_path, labels):
+    predictions = tmp_path / "p.csv"
+    predictions.write_text("signer1_sample2,2\nsigner0_sample2,1\nsigner0_sample1,2\n")
+    result = run("--predictions", predictions, "--labels", labels)
+    assert result.stdout.splitlines() == ["accuracy 0.6667 (2 of 3)", "per-class mean 0.6667"]
+    expected = f"warning: {labels}: 1 labels have no prediction and are not counted, e.g. signer1_sample1\n"
+    assert result.stderr == expected
+
+
+def test_a_prediction_without_a_label_is_an_error(tmp_path, labels):
+    predictions = tmp_path / "p.csv"
+    predictions.write_text("signer0_sample1,0\nsigner9_sample9,0\n")
+    assert "no label for 1 predictions" in refused("--predictions", predictions, "--labels", labels)
+
+
+def test_logits_give_top_5(tmp_path, labels):
+    names = [f"sign {n}" for n in range(8)]
+    rows = {"signer0_sample1": list(range(8)), "signer0_sample2": list(range(8, 0, -1)), "signer1_sample1": [0.0] * 8}
+    rows |= {"signer1_sample2": [0, 0, 9, 0, 0, 0, 0, 0]}
+    path = write_logits(tmp_path / "a.npz", rows, names)
+    result = run("--logits", path, "--labels", labels)
+    # Class 0 is the last of 8; class 1 the second; class 2 the third of equals; class 2 the first.
+    assert result.stdout.splitlines() == [
+        "accuracy 0.2500 (1 of 4)",
+        "per-class mean 0.1667",
+        "top-5 0.7500 (3 of 4)",
+    ]
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    """Two models of 4 evaluated and 3 other samples; the first is right and sure, the second wrong and less sure."""
+    truth = {"signer0_sample1": 0, "signer0_sample2": 1, "signer1_sample1": 2, "signer1_sample2": 2}
+    other = {"signer5_sample1": 0, "signer5_sample2": 1, "signer5_sample3": 2}
+    (tmp_path / "val.csv").write_text("".join(f"{sample_id},{label}\n" for sample_id, label in other.items()))
+
+    def rows(labels: dict[str, int], turn: int, scale: float) -> dict[str, list[float]]:
+        return {key: np.roll([scale, 0.0, 0.0], label + turn).tolist() for key, label in labels.items()}
+
+    for split, ids in (("test", truth), ("val", other)):
+        write_logits(tmp_path / f"{split}_a.npz", rows(ids, 0, 3))
+        write_logits(tmp_path / f"{split}_b.npz", dict(reversed(rows(ids, 1, 2.5).items())))
+    return tmp_path
+
+
+def test_fusion_with_weights(two_models, labels):
+    a, b = two_models / "test_a.npz", two_models / "test_b.npz"
+    assert "accuracy 1.0000" in run("--logits", a, b, "--labels", labels).stdout
+    result = run("--logits", a, b, "--weights", "0.2,0.8", "--labels", labels)
+    assert result.stdout.splitlines()[:2] == ["weights 0.2000,0.8000", "accuracy 0.0000 (0 of 4)"]
+    repeated = run("--logits", a, "--logits", b, "--weights", "0.2,0.8", "--labels", labels)
+    assert repeated.stdout == result.stdout
+
+
+def test_weights_chosen_on_other_samples(two_models, labels):
+    a, b, val_a, val_b = (two_models / f"{name}.npz" for name in ("test_a", "test_b", "val_a", "val_b"))
+    chosen = (
+        "--logits",
+        a,
+        b,
+        "--labels",
+        labels,
+        "--val-logits",
+        val_a,
+        val_b,
+        "--val-labels",
+        two_models / "val.csv",
+    )
+    result = run(*chosen)
+    assert result.exit_code == 0, result.output
+    first = float(result.stdout.splitlines()[0].removeprefix("weights ").split(",")[0])
+    assert first > 0.99
+
+
+def test_weights_are_never_chosen_on_what_is_evaluated(two_models, labels):
+    a, b, val_b = (two_models / f"{name}.npz" for name in ("test_a", "test_b", "val_b"))
+    message = refused("--logits", a, b, "--labels", labels, "--val-logits", a, b, "--val-labels", labels)
+    assert "4 of its samples are evaluated, too, e.g. signer0_sample1" in message
+    # One shared sample is enough, under whatever file name.
+    rows = {"signer5_sample1": [1.0, 0, 0], "signer0_sample2": [1.0, 0, 0]}
+    mixed = [write_logits(two_models / f"mixed_{n}.npz", rows) for n in range(2)]
+    arguments = ("--logits", a, b, "--labels", labels, "--val-logits", *mixed, "--val-labels", labels)
+    assert "1 of its samples are evaluated, too, e.g. signer0_sample2" in refused(*arguments)
+    assert "1 files for 2" in refused(
+        "--logits", a, b, "--labels", labels, "--val-logits", val_b, "--val-labels", two_models / "val.csv"
+    )
+
+
+def test_options_that_do_not_go_together(two_models, labels):
+    a, b = two_models / "test_a.npz", two_models / "test_b.npz"
+    truth = ("--labels", labels)
+    assert "either --predictions or --logits" in refused(*truth)
+    assert "either --predictions or --logits" in refused("--predictions", labels, "--logits", a, *truth)
+    assert "fusing" in refused("--predictions", labels, "--weights", "1,1", *truth)
+    assert "several" in refused("--logits", a, "--weights", "1", *truth)
+    assert "go together" in refused("--logits", a, b, "--val-logits", a, *truth)
+    assert "not both" in refused(
+        "--logits", a, b, "--weights", "1,1", "--val-logits", a, b, "--val-labels", labels, *truth
+    )
+    assert "--report" in refused("--predictions", labels, "--shards", "x", *truth)
+    assert "3 weights for 2 files" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
+
+
+def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):
+    truth = tmp_path / "samples.csv"
+    truth.write_text(labels.read_text())
+    said = refused("--predictions", labels, "--labels", truth, "--report", tmp_path)
+    assert f"{truth}: the report would be written over it; give --report another folder" in said
+    assert truth.read_text() == labels.read_text()
+    report = tmp_path / "report"
+    assert run("--predictions", labels, "--labels", truth, "--report", report).exit_code == 0
+    assert {path.name for path in report.iterdir()} == set(REPORT_FILES)
+
+
+def test_a_mistyped_class_does_not_take_all_memory(tmp_path, labels):
+    far = tmp_path / "far.csv"
+    far.write_text(labels.read_text().replace("sample2,2", "sample2,999999"))
+    said = refused("--predictions", labels, "--labels", far, "--report", tmp_path / "report")
+    assert "far.csv: a report has room for 5000 classes, not for 1000000" in said
+    assert not (tmp_path / "report").exists()
+
+
+def test_classes_that_do_not_match(tmp_path, two_models, labels):
+    a = two_models / "test_a.npz"
+    far = tmp_path / "far.csv"
+    far.write_text(labels.read_text().replace("sample2,2", "sample2,7"))
+    assert "class 7 occurs" in refused("--logits", a, "--labels", far)
+    names = tmp_path / "names.csv"
+    names.write_text("ClassId,EN\n0,hello\n1,bye\n")
+    assert "names 2 classes" in refused("--logits", a, "--labels", labels, "--classes", names)
+    assert "class 2 occurs" in refused("--predictions", labels, "--labels", labels, "--classes", names)

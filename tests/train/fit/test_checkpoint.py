@@ -1,0 +1,95 @@
+import zipfile
+from dataclasses import asdict
+
+import pytest
+import torch
+from helpers.tiny_model import tiny_checkpoint
+
+from shards.errors import InputError
+from shards.format.recipe import REFERENCE
+from train.fit.checkpoint import read_checkpoint
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "best.pt"
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_what_is_written_is_read(path):
+    written = tiny_checkpoint(path, ["a", "b"], REFERENCE, "VTN_HCPF_D")
+    found = read_checkpoint(path)
+    assert {name: getattr(found, name) for name in vars(found) if name != "model"} == {
+        name: getattr(written, name) for name in vars(written) if name != "model"
+    }
+    assert all(torch.equal(found.model[name], value) for name, value in written.model.items())
+    model = found.build()
+    assert not model.training
+    assert model.recipe == REFERENCE
+
+
+def test_any_flipped_bit_in_the_weights_is_noticed(path):
+    tiny_checkpoint(path, ["a"])
+    data = path.read_bytes()
+    # torch itself reads most of these without a word.
+    for place in range(1000, len(data) - 1000, len(data) // 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(InputError, match=r"best\.pt: damaged"):
+            read_checkpoint(path)
+
+
+def test_any_flipped_bit_in_the_directory_is_noticed(path):
+    """Some make zipfile raise UnicodeDecodeError, RuntimeError (encrypted), or zlib's error."""
+    torch.save({"weight": torch.zeros(3)}, path)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        start = archive.start_dir
+    for bit in range(8 * start, 8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(InputError, match=r"best\.pt: "):
+            read_checkpoint(path)
+
+
+def test_settings_that_make_no_model_name_the_file(path):
+    written = tiny_checkpoint(path, ["a"])
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "model_settings": asdict(written.model_settings) | {"num_heads": 3}}, path)
+    with pytest.raises(InputError, match=r"best\.pt: embed size 16: width 32 is no multiple of 3 heads"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("content", [[1], {"format": "other"}, {"format": "signshards-checkpoint-1"}])
+def test_other_files_are_refused(path, content):
+    torch.save(content, path)
+    with pytest.raises(InputError, match=r"best\.pt: (not a checkpoint of signshards|a part is missing)"):
+        read_checkpoint(path)
+
+
+def test_weights_that_do_not_fit_name_the_file(path):
+    tiny_checkpoint(path, ["a"])
+    kept = read_checkpoint(path)
+    del kept.model["bottle_mm.bias"]
+    with pytest.raises(InputError, match=r"best\.pt: its weights do not fit the model \(1 missing: bottle_mm\.bias\)"):
+        kept.build(path)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"absent/best\.pt: its folder does not exist"):
+        tiny_checkpoint(tmp_path / "absent" / "best.pt", ["a"])
+
+
+def test_a_full_disk_leaves_what_was_there(path, full_disk):
+    tiny_checkpoint(path, ["a"])
+    before = path.read_bytes()
+    with (
+        full_disk(1_000_000),
+        pytest.raises(InputError, match=r"best\.pt: cannot be written \(.+\); make room") as error,
+    ):
+        tiny_checkpoint(path, ["a", "b"])
+    assert "\n" not in error.value.message
+    assert "None" not in error.value.message
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,118 @@
+import csv
+import re
+import threading
+
+import pytest
+
+from shards.errors import InputError
+from train.fit.run_log import COLUMNS, ProgressLine, RunLog, read_metrics
+
+
+def row(epoch: int, **more) -> dict[str, float]:
+    return {"epoch": epoch, "train_loss": 1 / 3, "val_top1": 0.5, **more}
+
+
+def test_a_row_per_epoch(tmp_path):
+    log = RunLog(tmp_path, 0)
+    log.add(row(0))
+    log.add({"epoch": 1, "train_loss": 2.0})
+    log.close()
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == list(COLUMNS)
+    found = read_metrics(tmp_path / "metrics.csv")
+    assert [(line["epoch"], line["train_loss"], line["val_top1"]) for line in found] == [
+        ("0", "0.333333", "0.5"),
+        ("1", "2", ""),
+    ]
+    assert read_metrics(tmp_path / "absent.csv") == []
+
+
+def test_a_run_that_goes_on_replaces_what_comes_after(tmp_path):
+    log = RunLog(tmp_path, 0)
+    for epoch in range(4):
+        log.add(row(epoch, val_loss=9.0))
+    log.close()
+    log = RunLog(tmp_path, 2)
+    log.add(row(2, val_loss=1.0))
+    log.close()
+    found = read_metrics(tmp_path / "metrics.csv")
+    assert [(line["epoch"], line["val_loss"]) for line in found] == [("0", "9"), ("1", "9"), ("2", "1")]
+
+
+@pytest.mark.parametrize("text", ["epoch;train_loss\n0;1\n", "epoch,train_loss\n0.0,1\n", "epoch,train_loss\n\xff,1\n"])
+def test_a_table_that_something_else_wrote_is_one_line(tmp_path, text):
+    (tmp_path / "metrics.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"metrics\.csv: not as `train` wrote it"):
+        RunLog(tmp_path, 1)
+
+
+def test_a_full_disk_is_one_line(tmp_path, full_disk):
+    log = RunLog(tmp_path, 0)
+    log.add(row(0))
+    before = (tmp_path / "metrics.csv").read_bytes()
+    with full_disk(len(before)), pytest.raises(InputError, match=r"metrics\.csv: cannot be written \(File too large\)"):
+        log.add(row(1))
+    assert (tmp_path / "metrics.csv").read_bytes() == before
+
+
+def test_a_full_disk_for_events_is_one_line(tmp_path, full_disk, monkeypatch):
+    # TensorBoard writes them in a thread, which says so, too.
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    log = RunLog(tmp_path, 0)
+    log.add(row(0))
+    (events,) = tmp_path.glob("*tfevents*")
+    size = max(events.stat().st_size, 1000)
+    with full_disk(size), pytest.raises(InputError, match="cannot be written"):
+        for _ in range(100):  # the same epoch again: the table stays small
+            log._rows.clear()
+            log.add(row(0))
+    with pytest.raises(InputError, match="cannot be written"):
+        log.close()
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(InputError, match="run: cannot be written"):
+        RunLog(tmp_path / "run", 0)
+
+
+def test_the_time_left_counts_from_where_this_process_began(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("train.fit.run_log.time.monotonic", lambda: now[0])
+    line = ProgressLine("epoch 3", 50, 100, speak=True)
+    assert not line.due()
+    now[0] += 31.0
+    assert line.due()
+    line.show(60, "loss 1")
+    assert not line.due()
+    # 10 of the 50 samples that were left took 31 seconds.
+    assert capsys.readouterr().err == "epoch 3 60/100  loss 1  124 s left\n"
+    line.end("loss 2")
+    assert capsys.readouterr().err == "epoch 3  loss 2\n"
+
+
+def test_other_ranks_are_silent(capsys):
+    line = ProgressLine("epoch 1", 0, 10, speak=False)
+    line.end("loss")
+    assert not line.due()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_one_line_that_is_rewritten(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    line = ProgressLine("epoch 1", 0, 10, speak=True)
+    line.show(5, "a")
+    line.show(6, "b")
+    text = capsys.readouterr().err
+    assert "\n" not in text
+    assert re.fullmatch(r"(\r\x1b\[2Kepoch 1 \d/10  [ab]  \d+ s left){2}", text)
+
+
+def test_metrics_have_no_columns_of_their_own(tmp_path):
+    log = RunLog(tmp_path, 0)
+    log.add(row(0, unknown=1.0))
+    log.close()
+    assert "unknown" not in read_metrics(tmp_path / "metrics.csv")[0]
+    with pytest.raises(KeyError):
+        RunLog(tmp_path / "other", 0).add({"train_loss": 1.0})

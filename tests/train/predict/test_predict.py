@@ -1,0 +1,111 @@
+"""Predictions of shards: what is written, and what is refused before the work. Videos: `test_predict_video.py`."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.predicting import predict, rows
+from helpers.tiny_model import tiny_checkpoint
+
+from shards.errors import InputError
+from train.predict.predict import Prediction, write_likeliest, write_logits, write_predictions
+
+CLASSES = ["class 0", "class 1", "class 2"]
+IDS = [f"val_sample{number}" for number in range(5)]
+
+
+def test_a_template_gives_ids_and_order(small, tmp_path):
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    template = tmp_path / "template.csv"
+    template.write_text("val_sample3,0\nval_sample0,0\nval_sample4,0\n")
+    common = ("--checkpoint", tmp_path / "best.pt", "--shards", f"{small}/val-*.tar")
+    assert predict(*common, "--out", tmp_path / "all.csv").exit_code == 0
+    everything = dict(rows(tmp_path / "all.csv"))
+    assert list(everything) == IDS
+    assert predict(*common, "--out", tmp_path / "some.csv", "--template", template).exit_code == 0
+    wanted = ["val_sample3", "val_sample0", "val_sample4"]
+    assert rows(tmp_path / "some.csv") == [[sample_id, everything[sample_id]] for sample_id in wanted]
+    assert predict(*common, "--out", tmp_path / "top.csv", "--template", template, "--top-k", 1).exit_code == 0
+    assert [row[0] for row in rows(tmp_path / "top.csv")[1:]] == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("val_sample3\nother\nanother\n", "template.csv: 2 of its ids are no samples here, e.g. other; take them out"),
+        ("val_sample3\nval_sample3\n", "template.csv: an id occurs twice, e.g. val_sample3"),
+        (None, "template.csv: cannot be read"),
+    ],
+)
+def test_a_wrong_template_is_refused_before_the_work(small, tmp_path, content, reason):
+    """Even before the checkpoint is read: there is none."""
+    if content is not None:
+        (tmp_path / "template.csv").write_text(content)
+    common = ("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", tmp_path / "p.csv")
+    result = predict(*common, "--template", tmp_path / "template.csv")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--out", "--save-logits"])
+def test_a_folder_is_no_file_to_write(small, tmp_path, option):
+    common = ("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", tmp_path / "p.csv")
+    result = predict(*common, option, tmp_path)
+    assert (result.exit_code, result.stderr) == (2, f"Error: {tmp_path}: is a folder; give a file\n")
+
+
+@pytest.mark.parametrize(
+    ("classes", "fits"),
+    [(CLASSES, True), (["0", "1", "2"], True), ([], True), (["0", "1", "2", "3"], False), (["1", "2", "3"], False)],
+)
+def test_shards_whose_classes_have_no_names(small, tmp_path, classes, fits):
+    """Clips without labels, or labels without names, can be predicted by a model whose classes have names."""
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    folder = shutil.copytree(small, tmp_path / "shards")
+    dataset = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(dataset | {"classes": classes}))
+    if not classes:
+        index = pq.read_table(folder / "val.parquet")
+        labels = pa.nulls(len(index), pa.int32())
+        pq.write_table(index.set_column(index.schema.names.index("label"), "label", labels), folder / "val.parquet")
+    common = ("--checkpoint", tmp_path / "best.pt", "--out")
+    result = predict(*common, tmp_path / "p.csv", "--shards", f"{folder}/val-*.tar")
+    assert result.exit_code == (0 if fits else 2), result.output
+    if fits:
+        assert predict(*common, tmp_path / "named.csv", "--shards", f"{small}/val-*.tar").exit_code == 0
+        assert rows(tmp_path / "p.csv") == rows(tmp_path / "named.csv")
+    else:
+        assert "give what was made with the same" in result.stderr
+
+
+def test_shards_are_not_written_over(small, tmp_path):
+    for name in ("val-000.tar", "dataset.json", "val.parquet"):
+        path = small / name
+        before = path.read_bytes()
+        result = predict("--checkpoint", tmp_path / "absent.pt", "--shards", f"{small}/val-*.tar", "--out", path)
+        assert result.exit_code == 2
+        assert f"{path}: has another part in this command already" in result.stderr
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, prediction: write_predictions(path, prediction, None),
+        lambda path, prediction: write_likeliest(path, prediction, None, 3),
+        write_logits,
+    ],
+    ids=["classes", "likeliest", "logits"],
+)
+def test_a_full_disk_is_one_line(tmp_path, full_disk, write):
+    prediction = Prediction([f"sample{number}" for number in range(200)], np.zeros((200, 3), np.float32), CLASSES)
+    path = tmp_path / "out"
+    with full_disk(1000), pytest.raises(InputError) as error:
+        write(path, prediction)
+    assert error.value.message == f"{path}: cannot be written (File too large); make room, or give another place"
+    assert list(tmp_path.iterdir()) == []
+    write(path, prediction)
+    assert path.stat().st_size > 1000

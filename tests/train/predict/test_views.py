@@ -1,0 +1,224 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.shard_making import Plan, make_sample
+from helpers.tiny_model import WINDOW, tiny_checkpoint
+
+from shards.errors import InputError
+from shards.format.dataset import Dataset
+from shards.format.index import scan_shard, write_index
+from shards.format.recipe import DEFAULT, REFERENCE
+from shards.format.sample import HANDS, HandTrack, array_from_npy, npy_bytes, pack
+from shards.format.shardset import open_shards
+from shards.format.writer import Extent, write_shard
+from train.data.dataset import LoaderSettings
+from train.data.loader import make_loader
+from train.data.pixels import model_input
+from train.data.views import View
+from train.data.window import window_frames
+from train.fit.inference import predict_batches
+from train.predict.predict import PredictSettings, predict_shards
+from train.predict.sliding import plan_slides, window_starts
+from train.predict.views import Looks, Mirrored, averaged, repeated
+
+CLASSES = ["class 0", "class 1", "class 2"]
+ONCE = Looks()
+CPU = torch.device("cpu")
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    power = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return power / power.sum(axis=-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("model") / "best.pt", CLASSES, window=WINDOW)
+
+
+def predict(checkpoint, shards: Path, looks: Looks = ONCE):
+    return predict_shards(checkpoint, Path("best.pt"), str(shards), PredictSettings(3, 0, "cpu", looks))
+
+
+def looked_at(checkpoint, shards: Path, views: list[View], workers: int = 0, model=None) -> np.ndarray:
+    """Logits of every sample under one view each, by the trainer's own loader."""
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=workers)
+    loader = make_loader(open_shards(str(shards)), settings, training=False)
+    loader.dataset.views = views
+    parts = predict_batches(model or checkpoint.build(), loader, CPU, checkpoint.image_size)
+    return np.concatenate([logits for _, logits, _ in parts])
+
+
+def test_the_default_is_plain_evaluation_bit_for_bit(checkpoint, small):
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=0)
+    loader = make_loader(open_shards(str(small)), settings, training=False)
+    plain = list(predict_batches(checkpoint.build(), loader, CPU, checkpoint.image_size))
+    found = predict(checkpoint, small)
+    assert found.ids == [sample_id for ids, _, _ in plain for sample_id in ids]
+    assert found.times is None
+    assert found.logits.tobytes() == np.concatenate([logits for _, logits, _ in plain]).tobytes()
+
+
+@pytest.mark.parametrize("frames", (7, 8, 30, 61))
+@pytest.mark.parametrize("count", (1, 2, 3, 5))
+def test_windows_are_spread_over_the_free_places(frames, count):
+    starts = [int(window_frames(frames, WINDOW, DEFAULT, view.start)[0]) for view in Looks(windows=count).views]
+    free = frames - 7
+    assert starts == sorted(starts)
+    # No start position of the clip is further from a window than half a part, and the parts are equal.
+    gaps = np.diff([-0.5 - starts[0], *starts, free + 0.5 + (free - starts[-1])])
+    assert gaps.max() <= (free + 1) / count + 1
+    if count % 2:
+        assert starts[count // 2] == window_frames(frames, WINDOW, DEFAULT)[0]
+    if free >= count:
+        assert len(set(starts)) == count
+
+
+def test_several_windows_are_the_mean_of_their_probabilities(checkpoint, small):
+    count = len(open_shards(str(small)))
+    each = [looked_at(checkpoint, small, [view] * count) for view in Looks(windows=3).views]
+    assert np.abs(each[0] - each[2]).max() > 1e-3  # they see something else
+    found = predict(checkpoint, small, Looks(windows=3))
+    assert np.allclose(softmax(found.logits), np.mean([softmax(logits) for logits in each], axis=0), atol=1e-6)
+
+
+def mirrored_by_hand(crops: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a mirror does to the model's input: right hand in the left one's place, pixels and motion reversed."""
+    # The 53 points in the order of the features: 0-10, 17, 18, 20 of the left hand, 20 of the right.
+    order = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 11, 12, *range(33, 53), *range(13, 33)]
+    angle, magnitude = pose.reshape(*pose.shape[:2], 53, 2)[:, :, order].unbind(-1)
+    x, y = -magnitude * torch.cos(angle * torch.pi), magnitude * torch.sin(angle * torch.pi)
+    angle = torch.where(magnitude > 0, torch.atan2(y, x) / torch.pi, angle)
+    return crops.flip(2).flip(-1), torch.stack([angle, magnitude], dim=-1).flatten(2)
+
+
+def test_a_mirrored_look_swaps_hands_and_motion(checkpoint, small):
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=0)
+    model, expected = checkpoint.build(), []
+    with torch.inference_mode():
+        for batch in make_loader(open_shards(str(small)), settings, training=False):
+            crops, pose = model_input(batch, checkpoint.image_size, training=False)
+            expected.append((model(crops, pose), model(*mirrored_by_hand(crops, pose))))
+    plain, mirrored = (torch.cat(parts).numpy() for parts in zip(*expected, strict=True))
+    assert np.abs(plain - mirrored).max() > 1e-3
+    found = predict(checkpoint, small, Looks(mirror=True))
+    assert np.allclose(softmax(found.logits), (softmax(plain) + softmax(mirrored)) / 2, atol=1e-5)
+
+
+def test_windows_and_mirror_go_together(checkpoint, small):
+    count = len(open_shards(str(small)))
+    views = Looks(windows=2).views
+    each = [looked_at(checkpoint, small, [view] * count) for view in views]
+    turned = Mirrored(checkpoint.build())
+    each += [looked_at(checkpoint, small, [replace(view, mirrored=True)] * count, model=turned) for view in views]
+    found = predict(checkpoint, small, Looks(windows=2, mirror=True))
+    assert np.allclose(softmax(found.logits), np.mean([softmax(logits) for logits in each], axis=0), atol=1e-6)
+
+
+def test_depth_is_mirrored_too(tmp_path, made):
+    checkpoint = tiny_checkpoint(tmp_path / "best.pt", CLASSES, name="VTN_HCPF_D", window=WINDOW)
+    shards = made(splits={"val": 4}, depth=True)
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, with_depth=True, batch_size=4, workers=0)
+    model = checkpoint.build()
+    with torch.inference_mode():
+        (batch,) = make_loader(open_shards(str(shards)), settings, training=False)
+        crops, pose, depth = model_input(batch, checkpoint.image_size, training=False)
+        plain = model(crops, pose, depth).numpy()
+        turned = model(*mirrored_by_hand(crops, pose), mirrored_by_hand(depth, pose)[0]).numpy()
+    found = predict(checkpoint, shards, Looks(mirror=True))
+    assert np.allclose(softmax(found.logits), (softmax(plain) + softmax(turned)) / 2, atol=1e-5)
+
+
+def test_averaging():
+    logits = np.array([[[1000.0, 0, 0], [0, 1000, -1000]], [[1, 2, 3], [3, 2, 1]]], np.float32)
+    found = averaged(logits)
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+    assert np.allclose(
+        softmax(found), [[0.5, 0.5, 0], softmax(np.array([1.0, 2, 3])) / 2 + softmax(np.array([3.0, 2, 1])) / 2]
+    )
+    assert averaged(logits[:, :1]).tobytes() == logits[:, 0].tobytes()
+
+
+def test_repeated_places(small):
+    shards = open_shards(str(small))
+    some = repeated(shards, np.array([4, 4, 1]))
+    assert some.ids.to_pylist() == [shards.ids[number].as_py() for number in (4, 4, 1)]
+    assert (some.offsets == shards.offsets[[4, 4, 1]]).all()
+    assert some.labels.tolist() == shards.labels[[4, 4, 1]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("looks", "quirk"),
+    (
+        (Looks(windows=2), "off_centre_window"),
+        (Looks(sliding=3), "off_centre_window"),
+        (Looks(mirror=True), "flip_pixels_only"),
+    ),
+)
+def test_a_recipe_without_such_looks_refuses_them(looks, quirk, tmp_path, made):
+    reference = tiny_checkpoint(tmp_path / "best.pt", CLASSES, REFERENCE)
+    with pytest.raises(InputError, match=quirk):
+        predict(reference, made(splits={"val": 2}, recipe=REFERENCE), looks)
+    looks.check(DEFAULT)
+
+
+@pytest.mark.parametrize("frames", (1, 6, 7, 8, 15, 40))
+@pytest.mark.parametrize("step", (1, 3, 7, 100))
+def test_windows_slide_to_the_end(frames, step):
+    starts = window_starts(frames, WINDOW, step)
+    assert starts[0] == 0
+    assert starts[-1] == max(frames - WINDOW.span, 0)
+    assert all(0 < gap <= step for gap in np.diff(starts))
+    assert set(starts[:-1]) == set(range(0, starts[-1], step))
+
+
+def cut(plan: Plan, folder: Path, number: int, start: int) -> Path:
+    """A shard set of one sample: `WINDOW.span` frames of another sample's clip, from frame `start`."""
+    info, members = make_sample(plan, "val", number)
+    part = slice(start, start + WINDOW.span)
+    hands = {
+        name: HandTrack(info.hands[name].boxes[part], info.hands[name].missing[part], info.hands[name].jpegs[part])
+        for name in HANDS
+    }
+    flow = array_from_npy(members["flow.npy"])[start : start + WINDOW.span - 1]
+    info = replace(info, frames=len(hands["left"].boxes), hands=hands)
+    packed = pack(info.id, {**members, "json": info.to_json(), "flow.npy": npy_bytes(flow)})
+    folder.mkdir()
+    (folder / "one").write_bytes(packed.data)
+    shard = write_shard(folder / "val-000.tar", [Extent(folder / "one", 0, packed.extent)])
+    write_index(folder / "val.parquet", scan_shard(folder / "val-000.tar"))
+    Dataset(plan.recipe, {}, CLASSES, {"val": [shard]}).write(folder)
+    return folder
+
+
+def test_a_sliding_window_sees_what_a_clip_cut_to_it_shows(checkpoint, tmp_path, made):
+    plan = Plan({"val": 6})
+    shards = open_shards(str(made(splits=plan.splits)))
+    found = predict(checkpoint, made(splits=plan.splits), Looks(sliding=2))
+    longest = int(shards.frames.argmax())
+    sample_id, frames = shards.ids[longest].as_py(), int(shards.frames[longest])
+    assert frames > WINDOW.span + 3
+    rows = [number for number, row in enumerate(found.ids) if row == sample_id]
+    starts = window_starts(frames, WINDOW, 2)
+    assert len(rows) == len(starts) > 2
+    assert len(found.ids) == sum(len(window_starts(count, WINDOW, 2)) for count in shards.frames.tolist())
+    for place, start in zip(rows, starts, strict=True):
+        alone = cut(plan, tmp_path / f"cut{start}", int(sample_id.removeprefix("val_sample")), start)
+        assert np.abs(predict(checkpoint, alone).logits[0] - found.logits[place]).max() < 1e-5
+        assert np.allclose(found.times[place], [start / 30, (start + 7) / 30])
+
+
+def test_times_of_a_clip_that_is_shorter_than_the_window(made):
+    shards = open_shards(str(made(splits={"val": 3}, frames=5)))  # 5 frames each, the window spans 7
+    slides = plan_slides(shards, WINDOW, 4)
+    assert slides.samples.tolist() == [0, 1, 2]
+    assert np.allclose(slides.times, [[0, 5 / 30]] * 3)
+
+
+def test_loader_processes_change_nothing(checkpoint, small):
+    views = [View(start=(number % 7) / 7) for number in range(len(open_shards(str(small))))]
+    assert np.array_equal(looked_at(checkpoint, small, views), looked_at(checkpoint, small, views, workers=2))

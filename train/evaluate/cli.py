@@ -1,0 +1,49 @@
+"""The `evaluate` command."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from train.many_values import ManyValuesCommand
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command(
+    cls=ManyValuesCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.option("--predictions", type=FILE, help="CSV id,class, as `predict --out` writes it.")
+@click.option(
+    "--logits",
+    multiple=True,
+    type=FILE,
+    metavar="FILE.npz...",
+    help="As `predict --save-logits` writes them. Several models' files about the same samples are fused: the weighted "
+    "mean of their probabilities.",
+)
+@click.option("--labels", required=True, type=FILE, help="CSV id,class: the truth.")
+@click.option("--weights", help="Of the --logits files, such as 0.6,0.4.  [default: equal]")
+@click.option(
+    "--val-logits",
+    multiple=True,
+    type=FILE,
+    metavar="FILE.npz...",
+    help="Choose the weights on these instead: the same models' logits for other samples, in the order of --logits.",
+)
+@click.option("--val-labels", type=FILE, help="CSV id,class for --val-logits.")
+@click.option("--classes", type=FILE, help="Class names: CSV with the header ClassId,NAME[,EN].")
+@click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
+@click.option("--shards", help="For the report: shards with the samples, for pictures and signers.")
+def main(**options: Any) -> None:
+    """Compare predictions with labels: accuracy over all samples, and the mean over classes; with logits, top-5, too.
+
+    The report adds confidence intervals, signers, classes, confusions, calibration and the worst samples.
+    """
+    from train.evaluate.options import evaluate_command
+
+    evaluate_command(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The files of a report: `index.html`, `report.json` and CSV tables, in one folder."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.files import whole_file, write_whole
+from shards.tables import signer_of
+from train.evaluate.metrics import cross_entropy
+from train.evaluate.outcome import Outcome
+from train.evaluate.report import Group, Report, make_report
+from train.evaluate.report_page import render
+from train.evaluate.strips import HandStrips
+
+# Without names of classes, a number mistyped in a label file makes a million of them; the matrix has their square.
+MOST_CLASSES = 5000
+
+
+def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | None = None) -> None:
+    """Write the report's files into `folder`, `index.html` last.
+
+    Args:
+        folder: is made where it does not exist.
+        outcome: what to report on.
+        labels: the label file, to be named.
+        shards: a pattern of shards with the samples, for pictures of the worst and for signers; without, signers are
+            those in the ids (`signer<S>_sample<N>`).
+
+    Raises:
+        InputError: shards that cannot be read, a folder that cannot be written to, or too many classes.
+    """
+    if len(outcome.classes) > MOST_CLASSES:
+        raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
+    strips = HandStrips(shards) if shards else None
+    found = strips.signers() if strips else {}
+    signers = [found.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
+    report = make_report(outcome, signers)
+    pictures = {worst.id: strips.draw(worst.id) for worst in report.worst} if strips else {}
+    if strips:
+        strips.close()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_tables(folder, outcome, report, signers)
+        write_whole(folder / "report.json", _json(outcome, report, labels))
+        write_whole(folder / "index.html", render(outcome, report, labels, pictures).encode("utf-8", "replace"))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); give another folder") from error
+
+
+def _json(outcome: Outcome, report: Report, labels: Path) -> bytes:
+    value = {
+        "predictions": outcome.source,
+        "labels": str(labels),
+        "samples": len(outcome.ids),
+        "labels_without_prediction": len(outcome.unpredicted),
+        "class_names": outcome.classes,
+        **asdict(report),
+        "pairs": [pair._asdict() for pair in report.pairs],
+    }
+    # Names of files may have bytes that are not UTF-8.
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+
+
+def _write_tables(folder: Path, outcome: Outcome, report: Report, signers: list[str]) -> None:
+    names = outcome.classes
+    loss = [None] * len(signers) if outcome.logits is None else cross_entropy(outcome.logits, outcome.truth).tolist()
+    columns = (outcome.ids, signers, outcome.truth.tolist(), outcome.predicted.tolist(), loss)
+    _write_csv(folder / "samples.csv", ("id", "signer", "class", "predicted", "loss"), zip(*columns, strict=True))
+    header = ("samples", "hits", "accuracy", "low", "high")
+    _write_csv(folder / "signers.csv", ("signer", *header), ((g.name, *_figures(g)) for g in report.signers))
+    _write_csv(
+        folder / "classes.csv",
+        ("class", "name", *header),
+        ((number, group.name, *_figures(group)) for number, group in enumerate(report.classes)),
+    )
+    _write_csv(
+        folder / "confusions.csv",
+        ("class", "name", "predicted", "predicted_name", "samples"),
+        ((pair.truth, names[pair.truth], pair.predicted, names[pair.predicted], pair.count) for pair in report.pairs),
+    )
+
+
+def _figures(group: Group) -> tuple[object, ...]:
+    if group.interval is None:
+        return group.samples, group.hits, None, None, None
+    return group.samples, group.hits, group.accuracy, group.interval.low, group.interval.high
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

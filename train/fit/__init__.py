@@ -1,0 +1,1 @@
+"""Training: the step, epochs, checkpoints, resuming, the run folder."""

@@ -1,0 +1,105 @@
+"""What a training run leaves to read: `metrics.csv`, TensorBoard events, and a progress line."""
+
+import csv
+import sys
+import time
+from pathlib import Path
+
+from shards.errors import InputError
+from train.fit.output import output_file, writing
+
+COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_top1",
+    "val_loss",
+    "val_top1",
+    "val_top5",
+    "val_class_mean",
+    "samples_per_second",
+    "waiting",
+    "seconds",
+)
+
+
+class RunLog:
+    """One row per epoch. A resumed run drops the rows from its epoch on before it goes on.
+
+    Each method, the constructor too, raises InputError where the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, epoch: int) -> None:
+        # TensorBoard brings half a second of imports with it.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = folder / "metrics.csv"
+        self._rows = [row for row in read_metrics(self._path) if int(row["epoch"]) < epoch]
+        # purge_step hides what a killed run logged after its last checkpoint.
+        with writing(folder):
+            self._board = SummaryWriter(str(folder), purge_step=epoch)
+
+    def add(self, row: dict[str, float]) -> None:
+        """Keep an epoch's figures."""
+        self._rows.append({name: f"{row[name]:.6g}" if name in row else "" for name in COLUMNS})
+        with output_file(self._path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        with writing(self._path.parent):
+            for name, value in row.items():
+                if name != "epoch":
+                    self._board.add_scalar(name.replace("_", "/", 1), value, int(row["epoch"]))
+            self._board.flush()
+
+    def close(self) -> None:
+        """Close the event file."""
+        with writing(self._path.parent):
+            self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of a `metrics.csv`; none where there is no file.
+
+    Raises:
+        InputError: something else wrote it, as a spreadsheet does that was told to save.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        if not all(row["epoch"].isdecimal() for row in rows):
+            raise ValueError("an epoch is no number")
+    except (ValueError, KeyError, csv.Error) as error:
+        raise InputError(f"{path}: not as `train` wrote it; put it elsewhere, and the run begins a new one") from error
+    return rows
+
+
+class ProgressLine:
+    """The line that shows an epoch as it goes: rewritten on a terminal, repeated now and then in a log file."""
+
+    def __init__(self, name: str, begun: int, total: int, speak: bool) -> None:
+        self._name, self._begun, self._total, self._speak = name, begun, total, speak
+        self._terminal = sys.stderr.isatty()
+        self._start = self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time to show figures; what they cost to fetch from the device is spent only then."""
+        return self._speak and time.monotonic() - self._last >= (0.5 if self._terminal else 30.0)
+
+    def show(self, done: int, figures: str) -> None:
+        """Show how far it is."""
+        self._last = time.monotonic()
+        left = (self._last - self._start) / max(done - self._begun, 1) * (self._total - done)
+        text = f"{self._name} {done}/{self._total}  {figures}  {left:.0f} s left"
+        if self._terminal:
+            print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def end(self, figures: str) -> None:
+        """The epoch's last word."""
+        if self._speak:
+            start = "\r\x1b[2K" if self._terminal else ""
+            print(f"{start}{self._name}  {figures}", file=sys.stderr, flush=True)

@@ -1,0 +1,149 @@
+"""A training run: its epochs, its checkpoints, and when it ends."""
+
+import sys
+
+import torch
+from torch.utils.data import DataLoader
+
+from shards.errors import InputError
+from shards.format.shardset import ShardSet, open_shards
+from train.data.loader import make_loader
+from train.fit.checkpoint import Checkpoint
+from train.fit.distributed import Ranks
+from train.fit.resume import restore, training_state
+from train.fit.run_folder import BEST, LAST, check_folder, describe, keep_last, lock_folder, open_folder, prepare_folder
+from train.fit.run_log import RunLog
+from train.fit.settings import SessionSettings, fitted
+from train.fit.stopping import Stopped, StopRequest
+from train.fit.trainer import Trainer
+from train.models.vtn import VTN, freeze, load_imagenet
+
+
+def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
+    """Train; returns whether it ran to its end (False: a signal stopped it, and `--resume` goes on).
+
+    Raises:
+        InputError: shards, checkpoint and settings do not go together; the run folder is in use.
+    """
+    train_shards = open_shards(settings.shards)
+    val_shards = open_shards(settings.val_shards) if settings.val_shards else None
+    settings = fitted(settings, train_shards, val_shards, ranks)
+    pin = ranks.device.type == "cuda"
+    train_loader = make_loader(train_shards, settings.loader, training=True, pin=pin)
+    val_loader = make_loader(val_shards, settings.loader, training=False, pin=pin) if val_shards else None
+    if not len(train_loader.dataset):
+        raise InputError(f"{settings.shards}: {len(train_shards)} samples are fewer than {ranks.count} processes")
+    check_folder(settings.run_dir, resume)
+    with lock_folder(settings.run_dir, ranks):
+        session = _begin(settings, train_shards, ranks, resume)
+        if ranks.first and val_loader is None:
+            print("note: without --val-shards there is no validation, no best.pt, no early stopping", file=sys.stderr)
+        return session.run(train_loader, val_loader)
+
+
+def _begin(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume: bool) -> "Session":
+    """A session at the start of a run, or where its last checkpoint was written."""
+    checkpoint = open_folder(settings.run_dir, resume)
+    # The same start on every rank: the averaged model is not sent from rank to rank.
+    torch.manual_seed(settings.step.seed)
+    model = VTN(settings.model, settings.loader.recipe)
+    if checkpoint is None and settings.weights != "none":
+        load_imagenet(model, settings.weights)
+    freeze(model, settings.freeze_layers)
+    trainer = Trainer(model, settings.step, settings.optimiser, ranks)
+    if checkpoint is not None:
+        restore(trainer, checkpoint, settings, shards)
+    if ranks.first:
+        prepare_folder(settings.run_dir, describe(settings, ranks))
+    return Session(settings, trainer, shards)
+
+
+class Session:
+    """Epochs of a trainer, and the checkpoints between them."""
+
+    def __init__(self, settings: SessionSettings, trainer: Trainer, shards: ShardSet) -> None:
+        self.settings, self.trainer, self.ranks = settings, trainer, trainer.ranks
+        self.shards = shards
+
+    def run(self, train_loader: DataLoader, val_loader: DataLoader | None) -> bool:
+        """Train to the last epoch, or until validation no longer gains; False when a signal stops it."""
+        progress = self.trainer.progress
+        log = RunLog(self.settings.run_dir, progress.epoch) if self.ranks.first else None
+        # The last checkpoint is written in here, too: a second signal must not end the process meanwhile.
+        with StopRequest(self.ranks) as stop:
+            try:
+                while not self._finished(val_loader is not None):
+                    row = self._epoch(train_loader, val_loader, stop)
+                    if log is not None:
+                        log.add(row)
+                    self._end_epoch(row)
+            except Stopped:
+                self.write(LAST)
+                return False
+            finally:
+                if log is not None:
+                    log.close()
+        return True
+
+    def _epoch(self, train_loader: DataLoader, val_loader: DataLoader | None, stop: StopRequest) -> dict[str, float]:
+        """Train and validate; returns the epoch's figures."""
+        trainer = self.trainer
+        row = trainer.train_epoch(train_loader, stop, lambda: self.write(LAST), self.settings.checkpoint_steps)
+        if val_loader is not None:
+            row |= {f"val_{name}": value for name, value in trainer.evaluate(val_loader, stop).items()}
+        return row | {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimiser.param_groups[0]["lr"]}
+
+    def _finished(self, validated: bool) -> bool:
+        progress = self.trainer.progress
+        if validated and progress.epochs_without_gain >= self.settings.patience:
+            self._say(f"validation loss has not fallen for {progress.epochs_without_gain} epochs: stopping early")
+            return True
+        return progress.epoch >= self.settings.optimiser.max_epochs
+
+    def _end_epoch(self, row: dict[str, float]) -> None:
+        """Count the epoch, and write checkpoints."""
+        if not (self.settings.run_dir / LAST).exists():
+            # Killed between the first best.pt and it, a run would look like one that has lost its last.pt.
+            self.write(LAST)
+        progress, best = self.trainer.progress, False
+        if "val_loss" in row:
+            top1, loss = row["val_top1"], row["val_loss"]
+            best = (top1, -loss) > (progress.best_top1, -progress.best_loss_of_top1)
+            if best:
+                progress.best_top1, progress.best_loss_of_top1 = top1, loss
+            progress.epochs_without_gain = 0 if loss < progress.best_loss else progress.epochs_without_gain + 1
+            progress.best_loss = min(progress.best_loss, loss)
+        progress.epoch, progress.position, progress.sums = progress.epoch + 1, 0, [0.0, 0.0, 0.0]
+        if best:
+            self.write(BEST)
+        if self.settings.keep_every and progress.epoch % self.settings.keep_every == 0:
+            self.write(f"epoch-{progress.epoch:04d}.pt")
+        self.write(LAST)
+        figures = [f"{name[4:]} {value:.4f}" for name, value in row.items() if name.startswith("val_")]
+        if figures:
+            self._say(f"validation  {'  '.join(figures)}{'  (best)' if best else ''}")
+
+    def _say(self, line: str) -> None:
+        if self.ranks.first:
+            print(line, file=sys.stderr, flush=True)
+
+    def write(self, name: str) -> None:
+        """Write a checkpoint of where we are; the first rank does."""
+        if not self.ranks.first:
+            return
+        settings, trainer, average = self.settings, self.trainer, self.trainer.average
+        model = trainer.model if average is None else average.module
+        # best.pt is for prediction; what resuming needs would make it three times as large.
+        training = {} if name == BEST else training_state(trainer, settings, self.shards)
+        if name == LAST:
+            keep_last(settings.run_dir)
+        checkpoint = Checkpoint(
+            model.state_dict(),
+            settings.model,
+            settings.loader.recipe,
+            settings.loader.window,
+            settings.step.image_size,
+            self.shards.dataset.classes,
+            training,
+        )
+        checkpoint.write(settings.run_dir / name)

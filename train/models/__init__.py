@@ -1,0 +1,1 @@
+"""The models, and reading weights that others made."""

@@ -1,0 +1,1 @@
+"""The `predict` command: from checkpoints and shards, or videos, to predictions."""

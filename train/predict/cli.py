@@ -1,0 +1,72 @@
+"""The `predict` command."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from train.many_values import ManyValuesCommand
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command(
+    cls=ManyValuesCommand,
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--checkpoint", required=True, type=FILE, help="A run's best.pt or last.pt.")
+@click.option("--shards", help="Shards: test-{000..009}.tar, a glob, or a folder.")
+@click.option(
+    "--video",
+    "videos",
+    multiple=True,
+    type=FILE,
+    metavar="CLIP...",
+    help="Instead of shards: video files, or folders of them.",
+)
+@click.option(
+    "--pose",
+    type=click.Choice(("mediapipe", "openpose", "import")),
+    help="For --video: source of keypoints, as in `pipeline run`.  [default: import with --keypoints, else OpenPose "
+    "where its binary is, else MediaPipe]",
+)
+@click.option(
+    "--keypoints",
+    type=FILE,
+    help="For --video with --pose import: a folder with <id>_color.kp folders, or an archive.",
+)
+@click.option("--openpose-bin", help="For --video: OpenPose's binary.  [default: $OPENPOSE_BIN, else the one on PATH]")
+@click.option("--openpose-models", type=FILE, help="For --video: OpenPose's models folder.")
+@click.option("--template", type=FILE, help="CSV whose first column gives ids and their order.")
+@click.option("--out", required=True, type=FILE, help="Predictions: CSV id,class, no header.")
+@click.option(
+    "--top-k", type=click.IntRange(1), help="Write id,rank,class,name,probability of the K likeliest classes instead."
+)
+@click.option(
+    "--sliding",
+    type=click.IntRange(1),
+    metavar="FRAMES",
+    help="Long clips: an answer every so many frames, written as id,start,end (seconds),rank,class,name,probability.",
+)
+@click.option("--windows", type=click.IntRange(1), default=1, help="Windows per clip, averaged; N cost N times one.")
+@click.option("--mirror", is_flag=True, help="Average with the mirrored view, hands swapped; costs twice as much.")
+@click.option("--overlay", type=FILE, help="For one --video: write an MP4 with skeleton, hand boxes and answer drawn.")
+@click.option("--save-logits", type=FILE, help="Also write ids, logits and class names as .npz.")
+@click.option("--batch-size", type=click.IntRange(1), default=8)
+@click.option("--num-workers", type=click.IntRange(0), default=2, help="Loader processes.")
+@click.option("--device", help="As torch names it.  [default: cuda where there is one, else cpu]")
+def main(**options: Any) -> None:
+    """Predict the class of every sample of some shards, or of clips straight from their videos.
+
+    A video goes through the stages of `pipeline run` with the checkpoint's recipe, in memory, and gives what it would
+    give through shards. Exit status: 0 done; 2 the command line or an input file is wrong; 3 some clips failed (they
+    are named, with reasons), the others were predicted; 1 anything else.
+    """
+    from train.predict.options import predict_command
+
+    sys.exit(predict_command(options))
+
+
+if __name__ == "__main__":
+    main()
