@@ -18,8 +18,9 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, id_problem
+from shards.format.sample import MEMBERS, SampleInfo, array_from_npy
 from shards.format.shardset import MemberReader, open_shards
+from shards.names import id_problem
 from train.data.clip import read_info
 
 if TYPE_CHECKING:

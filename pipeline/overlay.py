@@ -17,8 +17,8 @@ from pipeline.hands.boxes import nearest_present
 from pipeline.video.decode import Stream, decode
 from pipeline.video.encode import RawFrames, write_video
 from pipeline.video.probe import Video, ffmpeg_binary
-from shards.format.sample import HANDS, HandTrack, SampleInfo
-from shards.page.skeleton import ARM_BONES, BODY_BONES, FACE_POINTS, bones
+from shards.body135 import ARM_BONES, BODY_BONES, FACE_POINTS, HANDS, hand_bones
+from shards.format.sample import HandTrack, SampleInfo
 
 SHORT_SIDE = 512
 PANEL = 132  # height of the panel, pixels
@@ -110,7 +110,7 @@ def draw_skeleton(pen: ImageDraw.ImageDraw, points: np.ndarray) -> None:
         pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(*_COLOURS["body"], 150))
     parts = [(BODY_BONES, "body", 5, 200)]
     parts += [(ARM_BONES[hand], hand, 5, 200) for hand in HANDS]
-    parts += [(bones(hand), hand, 3, 235) for hand in HANDS]
+    parts += [(hand_bones(hand), hand, 3, 235) for hand in HANDS]
     for pairs, owner, width, opacity in parts:
         colour = (*_COLOURS[owner], opacity)
         for start, end in pairs:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shards.command_line import Commands
-from shards.format.planning import SAMPLES_PER_SHARD
+from shards.format.writer import SAMPLES_PER_SHARD
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

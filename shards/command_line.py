@@ -1,14 +1,16 @@
-"""What the command lines have in common: what the file system refuses is one line, never a traceback."""
+"""What the command lines have in common: one-line errors, options of several values, options as dataclasses."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import click
 
 from shards.errors import InputError
 
+Settings = TypeVar("Settings")
 # Of these the command line is to blame, of a full disk, say, it is not.
 _WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # which have no class of their own
@@ -44,3 +46,33 @@ class Commands(click.Group):
         """Run the subcommand."""
         with _one_line():
             return super().invoke(ctx)
+
+
+def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    """`--logits a b --labels c` → `--logits a --logits b --labels c`, for the options named: click's own form."""
+    result: list[str] = []
+    current = ""  # the option whose values are being read, after its first
+    for argument in arguments:
+        if argument.startswith("-"):
+            current = ""
+        elif result and result[-1] in options:
+            current = result[-1]
+        elif current:
+            result.append(current)
+        result.append(argument)
+    return result
+
+
+class ManyValuesCommand(Command):
+    """A command whose options with `multiple=True` also take several values after one name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's hook."""
+        names = [name for option in self.params if getattr(option, "multiple", False) for name in option.opts]
+        return super().parse_args(ctx, spread(args, names))
+
+
+def settings_from(options: Mapping[str, Any], kind: type[Settings], **others: Any) -> Settings:
+    """A dataclass of settings whose fields are named as the options; `others` gives fields that no option has."""
+    names = {field.name for field in fields(kind) if field.init}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in options.items() if name in names} | others)

@@ -1,4 +1,4 @@
-"""Writing files so that a file that exists is whole."""
+"""Writing files so that a file that exists is whole, and saying before the work starts whether they can be written."""
 
 import os
 import re
@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from shards.errors import InputError
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
@@ -52,3 +54,38 @@ def remove_leftovers(folder: Path) -> int:
                 Path(entry.path).unlink(missing_ok=True)
                 removed += 1
     return removed
+
+
+def check_output(path: Path, *others: Path) -> None:
+    """InputError where no file can be written at `path`, or it is one of the others that a command reads or writes."""
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: its folder does not exist; make it, or give another")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a file")
+    if is_among(path, others):
+        raise InputError(f"{path}: has another part in this command already; give another file")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A block that writes a file; its OSErrors become InputErrors.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be written ({reason}); make room, or give another place") from error
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[Path]:
+    """A temporary path for a file that is to be written whole or not at all, see `shards.files.whole_file`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with writing(path), whole_file(path) as temporary:
+        yield temporary

@@ -1,27 +1,12 @@
-"""The small CSV files around a shard set: labels, assignments of samples to splits."""
+"""The small CSV files around a shard set: labels, assignments of samples to splits, class names."""
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.format.sample import id_problem
-
-_AUTSL_SIGNER = re.compile(r"signer(\d+)_sample\d+")
-
-
-def signer_of(sample_id: str) -> str:
-    """The signer in an id of AUTSL's form, `signer<S>_sample<N>`; "" for another id."""
-    match = _AUTSL_SIGNER.fullmatch(sample_id)
-    return match.group(1) if match else ""
-
-
-def signer_order(signer: str) -> tuple[int, str]:
-    """Sorting key: signers that are numbers by number, then the others by name."""
-    number = signer.isdecimal() and len(signer) < 10
-    return (int(signer) if number else 10**9, signer)
+from shards.names import is_split_name
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -90,12 +75,31 @@ def read_assignment(path: Path) -> dict[str, str]:
     return splits
 
 
-def is_split_name(name: str) -> bool:
-    """Whether a string can name a split: it becomes part of file names."""
-    return id_problem(name) is None and not name.startswith("-")
-
-
 def write_assignment(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Write (id, split) rows as a headerless CSV, whole or not at all."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names, in class order, of a CSV with the header `ClassId,…`: its column EN, or else the second.
+
+    Raises:
+        InputError: a wrong row, or classes that are not 0, 1, 2, ….
+    """
+    rows = read_rows(path)
+    _, header = next(rows, (0, []))
+    if len(header) < 2 or header[0] != "ClassId":
+        raise InputError(f"{path}: its first line must be ClassId,NAME[,EN]")
+    column = header.index("EN") if "EN" in header else 1
+    names: dict[int, str] = {}
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
+        number = parse_class(row[0], path, line)
+        if number in names:
+            raise InputError(f"{path}:{line}: class {number} is further up already")
+        names[number] = row[column]
+    if sorted(names) != list(range(len(names))):
+        raise InputError(f"{path}: classes must be 0 to {len(names) - 1}, each once")
+    return [names[number] for number in range(len(names))]

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from shards.errors import InputError
+from shards.files import check_output, output_file
 from train.data.pixels import IMAGENET_MEAN, IMAGENET_STD
 from train.fit.checkpoint import Checkpoint, read_checkpoint
-from train.fit.output import check_output, output_file
 from train.models.vtn import POSE_FEATURES
 
 METADATA = "signshards.json"  # in the .pt2; in the ONNX file the key is `signshards`

@@ -9,10 +9,10 @@ import click
 from torch import Size, Tensor
 
 from shards.errors import InputError
+from shards.files import check_output
 from shards.format.recipe import REFERENCE
 from train.data.window import Window
 from train.fit.checkpoint import Checkpoint
-from train.fit.output import check_output
 from train.models.vtn import VTN, ModelSettings
 from train.models.weights import load_state, load_untrusted
 

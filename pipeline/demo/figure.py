@@ -13,19 +13,21 @@ from PIL import Image, ImageDraw
 from pipeline.demo.signer import SIZE, Body, Colour, Look
 from pipeline.demo.signs import Motion
 from shards.body135 import (
+    FACE_POINTS,
+    HAND_POINTS,
+    HANDS,
     HEAD_TOP,
     LEFT_ELBOW,
     LEFT_HIP,
     LEFT_SHOULDER,
     LEFT_WRIST,
+    POINTS,
     RIGHT_ELBOW,
     RIGHT_HIP,
     RIGHT_SHOULDER,
     RIGHT_WRIST,
     UPPER_NECK,
 )
-from shards.format.sample import HANDS, POINTS
-from shards.page.skeleton import FACE_POINTS, HAND_POINTS
 
 HAND_START = [HAND_POINTS[hand].start for hand in HANDS]
 FACE_START = FACE_POINTS.start

@@ -24,9 +24,9 @@ from pipeline.demo.signer import SIZE, random_body, random_look
 from pipeline.demo.signs import SIGNS, perform, random_style, vary
 from pipeline.video.encode import RawFrames, write_video
 from pipeline.video.probe import ffmpeg_binary
+from shards.body135 import POINTS
 from shards.errors import InputError
 from shards.files import remove_leftovers, write_whole
-from shards.format.sample import POINTS
 
 FPS = 30
 # Stands in README.txt, so that clips of another generator are not taken for this one's: raise it when the drawing,

@@ -18,8 +18,9 @@ from pipeline.pose.openpose_json import FRAME_FILE, parse_frame, stack_frames
 from pipeline.stages.keypoints import keep_keypoints
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.row import DONE, FAILED, Row
+from shards.body135 import POINTS
 from shards.files import write_whole
-from shards.format.sample import POINTS, array_from_npy, npy_bytes
+from shards.format.sample import array_from_npy, npy_bytes
 
 
 @dataclass(frozen=True)

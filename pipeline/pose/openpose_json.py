@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
-from shards.format.sample import POINTS
+from shards.body135 import POINTS
 
 # Not a hidden one: macOS writes ._NAME beside a file, on disks and into archives.
 FRAME_FILE = re.compile(r"(?:^|/)(?!\.)[^/]*_(\d{12})_keypoints\.json$")

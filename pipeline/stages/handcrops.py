@@ -12,9 +12,11 @@ from pipeline.video.decode import Region, Stream, decode, planes
 from pipeline.video.probe import Video, ffmpeg_binary
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.paths import Workspace
+from shards.body135 import HANDS
 from shards.files import write_whole
 from shards.format.recipe import Recipe
-from shards.format.sample import HANDS, HandTrack, SampleInfo, npy_bytes, pack
+from shards.format.sample import HandTrack, SampleInfo, npy_bytes
+from shards.format.tar import pack
 
 # What stands for a hand that no frame shows: a grey square, as neutral as a picture gets.
 _NEUTRAL = np.full((16, 16), 128, np.uint8)

@@ -19,12 +19,11 @@ from pipeline.workspace.row import BEGUN, DONE, Row
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Dataset, Shard, read_dataset
-from shards.format.finish import Entry, finish
-from shards.format.planning import plan_split
 from shards.format.recipe import Recipe
-from shards.format.sample import Layout, is_utf8
-from shards.format.writer import Extent, write_shard
+from shards.format.tar import Layout
+from shards.format.writer import Entry, Extent, finish, plan_split, write_shard
 from shards.lock import file_lock
+from shards.names import is_utf8
 
 
 @dataclass(frozen=True)

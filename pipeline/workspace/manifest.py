@@ -9,11 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.workspace.clip import Sample
-from shards.classes import read_classes
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.format.sample import id_problem, is_utf8
-from shards.tables import is_split_name, parse_class, read_labels, read_rows, signer_of
+from shards.names import id_problem, is_split_name, is_utf8, signer_of
+from shards.tables import parse_class, read_classes, read_labels, read_rows
 
 COLUMNS = ("id", "split", "signer", "label", "color", "depth")
 _SCHEMA = pa.schema([(name, pa.int32() if name == "label" else pa.string()) for name in COLUMNS])

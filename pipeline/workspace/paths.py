@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import remove_leftovers
-from shards.format.sample import is_utf8
+from shards.names import is_utf8
 
 
 @dataclass(frozen=True)

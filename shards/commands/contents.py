@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import simplejpeg
 
-from shards.format.sample import DEPTH_MEMBERS, HANDS, POINTS, HandTrack, SampleInfo, array_from_npy, info_from_json
+from shards.body135 import HANDS, POINTS
+from shards.format.sample import DEPTH_MEMBERS, HandTrack, SampleInfo, array_from_npy, info_from_json
 
 _REQUIRED = ("json", "left.mjpg", "right.mjpg", "flow.npy")
 

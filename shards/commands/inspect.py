@@ -10,9 +10,9 @@ from shards.errors import InputError
 from shards.files import is_among, write_whole
 from shards.format.dataset import read_dataset
 from shards.format.shardset import MemberReader, ShardSet, files_of, open_shards
+from shards.names import signer_order
 from shards.page.charts import bar_chart, binned, legend
 from shards.page.html import Markup, joined, page, tag
-from shards.tables import signer_order
 
 _STYLE = """
 figure { margin: 14px 0; } figcaption { font-weight: 600; margin-bottom: 4px; }

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from shards.body135 import HANDS
 from shards.errors import InputError
-from shards.format.sample import HANDS, MEMBERS, SampleInfo, array_from_npy, info_from_json
+from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, ShardSet
 from shards.page.html import Markup, data_uri, tag
 from shards.page.skeleton import skeleton, view_box

@@ -16,20 +16,11 @@ from shards.commands.reshard_plan import Plan, Source, about, new_sizes
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Shard, sha256_of
-from shards.format.finish import Entry, finish
-from shards.format.sample import (
-    DEPTH_MEMBERS,
-    MEMBERS,
-    header_size,
-    info_from_json,
-    is_utf8,
-    lay_out,
-    padded,
-    tar_header,
-    tar_member,
-)
-from shards.format.writer import Extent, Piece, write_shard
+from shards.format.sample import DEPTH_MEMBERS, MEMBERS, info_from_json
+from shards.format.tar import BLOCK, lay_out, padded, tar_header, tar_member
+from shards.format.writer import Entry, Extent, Piece, finish, write_shard
 from shards.lock import file_lock
+from shards.names import is_utf8
 from shards.progress import progress
 
 
@@ -94,7 +85,7 @@ def _make(plan: Plan, path: Path, samples: list[Source], before: Written | None)
 def _pieces(sample: Source, dropped: frozenset[str], json_sizes: list[int]) -> Extent | list[Piece]:
     """What is copied of a sample; appends the size of its JSON where members are dropped."""
     path, start, _ = sample.extent
-    head = header_size(sample.id, "json")
+    head = BLOCK
     with path.open("rb") as file:
         file.seek(start)
         # A cheap look at where we are: an index of another run would have us copy rubbish.
@@ -107,11 +98,11 @@ def _pieces(sample: Source, dropped: frozenset[str], json_sizes: list[int]) -> E
         content = _json_without_depth(path, sample.id, content)
     json_sizes.append(len(content))
     pieces: list[Piece] = [tar_member(sample.id, "json", content)]
-    places = lay_out(sample.id, sample.sizes).places
+    places = lay_out(sample.sizes).places
     for name in MEMBERS[1:]:
         if name in places and name not in dropped:
             offset, size = places[name]
-            before = header_size(sample.id, name)
+            before = BLOCK
             pieces.append(Extent(path, start + offset - before, before + padded(size)))
     return pieces
 
@@ -131,5 +122,5 @@ def _contents(plan: Plan, done: dict[str, Written]) -> Iterator[tuple[str, Shard
     for name, samples in plan.shards.items():
         shard, json_sizes = done[name]
         sizes = [new_sizes(s, plan, size) for s, size in zip_longest(samples, json_sizes)]
-        entries = [(about(s), lay_out(s.id, members)) for s, members in zip(samples, sizes, strict=True)]
+        entries = [(about(s), lay_out(members)) for s, members in zip(samples, sizes, strict=True)]
         yield samples[0].split, shard, entries

@@ -9,10 +9,10 @@ from typing import Any
 
 from shards.errors import InputError
 from shards.format.dataset import Dataset, read_dataset, refuse_unlike
-from shards.format.planning import plan_split
-from shards.format.sample import DEPTH_MEMBERS, MEMBERS, header_size, lay_out
+from shards.format.sample import DEPTH_MEMBERS, MEMBERS
 from shards.format.shardset import ShardSet, open_shards
-from shards.format.writer import Extent
+from shards.format.tar import BLOCK, lay_out
+from shards.format.writer import Extent, plan_split
 
 DROPPABLE = {"depth": DEPTH_MEMBERS, "pose": ("pose.npy",)}
 
@@ -84,8 +84,8 @@ def _sources(shards: ShardSet) -> Iterable[Source]:
         number, label, frames, offsets, sizes = values
         path = shards.paths[number]
         members = {name: size for name, size in zip(MEMBERS, sizes, strict=True) if size >= 0}
-        start = offsets[0] - header_size(sample_id, MEMBERS[0])
-        layout = lay_out(sample_id, members)
+        start = offsets[0] - BLOCK
+        layout = lay_out(members)
         if [start + place[0] for place in layout.places.values()] != [offset for offset in offsets if offset >= 0]:
             raise InputError(f"{path}: members of {sample_id} are not side by side in the index; `shards verify` it")
         split, sha256 = known[path]

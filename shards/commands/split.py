@@ -9,7 +9,8 @@ from shards.commands.split_plan import Labelled, by_sample, by_signer, describe,
 from shards.errors import InputError
 from shards.files import is_among
 from shards.format.shardset import open_shards
-from shards.tables import is_split_name, read_labels, signer_of, write_assignment
+from shards.names import is_split_name, signer_of
+from shards.tables import read_labels, write_assignment
 
 _NAMES = ("train", "val", "test")
 _FRACTIONS = "0.8,0.2"

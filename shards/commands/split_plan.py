@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shards.errors import InputError
-from shards.tables import signer_order
+from shards.names import signer_order
 
 
 @dataclass(frozen=True)

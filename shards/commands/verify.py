@@ -14,7 +14,7 @@ from shards.commands.contents import content_faults
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, Shard, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
-from shards.format.sample import padded
+from shards.format.tar import padded
 from shards.progress import progress
 
 # A broken shard can have a fault per frame; the first ones tell what happened.

@@ -11,8 +11,7 @@ from typing import Any
 from shards.errors import InputError
 from shards.files import write_whole
 from shards.format.recipe import Recipe, recipe_from_json
-from shards.format.sample import is_utf8
-from shards.tables import is_split_name
+from shards.names import is_split_name, is_utf8
 
 FILE_NAME = "dataset.json"
 FORMAT = "signshards-1"

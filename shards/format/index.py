@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.format.sample import MEMBERS, end_of_archive, info_from_json, padded, split_member_name
+from shards.format.sample import MEMBERS, info_from_json
+from shards.format.tar import end_of_archive, padded, split_member_name
 
 # Of a member, the columns of its offset and its size: `left_depth_offset` and `left_depth_size` for `left_depth.mjpg`.
 PLACE_COLUMNS = {

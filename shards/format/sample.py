@@ -14,27 +14,20 @@ A sample is a handful of tar members that share the basename before the first do
 import io
 import json
 import math
-import re
-import tarfile
 import tokenize
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.lib import format as npy_format
 
-HANDS = ("left", "right")
+from shards.body135 import HANDS
+
 # In the order in which they stand in a tar.
 MEMBERS = ("json", "left.mjpg", "right.mjpg", "left_depth.mjpg", "right_depth.mjpg", "flow.npy", "pose.npy")
 DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
-POINTS = 135  # keypoints of OpenPose's BODY_135
-BLOCK = 512
-RECORD = 20 * BLOCK
-_NAME_IN_HEADER = 100  # bytes of a name that a tar header has room for
-# "/" would leave the folder, "." would end the WebDataset key, control characters break every listing.
-_FORBIDDEN_IN_ID = re.compile(r"[./\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -109,92 +102,6 @@ def _table(rows: list[list[int]], dtype: type) -> np.ndarray:
         if not whole_numbers or not np.array_equal(table, table.astype(dtype)):
             raise ValueError("not the JSON of a sample: boxes or jpegs are not rows of four whole numbers")
     return table.astype(dtype).reshape(-1, 4)
-
-
-def id_problem(sample_id: str) -> str | None:
-    """Why a string cannot be a sample's id, or None when it can."""
-    if not is_utf8(sample_id):
-        return "an id must be UTF-8"
-    if not sample_id or len(sample_id.encode()) > 180:
-        return "an id has 1 to 180 bytes"
-    if found := _FORBIDDEN_IN_ID.search(sample_id):
-        return f"an id cannot contain {found.group()!r}"
-    return None
-
-
-def is_utf8(name: str) -> bool:
-    """False for a name of a file or an argument that Python can only hold with surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-class Packed(NamedTuple):
-    """A tar of one sample, and where its members are."""
-
-    data: bytes
-    places: dict[str, tuple[int, int]]  # member: offset and size of its content
-    extent: int  # bytes without the end-of-archive blocks: what goes into a shard
-
-
-def pack(sample_id: str, members: dict[str, bytes]) -> Packed:
-    """A tar of one sample, in the order of `MEMBERS`, with nothing in it that depends on time, user or machine."""
-    layout = lay_out(sample_id, {name: len(content) for name, content in members.items()})
-    data = b"".join(tar_member(sample_id, name, members[name]) for name in layout.places)
-    return Packed(data + end_of_archive(layout.extent), layout.places, layout.extent)
-
-
-class Layout(NamedTuple):
-    """Where the members of a sample are, from the start of its first header."""
-
-    places: dict[str, tuple[int, int]]  # member: offset and size of its content
-    extent: int  # bytes of all members, headers and padding included
-
-
-def lay_out(sample_id: str, sizes: dict[str, int]) -> Layout:
-    """The layout of a sample whose members have these sizes in bytes."""
-    places, position = {}, 0
-    for name in MEMBERS:
-        if name in sizes:
-            position += header_size(sample_id, name)
-            places[name] = (position, sizes[name])
-            position += padded(sizes[name])
-    return Layout(places, position)
-
-
-def tar_member(sample_id: str, name: str, content: bytes) -> bytes:
-    """A member as it stands in a tar: header, content, padding."""
-    return tar_header(sample_id, name, len(content)) + content + bytes(-len(content) % BLOCK)
-
-
-def tar_header(sample_id: str, name: str, size: int) -> bytes:
-    """The header of a member: of `header_size` bytes, the same everywhere (mtime, owner and group are 0)."""
-    header = tarfile.TarInfo(f"{sample_id}.{name}")
-    header.size = size
-    return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
-
-
-def header_size(sample_id: str, name: str) -> int:
-    """Bytes before a member's content: one block, and two more (GNU `././@LongLink`) for a name of over 100 bytes."""
-    return BLOCK if len(f"{sample_id}.{name}".encode()) <= _NAME_IN_HEADER else 3 * BLOCK
-
-
-def padded(size: int) -> int:
-    """Bytes that a content of `size` bytes takes in a tar."""
-    return size + -size % BLOCK
-
-
-def end_of_archive(extent: int) -> bytes:
-    """What follows `extent` bytes of members: two zero blocks, filled up to a record as GNU tar and tarfile do."""
-    return bytes(-(extent + 2 * BLOCK) % RECORD + 2 * BLOCK)
-
-
-def split_member_name(name: str) -> tuple[str, str]:
-    """(`signer0_sample1`, `left.mjpg`) of `signer0_sample1.left.mjpg`."""
-    key, _, member = name.partition(".")
-    return key, member
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

@@ -1,16 +1,21 @@
-"""Writing shards by copying samples' bytes: no decoding, no re-encoding, constant memory."""
+"""Writing a shard set: which sample goes where, tars by copying bytes, indexes, and `dataset.json` last."""
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.format.dataset import Shard
-from shards.format.sample import end_of_archive
+from shards.format.dataset import Dataset, Shard
+from shards.format.index import PLACE_COLUMNS, SCHEMA, write_index
+from shards.format.tar import Layout, end_of_archive
 
+Item = TypeVar("Item")
+
+SAMPLES_PER_SHARD = 256
 # Stays in the second-level cache between reading, hashing and writing.
 _CHUNK = 1 << 18
 
@@ -24,6 +29,8 @@ class Extent(NamedTuple):
 
 
 Piece = Extent | bytes  # bytes: members that are new
+# The columns of an index row that say nothing of places, and the sample's layout.
+Entry = tuple[dict[str, Any], Layout]
 
 
 def write_shard(path: Path, samples: Iterable[Extent | Sequence[Piece]]) -> Shard:
@@ -67,3 +74,51 @@ def _chunks(extent: Extent, buffer: memoryview) -> Iterator[memoryview]:
             position, left = position + got, left - got
     finally:
         os.close(file)
+
+
+def shard_order(sample_id: str) -> bytes:
+    """The sort key of samples within a split: a hash, so that a sequential reader meets classes and signers mixed."""
+    return hashlib.sha256(sample_id.encode()).digest()
+
+
+def plan_split(
+    split: str, items: Iterable[Item], id_of: Callable[[Item], str], samples_per_shard: int
+) -> dict[str, list[Item]]:
+    """The shards of a split by file name (`train-000.tar`, …): its samples in hash order, cut into pieces."""
+    ordered = sorted(items, key=lambda item: shard_order(id_of(item)))
+    pieces = [ordered[start : start + samples_per_shard] for start in range(0, len(ordered), samples_per_shard)]
+    # Names of one length, so that a folder listing has the shards in order.
+    digits = max(3, len(str(len(pieces) - 1)))
+    return {f"{split}-{number:0{digits}d}.tar": piece for number, piece in enumerate(pieces)}
+
+
+def index_rows(name: str, entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    """The index rows of a shard whose samples stand one after another."""
+    start = 0
+    for about, layout in entries:
+        row = dict.fromkeys(SCHEMA.names) | about | {"shard": name}
+        for member, (offset, size) in layout.places.items():
+            at, length = PLACE_COLUMNS[member]
+            row[at], row[length] = start + offset, size
+        yield row
+        start += layout.extent
+
+
+def finish(folder: Path, dataset: Dataset, shards: Iterable[tuple[str, Shard, Iterable[Entry]]]) -> Dataset:
+    """Write the indexes of the shards in a folder, then `dataset.json`: `dataset` with these shards.
+
+    Args:
+        folder: of the shards.
+        dataset: recipe, settings and classes.
+        shards: (split, shard, samples) of each.
+    """
+    splits: dict[str, list[Shard]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for split, shard, entries in shards:
+        splits.setdefault(split, []).append(shard)
+        rows.setdefault(split, []).extend(index_rows(shard.name, entries))
+    for split, split_rows in rows.items():
+        write_index(folder / f"{split}.parquet", split_rows)
+    dataset = replace(dataset, splits=splits)
+    dataset.write(folder)
+    return dataset

@@ -1,25 +1,11 @@
 """A skeleton (OpenPose's BODY_135) with the hand boxes, as SVG."""
 
-from itertools import pairwise
-
 import numpy as np
 
-from shards.format.sample import HANDS
+from shards.body135 import ARM_BONES, BODY_BONES, FACE_POINTS, HANDS, hand_bones
 from shards.page.html import Markup, tag
 
 HAND_COLORS = {"left": "#c2410c", "right": "#0f766e"}
-# Points as OpenPose numbers them: 5, 6 shoulders, 7, 8 elbows, 9, 10 wrists, 11, 12 hips, 17 neck, 18 head top.
-BODY_BONES = ((3, 1), (1, 0), (0, 2), (2, 4), (17, 18), (5, 6), (5, 11), (6, 12), (11, 12))
-ARM_BONES = {"left": ((5, 7), (7, 9)), "right": ((6, 8), (8, 10))}
-HAND_POINTS = {"left": range(25, 45), "right": range(45, 65)}  # 5 fingers × 4 joints, from the palm to the tip
-FACE_POINTS = range(65, 135)
-
-
-def bones(hand: str) -> list[tuple[int, int]]:
-    """The bones of a hand: from the wrist along each finger."""
-    (_, wrist), joints = ARM_BONES[hand][-1], HAND_POINTS[hand]
-    fingers = [joints[first : first + 4] for first in range(0, 20, 4)]
-    return [bone for finger in fingers for bone in pairwise([wrist, *finger])]
 
 
 def view_box(pose: np.ndarray, boxes: np.ndarray) -> tuple[float, float, float, float]:
@@ -53,7 +39,7 @@ def skeleton(
     dots = "".join(f"M{x:.0f} {y:.0f}h0" for x, y, _ in points[FACE_POINTS].tolist() if x or y)
     parts.append(tag("path", d=dots, stroke="#999", stroke_width=f"{stroke * 0.8:.1f}"))
     for hand in HANDS:
-        parts.append(_lines(points, bones(hand), HAND_COLORS[hand], stroke * 0.7))
+        parts.append(_lines(points, hand_bones(hand), HAND_COLORS[hand], stroke * 0.7))
         box = boxes[hand]
         if box is not None:
             x0, y0, x1, y1 = box.tolist()

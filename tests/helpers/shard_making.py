@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
+from shards.body135 import HANDS
 from shards.format.dataset import Dataset
 from shards.format.index import scan_shard, write_index
 from shards.format.recipe import DEFAULT, Recipe
-from shards.format.sample import HANDS, HandTrack, SampleInfo, npy_bytes, pack
+from shards.format.sample import HandTrack, SampleInfo, npy_bytes
+from shards.format.tar import pack
 from shards.format.writer import Extent, write_shard
 
 

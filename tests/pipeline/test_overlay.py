@@ -12,9 +12,10 @@ from pipeline.hands.boxes import hand_boxes
 from pipeline.overlay import PANEL, Answer, Canvas, answer_at, draw_frames, draw_panel, draw_video
 from pipeline.video.decode import Stream, decode
 from pipeline.video.probe import ffmpeg_binary, probe
+from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
-from shards.format.sample import HANDS, HandTrack, SampleInfo
+from shards.format.sample import HandTrack, SampleInfo
 
 WIDTH, HEIGHT, FRAMES = 160, 120, 12
 YES = [Answer(0, 0.4, [("yes", 0.75), ("no", 0.25)])]

@@ -19,7 +19,8 @@ from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.row import DONE, Row
 from shards.format.recipe import DEFAULT
-from shards.format.sample import MEMBERS, pack
+from shards.format.sample import MEMBERS
+from shards.format.tar import pack
 
 AUTSL = {"train": 28_142, "val": 4_418, "test": 3_742}
 

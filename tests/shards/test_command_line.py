@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from shards.command_line import Command, Commands
+from shards.command_line import Command, Commands, spread
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,22 @@ def test_a_broken_pipe_is_left_to_click() -> None:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
     assert CliRunner().invoke(main, ["work"]).output == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("--logits a b --labels c", "--logits a --logits b --labels c"),
+        ("--logits a --logits b", "--logits a --logits b"),
+        ("--labels c --logits a b c", "--labels c --logits a --logits b --logits c"),
+        (
+            "--logits a b --val-logits c d --labels e f",
+            "--logits a --logits b --val-logits c --val-logits d --labels e f",
+        ),
+        ("--logits=a b", "--logits=a b"),
+        ("x --logits", "x --logits"),
+        ("", ""),
+    ],
+)
+def test_spread(given, expected):
+    assert spread(given.split(), ["--logits", "--val-logits"]) == expected.split()

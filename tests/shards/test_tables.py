@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.tables import is_split_name, read_assignment, read_labels, signer_of, signer_order, write_assignment
+from shards.names import is_split_name, signer_of, signer_order
+from shards.tables import read_assignment, read_classes, read_labels, write_assignment
 
 
 @pytest.fixture
@@ -88,3 +89,34 @@ def test_signers_and_split_names() -> None:
 def test_signers_are_sorted_by_number() -> None:
     signers = ["²", "10", "anna", "9", "", "٣", "1" * 5000]
     assert sorted(signers, key=signer_order) == ["٣", "9", "10", "", "1" * 5000, "anna", "²"]
+
+
+def test_autsl(autsl_labels):
+    names = read_classes(autsl_labels / "SignList_ClassId_TR_EN.csv")
+    assert len(names) == 226
+    assert (names[0], names[225]) == ("sister", "difficult")
+
+
+def test_without_an_english_column_the_second_counts(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text("ClassId,TR\n1,zor\n0,abla\n")
+    assert read_classes(path) == ["abla", "zor"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0,abla\n",
+        "ClassId\n0\n",
+        "ClassId,EN\n0,a\n2,b\n",
+        "ClassId,EN\n0\n",
+        "ClassId,EN\nx,a\n",
+        "ClassId,EN\n0,a\n0,b\n",
+    ],
+)
+def test_wrong_files(tmp_path, text):
+    path = tmp_path / "classes.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"classes\.csv"):
+        read_classes(path)

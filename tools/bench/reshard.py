@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from shards.format.index import scan_shard, write_index
-from shards.format.sample import MEMBERS, info_from_json, pack
+from shards.format.sample import MEMBERS, info_from_json
 from shards.format.shardset import MemberReader, ShardSet, open_shards
+from shards.format.tar import pack
 from shards.format.writer import write_shard
 from tools.bench.timing import Table, compare, table
 

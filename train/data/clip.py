@@ -6,9 +6,10 @@ import numpy as np
 import orjson
 import simplejpeg
 
+from shards.body135 import HANDS, POINTS
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from shards.format.sample import HANDS, MEMBERS, POINTS, SampleInfo, array_from_npy, info_from_json
+from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.imputation import COLOR_AS_GREY, DEPTH, Pick, pick_crops
 from train.data.views import View

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from shards.body135 import HANDS
 from shards.format.recipe import Recipe
-from shards.format.sample import HANDS
 
 COLOR, DEPTH, COLOR_AS_GREY = 0, 1, 2
 

@@ -4,26 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shards.body135 import MIRRORED_POINTS
 from shards.format.recipe import Recipe
 
 # Head, shoulders, arms, neck and both hands: the 53 points of De Coster et al. 2021.
 FEATURE_POINTS = np.array([*range(11), 17, 18, *range(25, 65)])
 WIDTH = 2 * len(FEATURE_POINTS)
-
-
-def _mirrored_points() -> np.ndarray:
-    """For every one of the 135 points, its counterpart on the other side of the body.
-
-    Only those of the body and the hands have one here. Feet and face, which are no features, stand for themselves.
-    """
-    mirrored = np.arange(135)
-    for left in (1, 3, 5, 7, 9, 11, 13, 15):
-        mirrored[[left, left + 1]] = left + 1, left
-    mirrored[25:45], mirrored[45:65] = np.arange(45, 65), np.arange(25, 45)
-    return mirrored
-
-
-MIRRORED_POINTS = _mirrored_points()
 _MIRRORED_FEATURE_POINTS = MIRRORED_POINTS[FEATURE_POINTS]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from train.many_values import ManyValuesCommand
+from shards.command_line import ManyValuesCommand
 
 FILE = click.Path(path_type=Path)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shards.classes import read_classes
 from shards.errors import InputError
+from shards.tables import read_classes
 from train.evaluate.labels import read_labels
 from train.evaluate.logits import Logits
 from train.evaluate.metrics import per_class_mean, top_k_hits

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import whole_file, write_whole
-from shards.tables import signer_of
+from shards.names import signer_of
 from train.evaluate.metrics import cross_entropy
 from train.evaluate.outcome import Outcome
 from train.evaluate.report import Group, Report, make_report

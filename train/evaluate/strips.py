@@ -4,7 +4,8 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from shards.format.sample import HANDS, MEMBERS, HandTrack
+from shards.body135 import HANDS
+from shards.format.sample import MEMBERS, HandTrack
 from shards.format.shardset import MemberReader, open_shards
 from train.data.clip import damaged, read_info
 

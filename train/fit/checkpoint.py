@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
+from shards.files import check_output, output_file
 from shards.format.recipe import Recipe, recipe_from_json
 from train.data.window import Window
-from train.fit.output import check_output, output_file
 from train.models.vtn import VTN, ModelSettings
 from train.models.weights import load_state, load_untrusted
 

@@ -15,11 +15,10 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.files import remove_leftovers, write_whole
+from shards.files import output_file, remove_leftovers, write_whole
 from shards.lock import file_lock
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import Ranks
-from train.fit.output import output_file
 from train.fit.settings import SessionSettings
 
 CONFIG, LAST, PREVIOUS, BEST = "config.json", "last.pt", "previous.pt", "best.pt"

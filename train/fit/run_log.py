@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from shards.errors import InputError
-from train.fit.output import output_file, writing
+from shards.files import output_file, writing
 
 COLUMNS = (
     "epoch",

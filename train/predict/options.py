@@ -9,12 +9,12 @@ import numpy as np
 
 from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
 from shards.errors import InputError
+from shards.files import check_output
 from shards.format.shardset import files_of, open_shards
 from train.data.window import window_frames
 from train.evaluate.labels import read_ids
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import choose_device
-from train.fit.output import check_output
 from train.predict.predict import (
     Prediction,
     PredictSettings,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from shards.files import output_file
 from train.evaluate.metrics import softmax
-from train.fit.output import output_file
 
 HEADER = ("id", "rank", "class", "name", "probability")
 SLIDING_HEADER = ("id", "start", "end", *HEADER[1:])

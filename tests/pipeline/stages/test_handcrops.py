@@ -12,8 +12,9 @@ from PIL import Image
 from pipeline.stages.handcrops import CutStyle, Cutter, HandPlan, plan_hand
 from pipeline.video.decode import Stream, decode
 from pipeline.video.probe import Video
+from shards.body135 import HANDS
 from shards.format.recipe import DEFAULT, REFERENCE
-from shards.format.sample import HANDS, SampleInfo, info_from_json
+from shards.format.sample import SampleInfo, info_from_json
 from shards.format.shardset import MemberReader, open_shards
 
 VIDEO = Video(10, 160, 120, 30.0)

@@ -24,9 +24,9 @@ from pipeline.workspace.row import DONE, Row
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, read_dataset
 from shards.format.index import read_index
-from shards.format.planning import shard_order
 from shards.format.recipe import DEFAULT
-from shards.format.sample import pack
+from shards.format.tar import pack
+from shards.format.writer import shard_order
 
 
 @pytest.fixture

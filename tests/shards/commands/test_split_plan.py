@@ -8,7 +8,8 @@ import pytest
 
 from shards.commands.split_plan import Labelled, by_sample, by_signer, describe, hold_out, leaking_signers
 from shards.errors import InputError
-from shards.tables import read_labels, signer_of
+from shards.names import signer_of
+from shards.tables import read_labels
 
 
 def made_up(signers: int, classes: int, seed: int = 0) -> Labelled:

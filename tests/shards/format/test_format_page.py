@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from shards.body135 import HANDS
 from shards.format.dataset import FORMAT, read_dataset
 from shards.format.index import SCHEMA
-from shards.format.sample import HANDS, MEMBERS, array_from_npy, info_from_json
+from shards.format.sample import MEMBERS, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, open_shards
 
 _PAGE = Path(__file__).parents[3] / "docs" / "format.md"

@@ -3,7 +3,8 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 
-from shards.page.skeleton import ARM_BONES, BODY_BONES, FACE_POINTS, HAND_COLORS, bones, skeleton, view_box
+from shards.body135 import ARM_BONES, BODY_BONES, FACE_POINTS, bones
+from shards.page.skeleton import HAND_COLORS, skeleton, view_box
 
 _NOBODY: dict = {"left": None, "right": None}
 

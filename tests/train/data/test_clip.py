@@ -6,9 +6,10 @@ import pytest
 from helpers.shard_making import Plan, make_sample, make_shards
 from PIL import Image
 
+from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, REFERENCE
-from shards.format.sample import HANDS, MEMBERS
+from shards.format.sample import MEMBERS
 from shards.format.shardset import MemberReader, open_shards
 from train.data.clip import Crops, decode_into, read_clip, read_jpegs
 from train.data.views import EVALUATION, View

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from helpers.golden_weights import GOLDEN
 
+from shards.body135 import MIRRORED_POINTS
 from shards.format.recipe import DEFAULT, REFERENCE
-from train.data.pose_features import FEATURE_POINTS, MIRRORED_POINTS
+from train.data.pose_features import FEATURE_POINTS
 from train.data.pose_features import pose_features as batch_features
 from train.data.window import Window, window_frames
 

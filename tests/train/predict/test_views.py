@@ -7,12 +7,14 @@ import torch
 from helpers.shard_making import Plan, make_sample
 from helpers.tiny_model import WINDOW, tiny_checkpoint
 
+from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.dataset import Dataset
 from shards.format.index import scan_shard, write_index
 from shards.format.recipe import DEFAULT, REFERENCE
-from shards.format.sample import HANDS, HandTrack, array_from_npy, npy_bytes, pack
+from shards.format.sample import HandTrack, array_from_npy, npy_bytes
 from shards.format.shardset import open_shards
+from shards.format.tar import pack
 from shards.format.writer import Extent, write_shard
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
