@@ -122,7 +122,7 @@ def add_neck(points: np.ndarray, before: np.ndarray) -> np.ndarray:
     """
     points = points.copy()
     ears, eyes = (before[:, list(pair)] for pair in ((LEFT_EAR, RIGHT_EAR), (LEFT_EYE, RIGHT_EYE)))
-    have_ears, have_eyes = ((pair[..., 2] > 0).all(axis=1) for pair in (ears, eyes))
+    have_ears, have_eyes = (np.asarray((pair[..., 2] > 0).all(axis=1)) for pair in (ears, eyes))
     head = np.where(have_ears[:, None], ears[..., :2].mean(axis=1), eyes[..., :2].mean(axis=1))
     score = points[:, [NOSE, LEFT_SHOULDER, RIGHT_SHOULDER], 2].min(axis=1) * (have_ears | have_eyes)
     shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2].mean(axis=1)

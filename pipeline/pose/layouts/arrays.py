@@ -1,6 +1,7 @@
 """Arrays: `.npy` of a clip or of a frame each, `.npz`, and dicts of arrays in pickles."""
 
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,31 +9,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import NPY_FOLDER, NPY_FRAME, frame_files, frame_places
-from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, unflatten, with_scores
+from pipeline.pose.layouts.files import NPY_DAMAGE, NPY_FOLDER, NPY_FRAME, frame_files, frame_places, one_line
+from pipeline.pose.layouts.layout import Layout, Source, unflatten, with_scores
 from pipeline.pose.layouts.pickles import load_pickle
-from pipeline.pose.layouts.tables import LAYOUTS
 
-# Layouts of one point after the other, by their number of points, and of one long row, by its length.
-BY_POINTS = {135: "body135", 133: "wholebody133", 553: "mediapipe553", 75: "mediapipe75"}
-IN_543 = ("mediapipe543", "asl-citizen", "gislr")
-_FLAT = ("mediapipe1662", "mediapipe1692", "mediapipe258", "mediapipe226", "mediapipe1629", "mediapipe225")
-BY_NUMBERS = {LAYOUTS[name].numbers: name for name in _FLAT}
-REFUSED = {
-    17: "COCO's 17 points: a body without hands",
-    18: "COCO-18: a body without hands",
-    21: "21 points: one hand without a body",
-    25: "25 points: a body without hands",
-    33: "33 points: a body without hands",
-    42: "42 points: two hands without a body",
-    468: "468 points: a face without a body",
-    63: "63 numbers a frame: one hand without a body",
-    126: "126 numbers a frame: two hands without a body",
-    132: "132 numbers a frame: a body without hands",
-}
 # The names that public programs give the two arrays, in the order in which they are looked for.
 _POINTS_FIELDS = ("keypoints", "keypoint", "poses", "pose", "data", "arr_0")
 _SCORE_FIELDS = ("scores", "confidences", "keypoint_scores", "keypoint_score", "score")
+# And what zipfile makes of damaged, encrypted or unknown members; numpy opens a zip by whatever name.
+_DAMAGE = (*NPY_DAMAGE, zipfile.BadZipFile, zlib.error, LookupError, AttributeError, NotImplementedError, RuntimeError)
 _MOST_PEOPLE = 100
 _MOST_NUMBERS = 700 * 4  # of a person: more than any layout has
 
@@ -45,8 +30,8 @@ def load_array(path: Path) -> np.ndarray:
     """
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ClipError(f"{path}: not a .npy file of numbers ({error})") from error
+    except _DAMAGE as error:
+        raise ClipError(f"{path}: not a .npy file of numbers ({one_line(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise ClipError(f"{path}: not a .npy file of numbers")
     return array
@@ -82,8 +67,8 @@ def load_fields(path: Path) -> dict[str, Any]:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 value = dict(arrays)
-        except (ValueError, EOFError, OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-            raise ClipError(f"{path}: not a .npz file of numbers ({error})") from error
+        except _DAMAGE as error:
+            raise ClipError(f"{path}: not a .npz file of numbers ({one_line(error)})") from error
     return value if isinstance(value, dict) else {"keypoints": value}
 
 
@@ -97,7 +82,7 @@ def people_of(fields: Mapping[str, Any], path: Path) -> tuple[np.ndarray, bool]:
     """
     name = next((name for name in _POINTS_FIELDS if name in fields), None)
     if name is None:
-        names = ", ".join(sorted(map(str, fields))[:8])
+        names = ", ".join(sorted(repr(key)[:20] for key in fields)[:8])
         raise ClipError(f"{path}: it holds {names or 'nothing'}, where keypoints are wanted")
     scores = next((fields[key] for key in _SCORE_FIELDS if key in fields), None)
     points = [_people(frame, 3, path) for frame in _sequence(fields[name], path)]
@@ -132,7 +117,7 @@ def _people(frame: Any, dimensions: int, path: Path) -> np.ndarray:
     try:
         array = np.asarray(frame, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ClipError(f"{path}: a frame is not an array of numbers ({error})") from error
+        raise ClipError(f"{path}: a frame is not an array of numbers ({one_line(error)})") from error
     if array.size == 0:
         return np.zeros((0,) * dimensions)
     if array.ndim == dimensions - 1:
@@ -162,7 +147,7 @@ def _numbers(value: Any, most: int, depth: int = 0) -> int | None:
 
 
 def load(path: Path, kind: str) -> tuple[np.ndarray, bool]:
-    """The numbers of a clip, as `look` takes them, and whether the third number of a point is a score that stood apart.
+    """The (T, F), (T, N, k) or (T, P, N, k) numbers of a clip, and whether a third one is a score that stood apart.
 
     Raises:
         ClipError: the file is damaged, or holds no keypoints.
@@ -174,51 +159,6 @@ def load(path: Path, kind: str) -> tuple[np.ndarray, bool]:
     return people_of(load_fields(path), path)
 
 
-def look(array: np.ndarray, named: str | None = None) -> Layout | str:
-    """The layout of (T, F), (T, N, k) or (T, P, N, k) numbers, or why they cannot be used.
-
-    `named` is believed where shapes leave it open.
-    """
-    if array.ndim == 2:
-        size = array.shape[1]
-        name = BY_NUMBERS.get(size)
-    elif array.ndim in (3, 4) and 2 <= array.shape[-1] <= 4:
-        size = array.shape[-2]
-        name = BY_POINTS.get(size)
-        if size == 543:
-            return LAYOUTS[named] if named in IN_543 else _which_of_543(array)
-    else:
-        return f"an array of {array.shape}, where (frames, numbers) or (frames, points, 2 to 4) is wanted"
-    if name is None:
-        return REFUSED.get(size, f"an array of {array.shape}, whose {size} are no layout's number of points or numbers")
-    return LAYOUTS[name]
-
-
-def _which_of_543(array: np.ndarray) -> Layout | str:
-    """The order of the parts of (T, …, 543, k): the one in which wrists and nose are where hands and face have them."""
-    costs = {name: _disagreement(array, LAYOUTS[name]) for name in IN_543}
-    best, second, *_ = sorted(costs, key=costs.__getitem__)
-    if costs[best] < 0.5 and costs[best] < costs[second] / 2:
-        return LAYOUTS[best]
-    return f"543 points, in none of the orders {', '.join(IN_543)} that can be told; name it with --keypoint-layout"
-
-
-def _disagreement(array: np.ndarray, layout: Layout) -> float:
-    """How far the hands lie from the wrists and the face from the nose, in shoulder widths; median of frames, mean."""
-    points = with_scores(np.asarray(array, np.float64), layout).reshape(-1, layout.points, 3)
-    starts = {part.name: start for part, start in layout.placed()}
-    body = starts[BODY]
-    width = np.linalg.norm(points[:, body + 11, :2] - points[:, body + 12, :2], axis=1)
-    distances = []
-    pairs = ((body, starts[FACE] + 1), (body + 15, starts[LEFT_HAND]), (body + 16, starts[RIGHT_HAND]))
-    for one, other in pairs:  # nose and tip of the nose, wrists
-        seen = (points[:, [body + 11, body + 12, one, other], 2] > 0).all(axis=1) & (width > 0)
-        if seen.any():
-            apart = np.linalg.norm(points[seen, one, :2] - points[seen, other, :2], axis=1)
-            distances.append(float(np.median(apart / width[seen])))
-    return float(np.mean(distances)) if distances else np.inf
-
-
 def load_points(path: Path, kind: str, layout: Layout) -> Source:
     """The people of every frame in the points of a layout.
 
@@ -227,14 +167,20 @@ def load_points(path: Path, kind: str, layout: Layout) -> Source:
     """
     fields = load_fields(path) if kind in ("npz", "pickle") else {}
     array, scored = people_of(fields, path) if fields else load(path, kind)
-    if array.ndim == 2 and array.shape[1] == layout.numbers:
-        points = unflatten(np.asarray(array), layout)
-    elif array.ndim in (3, 4) and array.shape[-2] == layout.points and 2 <= array.shape[-1] <= 4:
-        points = with_scores(np.asarray(array, np.float64), layout, array[..., 2] if scored else None)
-    else:
+    points = points_of(array, layout, scored)
+    if points is None:
         raise ClipError(f"{path}: an array of {array.shape}, where {layout.title} has {layout.points} points")
-    people = points if points.ndim == 4 else points[:, None]
-    return Source(people, size=size_of(fields, people))
+    return Source(points, size=size_of(fields, points))
+
+
+def points_of(array: np.ndarray, layout: Layout, scored: bool = False) -> np.ndarray | None:
+    """(T, P, N, 3) x, y, score of numbers as `load` gives them; None where they do not have the layout."""
+    if array.ndim == 2 and array.shape[1] == layout.numbers:
+        return unflatten(np.asarray(array), layout)[:, None]
+    if array.ndim not in (3, 4) or array.shape[-2] != layout.points or not 2 <= array.shape[-1] <= 4:
+        return None
+    points = with_scores(np.asarray(array, np.float64), layout, array[..., 2] if scored else None)
+    return points if points.ndim == 4 else points[:, None]
 
 
 def size_of(fields: Mapping[str, Any], points: np.ndarray) -> tuple[int, int] | None:

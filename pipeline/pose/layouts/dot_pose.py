@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import ClipError
+from pipeline.pose.layouts.files import one_line
 from pipeline.pose.layouts.layout import FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
 from pipeline.pose.layouts.tables import LAYOUTS
 from shards.errors import InputError
@@ -61,6 +62,16 @@ NAMES = {
     ),
 }
 _HANDS_IN_THE_FACE = 42
+# What pose-format makes of damaged files.
+_DAMAGE: tuple[type[Exception], ...] = (
+    struct.error,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+)
+_DAMAGE += (ArithmeticError, MemoryError)
 
 
 def _read(path: Path) -> "Pose":
@@ -70,8 +81,8 @@ def _read(path: Path) -> "Pose":
         raise InputError(f"{path}: .pose files need pose-format; pip install 'signshards[pose]'") from error
     try:
         return Pose.read(path.read_bytes())
-    except (struct.error, ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        raise ClipError(f"{path}: a damaged .pose file ({type(error).__name__}: {error})") from error
+    except _DAMAGE as error:
+        raise ClipError(f"{path}: a damaged .pose file ({type(error).__name__}: {one_line(error)})") from error
 
 
 def look(path: Path) -> Layout | str:
@@ -85,7 +96,7 @@ def look(path: Path) -> Layout | str:
     for name, parts in NAMES.items():
         if all(component in components or "face" in component.lower() for component, _ in parts):
             return LAYOUTS[name]
-    return f"its components are {', '.join(sorted(components)) or 'none'}; body and both hands are needed"
+    return f"its components are {', '.join(map(ascii, sorted(components))) or 'none'}; body and both hands are needed"
 
 
 def load(path: Path, layout: Layout) -> Source:

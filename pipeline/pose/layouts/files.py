@@ -2,6 +2,7 @@
 
 import os
 import re
+import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,9 +17,17 @@ KINDS = {".npy": "npy", ".npz": "npz", ".pkl": "pickle", ".pickle": "pickle", ".
 JSON_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)_keypoints\.json", re.DOTALL)
 NPY_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.npy", re.DOTALL)
 
+# What numpy makes of a damaged .npy; its headers are Python, which it parses.
+NPY_DAMAGE = (OSError, ValueError, EOFError, TypeError, tokenize.TokenError, SyntaxError, MemoryError, OverflowError)
+
 # A folder that leaves out more than this share of its numbers holds picked frames, or times, one after another.
 _MOST_LEFT_OUT = 0.9
 _LARGEST_COORDINATES_OF_A_POINT = 4
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, in one line and without what a terminal would obey: damaged files put anything into it."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]
 
 
 def kind_of(path: Path) -> str | None:
@@ -41,7 +50,7 @@ def is_frame(path: Path) -> bool:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
             shape = read(file)[0]
-    except (OSError, ValueError, EOFError):
+    except NPY_DAMAGE:
         return False
     return len(shape) == 1 or (len(shape) == 2 and 2 <= shape[1] <= _LARGEST_COORDINATES_OF_A_POINT)
 

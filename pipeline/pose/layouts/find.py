@@ -6,13 +6,33 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
+from pipeline.pose.layouts.arrays import points_of
 from pipeline.pose.layouts.files import JSON_FOLDER, KINDS, kind_of
-from pipeline.pose.layouts.layout import Layout
+from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout
 from pipeline.pose.layouts.tables import LAYOUTS, READABLE
 from shards.errors import InputError
+
+# Layouts of one point after the other, by their number of points, and of one long row, by its length.
+BY_POINTS = {135: "body135", 133: "wholebody133", 553: "mediapipe553", 75: "mediapipe75"}
+IN_543 = ("mediapipe543", "asl-citizen", "gislr")
+_FLAT = ("mediapipe1662", "mediapipe1692", "mediapipe258", "mediapipe226", "mediapipe1629", "mediapipe225")
+BY_NUMBERS = {LAYOUTS[name].numbers: name for name in _FLAT}
+REFUSED = {
+    17: "COCO's 17 points: a body without hands",
+    18: "COCO-18: a body without hands",
+    21: "21 points: one hand without a body",
+    25: "25 points: a body without hands",
+    33: "33 points: a body without hands",
+    468: "468 points: a face without a body",
+    63: "63 numbers a frame: one hand without a body",
+    126: "126 numbers a frame: two hands without a body",
+    132: "132 numbers a frame: a body without hands",
+}
+_AGREES = 0.5  # shoulder widths between a hand's wrist and the body's
 
 _VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
@@ -46,10 +66,61 @@ def _look(path: Path, name: str | None) -> Layout | str:
     if kind == "parquet":
         return gislr.look(path)
     if kind is not None:
-        return arrays.look(arrays.load(path, kind)[0], name)
+        return look_at_array(arrays.load(path, kind)[0], name)
     if path.is_dir():
         return "a folder without <frame>_keypoints.json and without <frame>.npy of one frame each"
     return _of_json(path) if path.suffix.lower() == ".json" else "not a kind of file that holds keypoints"
+
+
+def look_at_array(array: np.ndarray, named: str | None = None) -> Layout | str:
+    """The layout of (T, F), (T, N, k) or (T, P, N, k) numbers, or why they cannot be used.
+
+    `named` is believed where shapes leave it open.
+    """
+    if array.ndim == 2:
+        size = array.shape[1]
+        name = BY_NUMBERS.get(size)
+    elif array.ndim in (3, 4) and 2 <= array.shape[-1] <= 4:
+        size = array.shape[-2]
+        name = BY_POINTS.get(size)
+        if size == 543:
+            return LAYOUTS[named] if named in IN_543 else _which_of_543(array)
+    else:
+        return f"an array of {array.shape}, where (frames, numbers) or (frames, points, 2 to 4) is wanted"
+    if name is None:
+        return REFUSED.get(size, f"an array of {array.shape}, whose {size} are no layout's number of points or numbers")
+    if name == "mediapipe226" and not _disagreement(array, LAYOUTS[name]) < _AGREES:
+        return "226 numbers a frame, in which the hands are not at the wrists of 25 points of a body"
+    return LAYOUTS[name]
+
+
+def _which_of_543(array: np.ndarray) -> Layout | str:
+    """The order of the parts of (T, …, 543, k): the one in which wrists and nose are where hands and face have them."""
+    costs = {name: _disagreement(array, LAYOUTS[name]) for name in IN_543}
+    best, second, *_ = sorted(costs, key=costs.__getitem__)
+    if costs[best] < _AGREES and costs[best] < costs[second] / 2:
+        return LAYOUTS[best]
+    return f"543 points, in none of the orders {', '.join(IN_543)} that can be told; name it with --keypoint-layout"
+
+
+def _disagreement(array: np.ndarray, layout: Layout) -> float:
+    """How far the hands lie from the wrists and the face from the nose, in shoulder widths; median of frames, mean."""
+    found = points_of(array, layout)
+    if found is None:
+        return np.inf
+    points = found.reshape(-1, layout.points, 3)
+    starts = {part.name: start for part, start in layout.placed()}
+    body = starts[BODY]
+    width = np.linalg.norm(points[:, body + 11, :2] - points[:, body + 12, :2], axis=1)
+    distances = []
+    pairs = [(body + 15, starts[LEFT_HAND]), (body + 16, starts[RIGHT_HAND])]  # wrists
+    pairs += [(body, starts[FACE] + 1)] if FACE in starts else []  # nose, and its tip
+    for one, other in pairs:
+        seen = (points[:, [body + 11, body + 12, one, other], 2] > 0).all(axis=1) & (width > 0)
+        if seen.any():
+            apart = np.linalg.norm(points[seen, one, :2] - points[seen, other, :2], axis=1)
+            distances.append(float(np.median(apart / width[seen])))
+    return float(np.mean(distances)) if distances else np.inf
 
 
 def _of_json(path: Path) -> str:

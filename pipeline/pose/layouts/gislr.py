@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ClipError
+from pipeline.pose.layouts.files import one_line
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
 from pipeline.pose.layouts.tables import LAYOUTS
 
@@ -25,7 +26,7 @@ def look(path: Path) -> Layout | str:
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError) as error:
-        raise ClipError(f"{path}: not a parquet file ({_line(error)})") from error
+        raise ClipError(f"{path}: not a parquet file ({one_line(error)})") from error
     lacking = [name for name in COLUMNS if name not in names]
     return f"a parquet file without the columns {', '.join(lacking)}" if lacking else LAYOUTS["gislr"]
 
@@ -42,7 +43,7 @@ def load(path: Path, layout: Layout) -> Source:
         frames, indices = frames.astype(np.int64), indices.astype(np.int64)
         x, y = x.astype(np.float64), y.astype(np.float64)
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
-        raise ClipError(f"{path}: damaged, or not Google ISLR's columns ({_line(error)})") from error
+        raise ClipError(f"{path}: damaged, or not Google ISLR's columns ({one_line(error)})") from error
     if not len(frames) or frames.max() - frames.min() >= _MOST_FRAMES:
         raise ClipError(f"{path}: no rows, or frame numbers that are no clip's")
     points = np.zeros((int(frames.max() - frames.min()) + 1, 1, layout.points, 3))
@@ -56,7 +57,3 @@ def load(path: Path, layout: Layout) -> Source:
         row = int((~used).argmax())
         raise ClipError(f"{path}: row {row} is {kinds[row]} {indices[row]}, which is no landmark of Holistic")
     return Source(mark_missing(points))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import JSON_FRAME, frame_files, frame_places
+from pipeline.pose.layouts.files import JSON_FRAME, frame_files, frame_places, one_line
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
 from pipeline.pose.layouts.tables import LAYOUTS
 
@@ -95,7 +95,7 @@ def _people(path: Path) -> list[dict[str, np.ndarray]]:
             raise TypeError("people is not a list")
         return [{part: _numbers(person.get(key, [])) for part, key in KEYS.items()} for person in people]
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ClipError(f"{path}: not OpenPose's JSON ({type(error).__name__}: {error})") from error
+        raise ClipError(f"{path}: not OpenPose's JSON ({type(error).__name__}: {one_line(error)})") from error
 
 
 def _numbers(values: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
+from pipeline.pose.layouts.files import one_line
 
 # Whatever a damaged or hostile pickle makes of the unpickler and of the few constructors below.
 _DAMAGE: tuple[type[Exception], ...] = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, LookupError)
@@ -113,7 +114,7 @@ def load_pickle(path: Path) -> Any:
         with path.open("rb") as file:
             return plain(_Unpickler(file, encoding="latin1").load())
     except _DAMAGE as error:
-        raise ClipError(f"{path}: not a pickle of plain lists and numbers ({error})") from error
+        raise ClipError(f"{path}: not a pickle of plain lists and numbers ({one_line(error)})") from error
 
 
 def plain(value: Any) -> Any:
