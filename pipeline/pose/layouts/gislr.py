@@ -1,0 +1,59 @@
+"""Google ISLR's parquet files: one row for each landmark of each frame."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ClipError
+from pipeline.pose.layouts.files import one_line
+from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
+from pipeline.pose.layouts.tables import LAYOUTS
+
+COLUMNS = ("frame", "type", "landmark_index", "x", "y")
+_TYPES = {BODY: "pose", FACE: "face", LEFT_HAND: "left_hand", RIGHT_HAND: "right_hand"}
+# A file of 1,000 s at 30 frames per second has 30,000; a number beyond is damage that would fill the memory.
+_MOST_FRAMES = 100_000
+
+
+def look(path: Path) -> Layout | str:
+    """The layout of a parquet file, or why it cannot be used.
+
+    Raises:
+        ClipError: the file is damaged.
+    """
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise ClipError(f"{path}: not a parquet file ({one_line(error)})") from error
+    lacking = [name for name in COLUMNS if name not in names]
+    return f"a parquet file without the columns {', '.join(lacking)}" if lacking else LAYOUTS["gislr"]
+
+
+def load(path: Path, layout: Layout) -> Source:
+    """The person of every frame, from the lowest frame number on; a number without rows is a frame without anybody.
+
+    Raises:
+        ClipError: the file is damaged, or its rows are not those of Holistic's landmarks.
+    """
+    try:
+        table = pq.read_table(path, columns=list(COLUMNS))
+        frames, kinds, indices, x, y = (table[name].to_numpy() for name in COLUMNS)
+        frames, indices = frames.astype(np.int64), indices.astype(np.int64)
+        x, y = x.astype(np.float64), y.astype(np.float64)
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        raise ClipError(f"{path}: damaged, or not Google ISLR's columns ({one_line(error)})") from error
+    if not len(frames) or frames.max() - frames.min() >= _MOST_FRAMES:
+        raise ClipError(f"{path}: no rows, or frame numbers that are no clip's")
+    points = np.zeros((int(frames.max() - frames.min()) + 1, 1, layout.points, 3))
+    used = np.zeros(len(frames), bool)
+    for part, start in layout.placed():
+        rows = (kinds == _TYPES[part.name]) & (indices >= 0) & (indices < part.points)
+        places = frames[rows] - frames.min(), 0, start + indices[rows]
+        points[places] = np.stack([x[rows], y[rows], np.ones(rows.sum())], axis=1)
+        used |= rows
+    if not used.all():
+        row = int((~used).argmax())
+        raise ClipError(f"{path}: row {row} is {kinds[row]} {indices[row]}, which is no landmark of Holistic")
+    return Source(mark_missing(points))

@@ -1,0 +1,147 @@
+"""Whether keypoints can be those of a clip: units, size of the picture, who is seen, and which hand is whose."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shards.body135 import LEFT_SHOULDER, LEFT_WRIST, RIGHT_SHOULDER, RIGHT_WRIST
+
+NOSE = 0
+# Roots of the fingers, the points of a hand that are nearest to its wrist.
+LEFT_HAND_ROOTS = [25, 29, 33, 37, 41]
+RIGHT_HAND_ROOTS = [45, 49, 53, 57, 61]
+
+# A person of this many pixels is none: these are fractions.
+_SMALLEST_PERSON = 4.0
+# Estimators guess points beyond the picture; of the median frame's points this share may lie farther outside than this
+# share of the picture's size. In 2,130 webcam clips without hips in the picture no more than 3 % lay a quarter outside.
+_FAR_OUTSIDE, _MOST_OUTSIDE = 0.5, 0.4
+_FEW_FRAMES = 0.5
+_MOST_FRAMES = 0.8  # in which the person lies on the side, stands on the head, or has hands exchanged
+_FAR_FROM_WRIST = 1.0  # shoulder widths
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something about keypoints that is hardly true."""
+
+    reason: str
+    refuse: bool  # the keypoints are not this clip's, or in another unit; otherwise somebody should look
+
+
+def problems(points: np.ndarray, size: tuple[int, int] | None, frames: int | None) -> list[Problem]:
+    """What is implausible in the keypoints of a clip; nothing where all is well.
+
+    Args:
+        points: (T, 135, 3) x, y in pixels, score; missing = 0.
+        size: width and height of the picture; None where it is not known.
+        frames: of the video; None for a clip without one.
+    """
+    found = (
+        []
+        if frames in (None, len(points))
+        else [Problem(f"keypoints of {len(points)} frames for a video of {frames}", True)]
+    )
+    seen = np.asarray(points[..., :2].any(axis=-1))
+    if not seen.any():
+        return [*found, Problem(f"no person in any of {len(points)} frames", True)]
+    found += _marks(points, seen)
+    checks = [_units(points, seen)]
+    if not any(checks) and size is not None:
+        checks = [_outside(points, seen, size) or _corner(points, seen, size)]
+    if not any(checks):
+        checks = [_upright(points, seen), _hands(points, seen)]
+    checks.append(_present(seen))
+    return found + [problem for problem in checks if problem]
+
+
+def _marks(points: np.ndarray, seen: np.ndarray) -> list[Problem]:
+    """Numbers that stand for a missing point elsewhere."""
+    minus_one = seen & (points[..., :2] == -1).all(axis=-1)
+    unscored = seen & (points[..., 2] <= 0)
+    marks = ((minus_one, "are (-1, -1)"), (unscored, "have a score of 0"))
+    return [
+        Problem(f"{where.sum()} points {what}, which means missing elsewhere; write them as (0, 0, 0)", True)
+        for where, what in marks
+        if where.any()
+    ]
+
+
+def _units(points: np.ndarray, seen: np.ndarray) -> Problem | None:
+    coordinates = points[..., :2][seen]
+    if np.median(np.ptp(coordinates, axis=0)) > _SMALLEST_PERSON or np.abs(coordinates).max() > 100:
+        return None
+    lowest = "-1…1" if (coordinates < 0).mean() > 0.25 else "0…1"
+    return Problem(f"coordinates of {lowest} are taken for pixels", True)
+
+
+def _outside(points: np.ndarray, seen: np.ndarray, size: tuple[int, int]) -> Problem | None:
+    place = points[..., :2] / size
+    far = seen & ((place < -_FAR_OUTSIDE) | (place > 1 + _FAR_OUTSIDE)).any(axis=-1)
+    there = seen.any(axis=1)
+    share = float(np.median(far[there].sum(axis=1) / seen[there].sum(axis=1)))
+    if share <= _MOST_OUTSIDE:
+        return None
+    return Problem(
+        f"{share:.0%} of the points lie far outside of the picture of {size[0]}×{size[1]}: keypoints of a larger one, "
+        "or of another clip",
+        True,
+    )
+
+
+def _corner(points: np.ndarray, seen: np.ndarray, size: tuple[int, int]) -> Problem | None:
+    """Everybody in the upper left quarter, as keypoints of a picture of half the size are, or less."""
+    x, y = (points[..., :2][seen] / size).max(axis=0)
+    if max(x, y) > 0.55:
+        return None
+    return Problem(
+        f"all points lie in the upper left quarter of the picture of {size[0]}×{size[1]}: keypoints of a smaller one?",
+        False,
+    )
+
+
+def _upright(points: np.ndarray, seen: np.ndarray) -> Problem | None:
+    rows = seen[:, [NOSE, LEFT_SHOULDER, RIGHT_SHOULDER]].all(axis=1)
+    if not rows.any():
+        return None
+    nose, left, right = (points[rows, point, :2] for point in (NOSE, LEFT_SHOULDER, RIGHT_SHOULDER))
+    across, up = np.abs(left - right), nose - (left + right) / 2
+    lying = (across[:, 1] > 2 * across[:, 0]) & (np.abs(up[:, 0]) > 2 * np.abs(up[:, 1]))
+    if lying.mean() > _MOST_FRAMES:
+        return Problem("the person lies on the side: x and y are exchanged, or the picture was not turned", True)
+    if (up[:, 1] > np.abs(up[:, 0])).mean() > _MOST_FRAMES:
+        return Problem("the person stands on the head: y goes up, or the picture was not turned", True)
+    if (left[:, 0] < right[:, 0]).mean() > _MOST_FRAMES:
+        return Problem("the left shoulder is left in the picture: left and right exchanged, or seen from behind", False)
+    return None
+
+
+def _hands(points: np.ndarray, seen: np.ndarray) -> Problem | None:
+    """Which wrist each hand is nearer to, and how far from it."""
+    shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2]
+    width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1) * seen[:, [5, 6]].all(axis=1)
+    nearer_to_other, far = [], []
+    sides = ((LEFT_HAND_ROOTS, LEFT_WRIST, RIGHT_WRIST), (RIGHT_HAND_ROOTS, RIGHT_WRIST, LEFT_WRIST))
+    for roots, own, other in sides:
+        rows = seen[:, [*roots, own]].all(axis=1) & (width > 0)
+        middle = points[rows][:, roots, :2].mean(axis=1)
+        distance = np.linalg.norm(middle - points[rows, own, :2], axis=1)
+        far.append(distance > _FAR_FROM_WRIST * width[rows])
+        wrists_apart = np.linalg.norm(points[rows, own, :2] - points[rows, other, :2], axis=1)
+        both = seen[rows, other] & (wrists_apart > width[rows] / 2)
+        nearer_to_other.append((np.linalg.norm(middle - points[rows, other, :2], axis=1) < distance)[both])
+    exchanged, away = np.concatenate(nearer_to_other), np.concatenate(far)
+    if len(exchanged) and exchanged.mean() > _MOST_FRAMES:
+        return Problem("the hands are at the other hand's wrist: left and right hand exchanged", True)
+    if len(away) and away.mean() > 0.5:
+        return Problem(f"hands lie more than a shoulder's width from their wrists in {away.mean():.0%}", False)
+    return None
+
+
+def _present(seen: np.ndarray) -> Problem | None:
+    there = int(seen.any(axis=1).sum())
+    if there < _FEW_FRAMES * len(seen):
+        return Problem(f"a person in {there} of {len(seen)} frames", False)
+    if not seen[:, [*range(25, 65), LEFT_WRIST, RIGHT_WRIST]].any():
+        return Problem("no hand and no wrist in any frame", False)
+    return None
