@@ -83,8 +83,7 @@ def read_labelled(path: Path, names: Sequence[str] | None = None) -> list[Labell
 
 def _has_header(path: Path) -> bool:
     rows = read_cells(path)
-    first = [cell.casefold() for cell in rows[0][1]] if rows else []
-    return "id" in first and bool({"label", "class"} & set(first))
+    return bool(rows) and "id" in [cell.casefold() for cell in rows[0][1]]
 
 
 def _without_header(path: Path) -> list[tuple[int, Labelled]]:
@@ -101,7 +100,9 @@ def _without_header(path: Path) -> list[tuple[int, Labelled]]:
 
 def _with_header(path: Path, names: Sequence[str] | None) -> list[tuple[int, Labelled]]:
     rows = list(read_columns(path, ["id"], ["label", "class", "split", "signer"]))
-    label_column = "label" if rows and "label" in rows[0].cells else "class"
+    label_column = next((name for name in ("label", "class") if not rows or name in rows[0].cells), None)
+    if label_column is None:
+        raise InputError(f"{path}: its first line names no column label")
     cells = [LabelCell(path, row.line, row[label_column]) for row in rows]
     labels, _ = number_labels(cells, names)
     found = []

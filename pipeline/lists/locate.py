@@ -45,12 +45,12 @@ class Finder:
         self._listings: dict[str, dict[str, list[str]]] = {}
         self._used: set[str] = set()
 
-    def find(self, paths: Sequence[str]) -> Path | None:
-        """The first of some paths that is there below one of the roots; None where none is."""
+    def find(self, paths: Sequence[str], keypoints: bool = False) -> Path | None:
+        """The first of some paths of a video (or of keypoints) that is there below one of the roots; None: none is."""
         for path in paths:
             for root in self._roots:
                 folder, name = os.path.split(os.path.join(root, path))
-                found = self._in_folder(folder, name)
+                found = self._in_folder(folder, name, keypoints)
                 if found:
                     self._used.add(found)
                     return Path(found)
@@ -68,15 +68,14 @@ class Finder:
         ]
         return sorted({name for name in names if os.path.splitext(name)[1].lower() in VIDEOS} - self._used)
 
-    def _in_folder(self, folder: str, name: str) -> str | None:
+    def _in_folder(self, folder: str, name: str, keypoints: bool) -> str | None:
         listed = self._folder(folder)
         if listed is None:
             return None
         names = self._listing(listed).get(_key(stem_of(name)), [])
-        wanted = KEYPOINTS if os.path.splitext(name)[1].lower() in KEYPOINTS else VIDEOS
         for candidate in sorted(names, key=lambda one: (one != name, _key(one) != _key(name), one)):
             path = f"{listed}/{candidate}"
-            if os.path.splitext(candidate)[1].lower() in wanted or candidate == name or _holds_pictures(path):
+            if _is_clip(path, keypoints, candidate == name):
                 return path
         return None
 
@@ -110,9 +109,13 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def _holds_pictures(path: str) -> bool:
+def _is_clip(path: str, keypoints: bool, is_name: bool) -> bool:
+    """Whether a path is a video or a folder with pictures; or else keypoints: a file, or a folder of the very name."""
+    suffix = os.path.splitext(path)[1].lower()
+    if keypoints:
+        return suffix in KEYPOINTS or is_name
     if not os.path.isdir(path):
-        return False
+        return suffix in VIDEOS
     with os.scandir(path) as entries:
         return any(os.path.splitext(entry.name)[1].lower() in PICTURES for entry in entries)
 
@@ -142,7 +145,7 @@ def locate(records: Sequence[Record], finder: Finder) -> tuple[list[Located], Ra
 def _locate(
     record: Record, color: Path | None, finder: Finder, videos: dict[Path, Video | None], ranges: Ranges
 ) -> Located:
-    keypoints = finder.find([record.keypoints]) if record.keypoints else None
+    keypoints = finder.find([record.keypoints], keypoints=True) if record.keypoints else None
     missing = bool(record.color and not color) or bool(record.keypoints and not keypoints)
     if record.color and not color:
         color = finder.place(record.color)
