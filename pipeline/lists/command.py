@@ -57,11 +57,7 @@ def clips_command(
         raise InputError(f"--pattern goes with the layout folders, not with {layout}")
     sources = Sources(paths)
     listing = read_folders(sources, pattern) if layout == "folders" else READERS[layout](sources)
-    for target in filter(None, (out, classes_out)):
-        if is_among(target, [*sources.files, *sources.used, *filter(None, [assign])]):
-            raise InputError(f"{target}: was read as a list; give another name to write to")
-    if classes_out and is_among(out, [classes_out]):
-        raise InputError(f"{out}: --out and --classes-out are one file")
+    _refuse_targets(out, classes_out, [*sources.files, *sources.used, *([assign] if assign else [])])
     if not listing.records:
         examples = f", e.g. {listing.unreadable[0]}" if listing.unreadable else ""
         raise InputError(f"{paths[0]}: no clip of {layout} in it{examples}")
@@ -73,10 +69,8 @@ def clips_command(
         entries = _assigned(entries, assign, lines)
     _refuse_splits(entries)
     write_clip_list(out, entries)
-    written = f"{out}: {len(entries)} rows"
     if classes_out:
         write_classes(classes_out, listing.classes)
-        written += f"; {classes_out}: {len(listing.classes)} classes"
     unused = set(finder.unused()) - {*listing.unreadable, *listing.unmatched}
     lines += [*_oddities(listing, ranges, sorted(unused)), *warnings(entries, listing.classes)]
     for note in listing.notes:
@@ -84,7 +78,17 @@ def clips_command(
     for line in lines:
         click.echo(f"warning: {line}", err=True)
     click.echo(summary(entries, listing.classes))
-    click.echo(written)
+    classes = f"; {classes_out}: {len(listing.classes)} classes" if classes_out else ""
+    click.echo(f"{out}: {len(entries)} rows{classes}")
+
+
+def _refuse_targets(out: Path, classes_out: Path | None, read: Sequence[Path]) -> None:
+    """InputError where a file to write is one that was read, or both are one file."""
+    for target in [out, classes_out] if classes_out else [out]:
+        if is_among(target, read):
+            raise InputError(f"{target}: was read as a list; give another name to write to")
+    if classes_out and is_among(out, [classes_out]):
+        raise InputError(f"{out}: --out and --classes-out are one file")
 
 
 def _present(located: Sequence[Located], missing: str | None) -> tuple[list[Located], list[str]]:

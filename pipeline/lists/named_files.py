@@ -49,9 +49,9 @@ def read_autsl(sources: Sources) -> Listing:
     Raises:
         InputError: an id with two labels.
     """
-    given = [path for path in sources.files if path.suffix.lower() == ".csv" and "classid" not in path.name.lower()]
+    names = sources.find(r"SignList_ClassId_TR_EN\.csv|.*classes\.csv")
+    given = [path for path in sources.files if path.suffix.lower() == ".csv" and path not in names]
     tables = given or sources.find(r"(\w+_)?(labels|ground_truth)\.csv")
-    names = sources.find(r"SignList_ClassId_TR_EN\.csv|classes\.csv")
     listing = Listing([], read_classes(names[0]) if names else [], [f"labels: {path}" for path in tables])
     labels = _autsl_labels(tables)
     color, depth = _by_ending(_clips(sources, listing), listing)

@@ -26,7 +26,7 @@ def read_wlasl(sources: Sources) -> Listing:
     subsets = [path for path, value in values.items() if isinstance(value, dict)]
     lists = [path for path, value in values.items() if isinstance(value, list)]
     if not lists:
-        lists = [sources.only(r"wlasl.*\.json", "WLASL_v0.3.json, which says who signs")]
+        lists = [sources.only(r"(wlasl|asl\d).*\.json", "WLASL_v0.3.json, which says who signs")]
         values[lists[0]] = read_json(lists[0])
     if len(lists) > 1 or len(subsets) > 1:
         raise InputError(f"{given[-1]}: give one list of WLASL, and at most one subset")

@@ -66,7 +66,7 @@ def test_lists(formats: Path, tmp_path: Path, layout: str, folder: str) -> None:
 
 def test_wlasl(formats: Path, tmp_path: Path) -> None:
     folder = formats / "wlasl"
-    found, classes, _ = clips(tmp_path, "wlasl", folder / "asl100_first20.json")
+    found, classes, _ = clips(tmp_path, "wlasl", folder)
     compare(found, classes, folder)
     for sample in read_csv(folder / "expected_samples.csv"):
         first, last = int(sample["frame_start"]), int(sample["frame_end"])
