@@ -9,6 +9,7 @@ from shards.command_line import Commands
 from shards.format.writer import SAMPLES_PER_SHARD
 
 _STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
+_LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -18,6 +19,45 @@ def main() -> None:
     Exit status: 0 done; 2 the command line or an input file is wrong; 3 finished, but some clips failed (they are
     named, with reasons); 1 anything else.
     """
+
+
+@main.command(context_settings={"show_default": True})
+@click.argument("layout", type=click.Choice(_LAYOUTS))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Clip list to write, for pipeline run --data."
+)
+@click.option("--classes-out", type=click.Path(path_type=Path), help="Class names to write: CSV ClassId,NAME.")
+@click.option(
+    "--missing",
+    type=click.Choice(("skip", "fail")),
+    help="Leave clips out that are not on the disk, or write nothing.  [default: list them, with a warning]",
+)
+@click.option(
+    "--pattern",
+    help="For folders: path of a clip, e.g. '{split}/{signer}_{rep}_{label}'; {rep:d} is digits.",
+)
+@click.option(
+    "--assign", type=click.Path(path_type=Path), help="Splits by id: CSV id,split, as `shards split` writes it."
+)
+def clips(
+    layout: str,
+    paths: tuple[Path, ...],
+    out: Path,
+    classes_out: Path | None,
+    missing: str | None,
+    pattern: str | None,
+    assign: Path | None,
+) -> None:
+    """List the clips of a data set in its own form, for `pipeline run --data`, and report what is missing or odd.
+
+    LAYOUT says whose form it is; PATHS are its lists, and the folders that hold them or the clips. `folders` takes
+    <class>/<clip>, <split>/<class>/<clip>, <class>/<signer>/<clip>, or what --pattern says; a clip is a video, a folder
+    of numbered pictures, or keypoints.
+    """
+    from pipeline.lists.command import clips_command
+
+    clips_command(layout, paths, out, classes_out, missing, pattern, assign)
 
 
 @main.command(context_settings={"show_default": True})

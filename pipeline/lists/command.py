@@ -1,0 +1,204 @@
+"""`pipeline clips`: a data set in its own form → clip list, classes, and a report."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
+from pipeline.lists.folders import read_folders
+from pipeline.lists.ids import unique_ids
+from pipeline.lists.locate import Finder, Located, Ranges, locate
+from pipeline.lists.msasl import read_msasl
+from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
+from pipeline.lists.record import Listing, Reader
+from pipeline.lists.report import Entry, counted, summary, warnings
+from pipeline.lists.sources import Sources
+from pipeline.lists.wlasl import read_wlasl
+from shards.errors import InputError
+from shards.files import is_among, whole_file
+from shards.format.sample import is_utf8
+from shards.labels import plain_id
+from shards.tables import is_split_name, read_assignment
+
+READERS: dict[str, Reader] = {
+    "folders": read_folders,
+    "autsl": read_autsl,
+    "wlasl": read_wlasl,
+    "msasl": read_msasl,
+    "asl-citizen": read_asl_citizen,
+    "lsa64": read_lsa64,
+    "karsl": read_karsl,
+    "include": read_include,
+    "slr500": read_slr500,
+    "gsl": read_gsl,
+    "gislr": read_gislr,
+}
+
+
+def clips_command(
+    layout: str,
+    paths: Sequence[Path],
+    out: Path,
+    classes_out: Path | None,
+    missing: str | None,
+    pattern: str | None,
+    assign: Path | None,
+) -> None:
+    """Read a data set, write its clip list and its classes, and print the report; warnings go to stderr.
+
+    Raises:
+        InputError: something in the lists is wrong, clips are missing with `missing` "fail", or none is left.
+    """
+    if pattern is not None and layout != "folders":
+        raise InputError(f"--pattern goes with the layout folders, not with {layout}")
+    sources = Sources(paths)
+    listing = read_folders(sources, pattern) if layout == "folders" else READERS[layout](sources)
+    _refuse_targets(out, classes_out, [*sources.files, *sources.used, *([assign] if assign else [])])
+    if not listing.records:
+        examples = f", e.g. {listing.unreadable[0]}" if listing.unreadable else ""
+        raise InputError(f"{paths[0]}: no clip of {layout} in it{examples}")
+    finder = Finder(listing.roots)
+    located, ranges = locate(listing.records, finder)
+    kept, lines = _present(located, missing)
+    entries = _entries(kept, listing, lines)
+    if assign:
+        entries = _assigned(entries, assign, lines)
+    _refuse_splits(entries)
+    write_clip_list(out, entries)
+    if classes_out:
+        write_classes(classes_out, listing.classes)
+    unused = set(finder.unused()) - {*listing.unreadable, *listing.unmatched}
+    lines += [*_oddities(listing, ranges, sorted(unused)), *warnings(entries, listing.classes)]
+    for note in listing.notes:
+        click.echo(note)
+    for line in lines:
+        click.echo(f"warning: {line}", err=True)
+    click.echo(summary(entries, listing.classes))
+    classes = f"; {classes_out}: {len(listing.classes)} classes" if classes_out else ""
+    click.echo(f"{out}: {len(entries)} rows{classes}")
+
+
+def _refuse_targets(out: Path, classes_out: Path | None, read: Sequence[Path]) -> None:
+    """InputError where a file to write is one that was read, or both are one file."""
+    for target in [out, classes_out] if classes_out else [out]:
+        if is_among(target, read):
+            raise InputError(f"{target}: was read as a list; give another name to write to")
+    if classes_out and is_among(out, [classes_out]):
+        raise InputError(f"{out}: --out and --classes-out are one file")
+
+
+def _present(located: Sequence[Located], missing: str | None) -> tuple[list[Located], list[str]]:
+    """The clips to list, and what to tell of those that are not on the disk.
+
+    Raises:
+        InputError: with "fail" where one is missing; with "skip" where all are.
+    """
+    absent = [str(one.color or one.keypoints) for one in located if one.missing]
+    if not absent:
+        return list(located), []
+    line = f"{len(absent):,} of {len(located):,} clips are missing, e.g. {', '.join(absent[:3])}"
+    if missing == "fail":
+        raise InputError(f"{line}; nothing was written")
+    if missing is None:
+        return list(located), [f"{line}; they are listed; --missing skip leaves them out"]
+    if len(absent) == len(located):
+        raise InputError(f"{line}; give the folder of the clips as one of the paths")
+    return [one for one in located if not one.missing], [f"{line}; they are left out"]
+
+
+def _entries(located: Sequence[Located], listing: Listing, lines: list[str]) -> list[Entry]:
+    """The clips with ids; what is left out, and ids that are not the names, are added to `lines` and to the notes."""
+    wrong_names = [ascii(one.record.name) for one in located if not _is_utf8(one)]
+    backwards = [one.record.name for one in located if not one.has_time]
+    kept = [one for one in located if _is_utf8(one) and one.has_time]
+    records = [one.record for one in kept]
+    ids, collisions = unique_ids([record.name for record in records], [record.split for record in records])
+    pairs = zip((record.name for record in records), ids, strict=True)
+    changed = [f"{name} → {one}" for name, one in pairs if name.replace("/", "_") != one]
+    found = (
+        counted("clips have a path that is not UTF-8: left out", wrong_names),
+        counted("clips end before they begin: left out", backwards),
+        counted("names are those of several clips; their ids were made different", collisions),
+    )
+    lines += [line for line in found if line]
+    listing.notes.extend(filter(None, [counted("ids are not the clips' names", changed)]))
+    return [
+        Entry(one_id, *(one.record.split, one.record.signer, one.record.label), *_files(one), one.start, one.end)
+        for one_id, one in zip(ids, kept, strict=True)
+    ]
+
+
+def _is_utf8(one: Located) -> bool:
+    return all(is_utf8(str(path)) for path in _files(one))
+
+
+def _files(one: Located) -> tuple[Path | None, Path | None, Path | None]:
+    return one.color, one.depth, one.keypoints
+
+
+def _assigned(entries: Sequence[Entry], path: Path, lines: list[str]) -> list[Entry]:
+    """The clips with the splits that a CSV `id,split` gives them; ids that name no clip are added to `lines`."""
+    splits = {plain_id(one): split for one, split in read_assignment(path).items()}
+    unknown = sorted(splits.keys() - {entry.id for entry in entries})
+    lines += filter(None, [counted(f"ids in {path} name no clip", unknown)])
+    return [replace(entry, split=splits.get(entry.id, entry.split)) for entry in entries]
+
+
+def _refuse_splits(entries: Sequence[Entry]) -> None:
+    """InputError where a folder is taken for a split whose name no file can have."""
+    for entry in entries:
+        if entry.split and not is_split_name(entry.split):
+            raise InputError(
+                f"{entry.file}: {entry.split!r} cannot name a split; rename it, or say more with --pattern"
+            )
+
+
+def _oddities(listing: Listing, ranges: Ranges, unused: Sequence[str]) -> list[str]:
+    """What the list and the disk do not agree in."""
+    lines = [
+        counted("files or rows do not follow the rule of names: left out", listing.unreadable),
+        counted("files matched nothing", [*listing.unmatched, *unused]),
+        counted("videos hold the named frames alone (they were cut): no start, no end", ranges.cut),
+        counted("videos are too short for the frames that the list names: taken whole, look at them", ranges.unfit),
+        counted("clips have start and end by the list's frame rate: their videos could not be asked", ranges.guessed),
+        counted("clips are named by frames, and nothing says the frame rate: left out", ranges.unknown),
+    ]
+    return [line for line in lines if line]
+
+
+def write_clip_list(path: Path, entries: Sequence[Entry]) -> None:
+    """Write the CSV, whole or not at all; paths below its folder are relative. Optional columns are there if used."""
+    optional = [
+        column
+        for column in ("depth", "keypoints", "start", "end")
+        if any(getattr(entry, column) is not None for entry in entries)
+    ]
+    if {"start", "end"} & set(optional):
+        optional = [*(column for column in optional if column not in ("start", "end")), "start", "end"]
+    columns = ["id", "split", "signer", "label", "color", *optional]
+    base = str(path.parent.absolute()) + os.sep
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(getattr(entry, column), base) for column in columns] for entry in entries)
+
+
+def _cell(value: str | int | float | Path | None, base: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
+    if isinstance(value, Path):
+        return str(value.absolute()).removeprefix(base)
+    return str(value)
+
+
+def write_classes(path: Path, names: Sequence[str]) -> None:
+    """Write a classes CSV, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([("ClassId", "NAME"), *enumerate(names)])

@@ -1,0 +1,110 @@
+"""The clip list: a CSV `id,split,signer,label,color[,depth][,keypoints][,start,end]`, its columns in any order."""
+
+import math
+import os
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards.csv_files import Row, read_columns
+from shards.errors import InputError
+from shards.format.sample import id_problem
+from shards.labels import LabelCell, number_labels, plain_id
+from shards.tables import is_split_name
+
+REQUIRED = ("id", "split", "signer", "label", "color")
+OPTIONAL = ("depth", "keypoints", "start", "end")
+NO_SPLIT = "all"  # the split of clips for which the list names none
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One clip of a list; its paths are absolute."""
+
+    id: str
+    split: str
+    signer: str  # "" where it is not known
+    label: int | None
+    color: str | None  # video or folder of numbered pictures; None for a clip without video
+    depth: str | None
+    keypoints: str | None  # file or folder of a known layout; never None together with `color`
+    start: float | None  # seconds of a longer video; None: its beginning
+    end: float | None  # exclusive; None: its end
+    line: int  # of the CSV
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """What a clip list says."""
+
+    rows: list[ClipRow]
+    classes: list[str] | None  # names, in the order of the classes, where the labels are names
+
+
+def read_clip_list(path: Path, classes: Sequence[str] | None = None) -> ClipList:
+    """The clips of a CSV, in its order.
+
+    Args:
+        path: the CSV. Paths in it count from its folder.
+        classes: the classes' names, for labels that are names; without them these are numbered in sorted order.
+
+    Raises:
+        InputError: see `read_columns` and `number_labels`; no rows; a wrong cell, or an id that is there twice; with
+            the line and the column.
+    """
+    rows = list(read_columns(path, REQUIRED, OPTIONAL))
+    if not rows:
+        raise InputError(f"{path}: has no rows; list the clips below the header")
+    labels, names = number_labels([LabelCell(path, row.line, row["label"]) for row in rows], classes)
+    base = str(path.parent.absolute())
+    clips: dict[str, ClipRow] = {}
+    for row, label in zip(rows, labels, strict=True):
+        clip = _clip(row, label, base)
+        if clip.id in clips:
+            raise row.error("id", f"{clip.id} is in line {clips[clip.id].line} already; rename one")
+        clips[clip.id] = clip
+    return ClipList(list(clips.values()), names)
+
+
+def _clip(row: Row, label: int | None, base: str) -> ClipRow:
+    for column in row.cells:
+        if column != "label" and row[column] in ("nan", "NaN"):
+            raise row.error(column, f"{row[column]} is pandas' word for nothing; leave the cell empty")
+    sample_id = plain_id(row["id"])
+    if problem := id_problem(sample_id):
+        raise row.error("id", f"{problem} ({sample_id!r}); rename it")
+    split = row["split"] or NO_SPLIT
+    if not is_split_name(split):
+        raise row.error("split", f"{split!r} cannot name a split")
+    color, depth, keypoints = (_path(row.get(column), base) for column in ("color", "depth", "keypoints"))
+    if color is None and keypoints is None:
+        raise row.error("color", "empty; a clip needs a video or keypoints")
+    start, end = _seconds(row, "start"), _seconds(row, "end")
+    if end is not None and end <= (start or 0):
+        raise row.error("end", f"{row['end']} is not after start; both are seconds")
+    return ClipRow(sample_id, split, row["signer"], label, color, depth, keypoints, start, end, row.line)
+
+
+def _path(cell: str, base: str) -> str | None:
+    """A path as it is on the disk, which may have another Unicode form than the cell; strings: Paths take a second."""
+    if not cell:
+        return None
+    path = os.path.join(base, cell)  # noqa: PTH118
+    if cell.isascii() or os.path.lexists(path):
+        return path
+    forms = (os.path.join(base, unicodedata.normalize(form, cell)) for form in ("NFC", "NFD"))  # noqa: PTH118
+    return next((form for form in forms if os.path.lexists(form)), path)
+
+
+def _seconds(row: Row, column: str) -> float | None:
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise row.error(column, f"{text!r} is no number of seconds from 0 up, as in 1.5")
+    return seconds
