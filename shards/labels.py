@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shards.csv_files import read_cells, read_columns
 from shards.errors import InputError
-from shards.tables import is_split_name, signer_of
+from shards.names import is_split_name, signer_of
 
 LARGEST_CLASS = 999_999
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

@@ -20,9 +20,9 @@ from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.errors import InputError
 from shards.files import is_among, whole_file
-from shards.format.sample import is_utf8
 from shards.labels import plain_id
-from shards.tables import is_split_name, read_assignment
+from shards.names import is_split_name, is_utf8
+from shards.tables import read_assignment
 
 READERS: dict[str, Reader] = {
     "folders": read_folders,

@@ -9,11 +9,11 @@ from openpyxl import load_workbook
 from pipeline.lists.record import Listing, Record, is_known_split, one_per_split, split_name, split_of_file
 from pipeline.lists.sources import Sources, read_json, read_lines
 from pipeline.lists.walk import Clip, stem_of, walk
-from shards.classes import read_classes
 from shards.csv_files import read_columns
 from shards.errors import InputError
 from shards.labels import Labelled, read_labelled
-from shards.tables import signer_of
+from shards.names import signer_of
+from shards.tables import read_classes
 
 _LSA64 = re.compile(r"(\d{3})_(\d{3})_(\d{3})")
 _SLR500 = re.compile(r"P(\d+)_(\d+)_(\d+)_(\d+)(?:\._color)?")
@@ -181,7 +181,7 @@ def _karsl_names(path: Path) -> list[str]:
     """The English names, in the order of SignID; some cells are numbers."""
     if path.suffix.lower() == ".json":
         return [str(name).strip() for name in read_json(path)["EN_WORDS"]]
-    rows: Iterable[tuple[object, ...]] = load_workbook(path, read_only=True).active.iter_rows(values_only=True)
+    rows: Iterable[tuple[object, ...]] = load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True)
     header, *rows = [row for row in rows if row and row[0] is not None]
     if (
         header[0] != "SignID"

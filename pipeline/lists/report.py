@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from shards.tables import signer_order
+from shards.names import signer_order
 
 _EXAMPLES = 3
 _PROPOSE = "`shards split --labels` proposes one for --assign"

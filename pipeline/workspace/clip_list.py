@@ -9,9 +9,8 @@ from pathlib import Path
 
 from shards.csv_files import Row, read_columns
 from shards.errors import InputError
-from shards.format.sample import id_problem
 from shards.labels import LabelCell, number_labels, plain_id
-from shards.tables import is_split_name
+from shards.names import id_problem, is_split_name
 
 REQUIRED = ("id", "split", "signer", "label", "color")
 OPTIONAL = ("depth", "keypoints", "start", "end")

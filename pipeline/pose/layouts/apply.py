@@ -14,7 +14,7 @@ from pipeline.pose.mediapipe_openpose import (
     UPPER_NECK,
     UPPER_NECK_AT,
 )
-from shards.format.sample import POINTS
+from shards.body135 import POINTS
 
 LEFT_EYE, RIGHT_EYE = 1, 2
 

@@ -10,7 +10,7 @@ from helpers.clip_making import SHARED
 
 from pipeline.cli import main
 from pipeline.workspace.clip_list import ClipRow, read_clip_list
-from shards.classes import read_classes
+from shards.tables import read_classes
 
 
 @pytest.fixture

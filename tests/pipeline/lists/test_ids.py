@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.lists.ids import LONGEST, legal_id, unique_ids
-from shards.format.sample import id_problem
+from shards.names import id_problem
 
 
 @pytest.mark.parametrize(
