@@ -1,7 +1,7 @@
 """Cutting a hand out of a frame: crop, shrink, encode.
 
-A picture is a tuple of uint8 planes, or one RGB array (H, W, 3). Planes are Y, U and V, U and V of half the size, or just a gray Y: of frames at limited range (as videos store them),
-of crops at full range (as JPEG does).
+A picture is a tuple of uint8 planes, or one RGB array (H, W, 3). Planes are Y, U and V, U and V of half the size, or
+just a gray Y: of frames at limited range (as videos store them), of crops at full range (as JPEG does).
 """
 
 import numpy as np

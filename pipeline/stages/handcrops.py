@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.hands.cutter import Cutter, CutStyle, plan_hand
+from pipeline.hands.cutter import CutStyle, Cutter, plan_hand
 from pipeline.stages.stage import Stage
 from pipeline.video.decode import Stream, decode
 from pipeline.video.probe import ffmpeg_binary

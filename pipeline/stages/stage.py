@@ -81,7 +81,10 @@ class Stage(ABC):
     def rows_of(
         self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[..., Made]
     ) -> Iterator[Row]:
-        """The rows of results that come out of one stream: `keep` writes each; a ClipError in an array's place fails it."""
+        """The rows of results that come out of one stream.
+
+        `keep` writes an array as the result file of a path; a ClipError in an array's place fails the clip.
+        """
         fingerprints = {clip.id: clip.fingerprints[self.name] for clip in clips}
         for key, array in arrays:
             yield row_of(Task(key, fingerprints[key], partial(_kept, array, self.result(key), keep)))

@@ -1,8 +1,8 @@
 """Run a command that ends when its caller does: `python supervise.py FD COMMAND…`, started by `process.Supervised`.
 
-FD is one end of a socket pair. A kill of the caller, even SIGKILL, closes the other end; then the process group is killed: this
-process and everything that the command started. When the command ends, its exit status goes to FD as text, and
-what it left running is killed. Imports nothing of ours, so that it starts in some 20 ms.
+FD is one end of a socket pair. A kill of the caller, even SIGKILL, closes the other end; then the process group is
+killed: this process and everything that the command started. When the command ends, its exit status goes to FD as text,
+and what it left running is killed. Imports nothing of ours, so that it starts in some 20 ms.
 """
 
 import os
