@@ -5,10 +5,9 @@ from pathlib import Path
 
 import click
 
-from shards.command_line import Commands
-from shards.format.writer import SAMPLES_PER_SHARD
+from pipeline.workspace.paths import STAGES
+from shards.command_line import Commands, settings_from
 
-_STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
 _LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
 
@@ -74,9 +73,8 @@ def clips(
 @click.option("--classes", type=click.Path(path_type=Path), help="Class names: CSV with the header ClassId,NAME[,EN].")
 @click.option(
     "--stage",
-    "stages",
     multiple=True,
-    type=click.Choice(("all", *_STAGES)),
+    type=click.Choice(("all", *STAGES)),
     default=("all",),
     help="Stage to run; may be given several times.",
 )
@@ -108,9 +106,7 @@ def clips(
 @click.option("--scheduler", help="Dask scheduler, tcp://HOST:PORT: run on its workers.  [default: local processes]")
 @click.option("--part", help="I/N: only part I of N of the clips, with no shards; N drivers may run side by side.")
 @click.option("--shards", type=click.Path(path_type=Path), help="Folder for the shards.  [default: WORK/shards]")
-@click.option(
-    "--samples-per-shard", type=click.IntRange(min=1), help=f"Samples in a tar.  [default: {SAMPLES_PER_SHARD}]"
-)
+@click.option("--samples-per-shard", type=click.IntRange(min=1), help="Samples in a tar.  [default: 256]")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="JPEG quality of the crops.")
 @click.option("--no-depth", is_flag=True, help="Leave the depth videos out.")
 @click.option(
@@ -118,9 +114,10 @@ def clips(
 )
 def run(**options: object) -> None:
     """Run the stages over all clips; what is done already, with the same settings and inputs, is skipped."""
-    from pipeline.options import run_command
+    from pipeline.options import RunOptions
+    from pipeline.run import run_command
 
-    sys.exit(run_command(**options))
+    sys.exit(run_command(settings_from(options, RunOptions)))
 
 
 @main.command(context_settings={"show_default": True})

@@ -1,8 +1,7 @@
 """Shards straight from videos, for `predict --video`.
 
-This is the one module of `train/` that knows of `pipeline/`, and it imports it only when it is used. It has no stages
-of its own: it runs those of `pipeline run`, in a workspace that is gone afterwards, so that a clip gives the same
-sample, and the same prediction, as through shards on disk.
+It runs the stages of `pipeline run`, in a workspace that is gone afterwards, so that a clip gives the same sample, and
+the same prediction, as through shards on disk.
 """
 
 import os
@@ -12,34 +11,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.errors import ClipError, RunError, is_disk_trouble
+from pipeline.overlay import Answer, draw_video
+from pipeline.pose.source import PoseSource, keypoint_source
+from pipeline.run_stages import RunSettings, run_stages
+from pipeline.video.probe import ffmpeg_binary, refuse_old
+from pipeline.workers.local import end_workers
+from pipeline.workers.signals import Stopped, stop_on_signals
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.paths import STAGES, Workspace
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from shards.format.sample import MEMBERS, SampleInfo, array_from_npy
+from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, open_shards
 from shards.names import id_problem
-from train.data.clip import read_info
-
-if TYPE_CHECKING:
-    from pipeline.workspace.clip import Sample
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 # With less, the temporary folder is used: containers often have 64 MiB.
 _ENOUGH_MEMORY = 1 << 30
-
-
-@dataclass(frozen=True)
-class PoseSource:
-    """Where keypoints come from, as the options of `pipeline run` say it."""
-
-    pose: str | None = None
-    keypoints: Path | None = None
-    openpose_bin: str | None = None
-    openpose_models: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,10 +86,6 @@ def shards_of_videos(
         InputError: an option is wrong.
         RunError: we were told to stop, or there is no room.
     """
-    from pipeline.errors import RunError, is_disk_trouble
-    from pipeline.workers.local import end_workers
-    from pipeline.workers.signals import Stopped, stop_on_signals
-
     place = _scratch()
     try:
         with stop_on_signals(), tempfile.TemporaryDirectory(prefix="signshards-video-", dir=place) as folder:
@@ -119,27 +108,10 @@ def _scratch() -> Path:
 def _run(
     clips: dict[str, Path], folder: Path, pose: PoseSource, recipe: Recipe, classes: list[str], with_depth: bool
 ) -> VideoShards:
-    from pipeline.options import keypoint_source
-    from pipeline.plan import STAGES
-    from pipeline.run import run_stages
-    from pipeline.stages.handcrops import CropSettings
-    from pipeline.stages.stage import RunSettings
-    from pipeline.workspace.paths import Workspace
-
+    refuse_old(ffmpeg_binary())
     workspace = Workspace(folder)
-    source = keypoint_source({**vars(pose), "gpus": ""})
-    settings = RunSettings(
-        workspace=workspace,
-        stages=STAGES[:-1],
-        source=source,
-        recipe=recipe,
-        crops=CropSettings(),
-        shards=workspace.shards,
-        samples_per_shard=256,
-        jobs=min(len(os.sched_getaffinity(0)), len(clips)),
-        ffmpeg=None,
-        classes=classes,
-    )
+    jobs = min(len(os.sched_getaffinity(0)), len(clips))
+    settings = RunSettings(workspace, STAGES[:-1], keypoint_source(pose), classes, recipe, jobs=jobs)
     samples, failed = _samples(clips, with_depth)
     workspace.create()
     outcomes = run_stages(samples, settings) if samples else []
@@ -148,21 +120,20 @@ def _run(
     lost = {row.id for _, row in rows}
     usable = [sample for sample in samples if sample.id not in lost]
     if usable:
-        run_stages(usable, replace(settings, stages=("shards",)))
+        run_stages(usable, replace(settings, stages=STAGES[-1:]))
     return VideoShards(workspace.shards, {sample.id: clips[sample.id] for sample in usable}, failed)
 
 
-def _samples(clips: dict[str, Path], with_depth: bool) -> tuple[list["Sample"], list[str]]:
+def _samples(clips: dict[str, Path], with_depth: bool) -> tuple[list[Sample], list[str]]:
     """The clips as the pipeline knows them, and a line for each that lacks its depth video."""
-    from pipeline.workspace.clip import Sample
-
-    samples, failed = [], []
+    samples: list[Sample] = []
+    failed: list[str] = []
     for sample_id, color in sorted(clips.items()):
         depth = color.with_name(f"{sample_id}_depth{color.suffix}").absolute() if with_depth else None
         if depth is not None and not depth.is_file():
             failed.append(f"{sample_id}: the checkpoint's model sees depth, and there is no {depth}")
             continue
-        samples.append(Sample(sample_id, "video", "", None, str(color.absolute()), depth and str(depth)))
+        samples.append(Sample(sample_id, "video", "", None, str(color.absolute()), str(depth) if depth else None))
     return samples, failed
 
 
@@ -180,9 +151,6 @@ def write_overlay(
     Raises:
         InputError: the file cannot be written.
     """
-    from pipeline.errors import ClipError
-    from pipeline.overlay import Answer, draw_video
-
     info, keypoints = _pose_of(videos.folder, sample_id)
     try:
         draw_video(videos.clips[sample_id], info, keypoints, [Answer(*answer) for answer in answers], out)
@@ -196,6 +164,7 @@ def _pose_of(folder: Path, sample_id: str) -> tuple[SampleInfo, np.ndarray]:
     reader = MemberReader(shards)
     try:
         number = shards.ids.to_pylist().index(sample_id)
-        return read_info(shards, reader, number), array_from_npy(reader.read(number, MEMBERS.index("pose.npy")))
+        info, pose = (reader.read(number, MEMBERS.index(name)) for name in ("json", "pose.npy"))
+        return info_from_json(info), array_from_npy(pose)
     finally:
         reader.close()

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.hands.boxes import nearest_present
 from pipeline.video.decode import Stream, decode
 from pipeline.video.encode import RawFrames, write_video
-from pipeline.video.probe import Video, ffmpeg_binary
+from pipeline.video.probe import ffmpeg_binary
+from pipeline.workspace.clip import Video
 from shards.body135 import ARM_BONES, BODY_BONES, FACE_POINTS, HANDS, hand_bones
 from shards.format.sample import HandTrack, SampleInfo
 
@@ -25,7 +26,7 @@ PANEL = 132  # height of the panel, pixels
 _MARGIN = 18
 # Pillow draws without antialiasing: figures are drawn this much larger and shrunk.
 _FINER = 2
-_COLOURS = {"body": (188, 146, 255), "left": (255, 176, 59), "right": (64, 196, 255)}
+_COLORS = {"body": (188, 146, 255), "left": (255, 176, 59), "right": (64, 196, 255)}
 _GROUND, _GROOVE, _BRIGHT, _DIM, _ACCENT = (22, 25, 31), (52, 58, 68), (244, 246, 250), (160, 168, 180), (122, 220, 148)
 
 
@@ -105,55 +106,55 @@ def answer_at(time: float, answers: Sequence[Answer]) -> int:
 
 def draw_skeleton(pen: ImageDraw.ImageDraw, points: np.ndarray) -> None:
     """Draw (135, 2) points in the pen's pixels; a missing point is (0, 0)."""
-    seen = points.any(axis=1)
+    seen = np.asarray(points.any(axis=1))
     for x, y in points[FACE_POINTS][seen[FACE_POINTS]].tolist():
-        pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(*_COLOURS["body"], 150))
+        pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(*_COLORS["body"], 150))
     parts = [(BODY_BONES, "body", 5, 200)]
     parts += [(ARM_BONES[hand], hand, 5, 200) for hand in HANDS]
     parts += [(hand_bones(hand), hand, 3, 235) for hand in HANDS]
     for pairs, owner, width, opacity in parts:
-        colour = (*_COLOURS[owner], opacity)
+        color = (*_COLORS[owner], opacity)
         for start, end in pairs:
             if seen[start] and seen[end]:
                 ends = [tuple(points[start].tolist()), tuple(points[end].tolist())]
-                pen.line(ends, fill=colour, width=width)
+                pen.line(ends, fill=color, width=width)
                 for x, y in ends:
-                    pen.ellipse((x - width, y - width, x + width, y + width), fill=colour)
+                    pen.ellipse((x - width, y - width, x + width, y + width), fill=color)
 
 
 def draw_box(
     pen: ImageDraw.ImageDraw, hand: str, track: HandTrack, number: int, stand_in: np.ndarray | None, scale: float
 ) -> None:
     """A hand's box in a frame; where the hand is missing, dashed, the box of the frame whose crop stands for it."""
-    colour, missing = _COLOURS[hand], bool(track.missing[number])
+    color, missing = _COLORS[hand], bool(track.missing[number])
     if stand_in is None:
-        _tag(pen, 0, 40 * (HANDS.index(hand) + 1), f"no {hand} hand in the whole clip", (*colour, 160))
+        _tag(pen, 0, 40 * (HANDS.index(hand) + 1), f"no {hand} hand in the whole clip", (*color, 160))
         return
     x0, y0, x1, y1 = (track.boxes[stand_in[number]] * scale).tolist()
     if missing:
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
         for start, end in pairwise(corners):
-            _dash(pen, start, end, (*colour, 190))
+            _dash(pen, start, end, (*color, 190))
     else:
-        pen.rectangle((x0, y0, x1, y1), outline=(*colour, 255), width=4)
-    _tag(pen, x0, y0, f"{hand} not found" if missing else hand, (*colour, 160 if missing else 255))
+        pen.rectangle((x0, y0, x1, y1), outline=(*color, 255), width=4)
+    _tag(pen, x0, y0, f"{hand} not found" if missing else hand, (*color, 160 if missing else 255))
 
 
-def _tag(pen: ImageDraw.ImageDraw, x: float, y: float, label: str, colour: tuple[int, ...]) -> None:
+def _tag(pen: ImageDraw.ImageDraw, x: float, y: float, label: str, color: tuple[int, ...]) -> None:
     """A label on a ground of its own, standing on (x, y), or hanging from it where there is no room above."""
     left, top, right, bottom = pen.textbbox((0, 0), label, font=_font(26))
     height = bottom - top + 14
     y = y - height if y >= height else y
-    pen.rectangle((x, y, x + right - left + 16, y + height), fill=colour)
+    pen.rectangle((x, y, x + right - left + 16, y + height), fill=color)
     pen.text((x + 8 - left, y + 7 - top), label, fill=(20, 22, 26, 255), font=_font(26))
 
 
-def _dash(pen: ImageDraw.ImageDraw, start: tuple, end: tuple, colour: tuple[int, ...], step: float = 16) -> None:
+def _dash(pen: ImageDraw.ImageDraw, start: tuple, end: tuple, color: tuple[int, ...], step: float = 16) -> None:
     first, last = np.array(start), np.array(end)
     count = max(1, int(np.abs(last - first).max() / step))
     for n in range(0, count, 2):
         ends = [tuple((first + (last - first) * share / count).tolist()) for share in (n, n + 1)]
-        pen.line(ends, fill=colour, width=4)
+        pen.line(ends, fill=color, width=4)
 
 
 def draw_panel(pen: ImageDraw.ImageDraw, canvas: Canvas, answer: Answer, time: float, length: float) -> None:
@@ -162,16 +163,16 @@ def draw_panel(pen: ImageDraw.ImageDraw, canvas: Canvas, answer: Answer, time: f
     for number, (name, probability) in enumerate(answer.signs[:3]):
         first = number == 0
         size, y = (24, canvas.height + 12) if first else (16, canvas.height + 24 + 24 * number)
-        colour = _BRIGHT if first else _DIM
+        color = _BRIGHT if first else _DIM
         bar = right - 150
-        pen.text((_MARGIN, y), _fitting(name, size, bar - 12 - _MARGIN), fill=colour, font=_font(size))
+        pen.text((_MARGIN, y), _fitting(name, size, bar - 12 - _MARGIN), fill=color, font=_font(size))
         middle, half = y + size * 0.6, 5 if first else 3
         pen.rounded_rectangle((bar, middle - half, bar + 90, middle + half), radius=half, fill=_GROOVE)
         if probability * 90 >= 2 * half:
             pen.rounded_rectangle(
                 (bar, middle - half, bar + 90 * probability, middle + half), half, fill=_ACCENT if first else _DIM
             )
-        pen.text((right, y), f"{probability:.0%}", fill=colour, font=_font(size), anchor="ra")
+        pen.text((right, y), f"{probability:.0%}", fill=color, font=_font(size), anchor="ra")
     y, width = canvas.height + PANEL - 16, right - _MARGIN
     pen.rounded_rectangle((_MARGIN, y - 2, right, y + 2), 2, fill=_GROOVE)
     start, end = (_MARGIN + width * second / length for second in (answer.start, answer.end))

@@ -1,32 +1,74 @@
-"""`pipeline status`: what the ledgers say, as a table or as JSON."""
+"""What was done: the summary at the end of a run, and `pipeline status`, which asks the ledgers."""
 
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.plan import STAGES
 from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import read_manifest
-from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, FAILED
+from pipeline.workspace.paths import STAGES, Workspace
+from pipeline.workspace.row import DONE, FAILED, Row
+
+SOME_FAILED = 3  # exit status
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a stage, for the summary."""
+
+    stage: str
+    done: int  # all in all
+    now: int  # of those, in this run
+    failed: list[Row] = field(default_factory=list)
+    waiting: int = 0  # clips that an earlier stage has not done
+
+
+def summarize(
+    outcomes: Sequence[Outcome], workspace: Workspace, shards: Path, part: Part | None, unknown: str = ""
+) -> int:
+    """Print what came of the run; returns its exit status. `unknown` says which labels are of no clip."""
+    click.echo("\nstage       done  new  failed  waiting")
+    for outcome in outcomes:
+        failed, waiting = len(outcome.failed), outcome.waiting
+        click.echo(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
+    failures = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
+    for stage, row in failures[:_SHOWN]:
+        click.echo(f"failed: {row.id} ({stage}): {row.error}", err=True)
+    if len(failures) > _SHOWN:
+        more = f"`pipeline status --work {workspace.root} --failed`"
+        click.echo(f"… and {len(failures) - _SHOWN} more: {more}", err=True)
+    if unknown:
+        click.echo(unknown, err=True)
+    if outcomes and outcomes[-1].stage == STAGES[-1] and outcomes[-1].done and not outcomes[-1].failed:
+        click.echo(f"shards: {shards}")
+    if part:
+        click.echo(f"part {part.number}/{part.count}; when all are done: --stage shards, without --part")
+    sys.stdout.flush()
+    return SOME_FAILED if failures or unknown else 0
 
 
 def collect(work: Path) -> dict[str, Any]:
     """Per stage the number of clips (of shards, in the last stage) done, failed and to do; and the failures."""
     workspace = Workspace(work)
     ids = {sample.id for sample in read_manifest(workspace.manifest)}
-    stages, failures = [], []
+    stages: list[dict[str, Any]] = []
+    failures: list[dict[str, str]] = []
     for stage in STAGES:
         rows = read_rows(workspace.ledgers, stage, facts=False)
-        if stage != "shards":
+        if stage != STAGES[-1]:
             rows = {key: row for key, row in rows.items() if key in ids}
         done = sum(row.status == DONE for row in rows.values())
         failed = [row for row in rows.values() if row.status == FAILED]
         entry: dict[str, Any] = {"stage": stage, "done": done, "failed": len(failed)}
         # How many shards there will be is the shards stage's own plan.
-        entry["todo"] = len(ids) - done - len(failed) if stage != "shards" else None
+        entry["todo"] = len(ids) - done - len(failed) if stage != STAGES[-1] else None
         entry["seconds"] = round(sum((row.seconds for row in rows.values()), 0.0), 1)
         entry["bytes"] = sum(row.bytes for row in rows.values())
         stages.append(entry)

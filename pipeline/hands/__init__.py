@@ -1,1 +1,1 @@
-"""Hands: their boxes in a frame, and the crops that are cut."""
+"""Hands: their boxes in a frame, how a crop is cut, and the cutter that goes through the frames of a clip."""

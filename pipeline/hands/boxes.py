@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from pipeline.stages.poseflow import median_length, source_frames
+from pipeline.pose.flow import median_length, source_frames
 from shards.body135 import ARMS, LEFT_SHOULDER, RIGHT_SHOULDER
 from shards.format.recipe import Recipe
 
-# De Coster et al. 2021: a square of 1.2 shoulder widths, centred a little beyond the wrist.
+# De Coster et al. 2021: a square of 1.2 shoulder widths, centerd a little beyond the wrist.
 SIDE_PER_SHOULDERS = 1.2
 BEYOND_WRIST = 0.15
 
@@ -16,7 +16,7 @@ def hand_boxes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Boxes of one hand in every frame of a clip.
 
-    With s the shoulder width and d = 1.2·s: centre = wrist + 0.15·(wrist - elbow); box = [int(cx - d//2), int(cx +
+    With s the shoulder width and d = 1.2·s: center = wrist + 0.15·(wrist - elbow); box = [int(cx - d//2), int(cx +
     d//2)] by the same in y, clipped to the frame.
 
     Args:
@@ -37,9 +37,9 @@ def hand_boxes(
     else:
         shoulders = np.full(len(points), median_length(points, LEFT_SHOULDER, RIGHT_SHOULDER))
     half = (SIDE_PER_SHOULDERS * shoulders // 2)[:, None]
-    centre = wrist + BEYOND_WRIST * (wrist - elbow)
+    center = wrist + BEYOND_WRIST * (wrist - elbow)
     # astype truncates toward zero, as int() does.
-    corners = np.concatenate([centre - half, centre + half], axis=1).clip(-1e9, 1e9).astype(np.int32)
+    corners = np.concatenate([center - half, center + half], axis=1).clip(-1e9, 1e9).astype(np.int32)
     boxes = np.clip(corners, 0, [width, height, width, height]).astype(np.int32)
     empty = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
     return boxes, empty | ~wrist.any(axis=-1) | ~elbow.any(axis=-1)

@@ -1,8 +1,7 @@
-"""Cutting a hand out of a frame: crop, shrink, encode. A picture is a tuple of uint8 planes, or one RGB array (H, W,
-3).
+"""Cutting a hand out of a frame: crop, shrink, encode.
 
-Planes are Y, U and V, U and V of half the size, or just a grey Y: of frames at limited range (as videos store them),
-of crops at full range (as JPEG does).
+A picture is a tuple of uint8 planes, or one RGB array (H, W, 3). Planes are Y, U and V, U and V of half the size, or
+just a gray Y: of frames at limited range (as videos store them), of crops at full range (as JPEG does).
 """
 
 import numpy as np
@@ -60,8 +59,8 @@ def size_of(image: Picture) -> tuple[int, int]:
     return width, height
 
 
-def grey(image: np.ndarray) -> Planes:
-    """An RGB array as 8-bit grey, by Pillow's (Rec. 601) weights."""
+def gray(image: np.ndarray) -> Planes:
+    """An RGB array as 8-bit gray, by Pillow's (Rec. 601) weights."""
     return (np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("L")),)
 
 
@@ -88,7 +87,7 @@ def _resize(plane: np.ndarray, size: tuple[int, int], aliased: bool) -> np.ndarr
 
 
 def encode(image: Picture, quality: int) -> bytes:
-    """A baseline JPEG, 4:2:0; planes go in as they are, without a colour conversion."""
+    """A baseline JPEG, 4:2:0; planes go in as they are, without a color conversion."""
     if isinstance(image, np.ndarray):
         return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, "RGB", "420")
     if len(image) == 1:

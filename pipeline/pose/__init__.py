@@ -1,1 +1,1 @@
-"""Where keypoints come from: estimators, folders of JSON, archives."""
+"""Keypoints: estimators that run, files and archives that others made, and pose flow, which is computed from them."""

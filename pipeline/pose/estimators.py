@@ -1,7 +1,7 @@
 """Pose estimators that run on a clip, OpenPose and MediaPipe, and which of them a run uses.
 
 Each is a frozen dataclass that travels to the workers: `name` and `version` go into fingerprints (`name` also into
-`dataset.json`), `estimate` gives a clip's keypoints. Keypoints that are there already are read by `keypoints` (from
+`dataset.json`), `estimate` gives a clip's keypoints. Keypoints that are there already are read by `openpose_json` (from
 folders) and `keypoint_archive`.
 """
 
@@ -15,15 +15,14 @@ import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.pose.mediapipe_openpose import VERSION
 from pipeline.pose.openpose_json import read_folder
-from pipeline.workers.process import Supervised, last_line, run_child
-from pipeline.workers.scratch import json_folder
+from pipeline.workers.process import Supervised, json_folder, last_line, run_child
 from pipeline.workspace.fingerprint import stamp
 from shards.errors import InputError
 
@@ -107,14 +106,14 @@ class _MediaPipeServer:
             ClipError: the clip cannot be read, or the server died or hung (the next clip gets a new one).
         """
         answer: dict[str, Any] = {}
-        pipes = self._child.process
+        requests, answers = (cast(IO[bytes], pipe) for pipe in (self._child.process.stdin, self._child.process.stdout))
         try:
-            pipes.stdin.write(json.dumps({"video": clip, "write_json": folder}).encode() + b"\n")
-            pipes.stdin.flush()
-            ready, _, _ = select.select([pipes.stdout], [], [], seconds)
+            requests.write(json.dumps({"video": clip, "write_json": folder}).encode() + b"\n")
+            requests.flush()
+            ready, _, _ = select.select([answers], [], [], seconds)
             if not ready:
                 raise ClipError(f"{clip}: MediaPipe did not finish in {seconds:g} s")
-            answer = json.loads(pipes.stdout.readline())
+            answer = json.loads(answers.readline())
         except (BrokenPipeError, ValueError) as error:
             raise ClipError(f"{clip}: MediaPipe ended: {last_line(self._log)}") from error
         finally:

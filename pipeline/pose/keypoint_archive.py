@@ -5,22 +5,17 @@ Nothing is unpacked to disk, and only clips that are not whole yet are in memory
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.pose.archive import read_members
 from pipeline.pose.openpose_json import FRAME_FILE, parse_frame, stack_frames
-from pipeline.stages.keypoints import keep_keypoints
-from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, FAILED, Row
 from shards.body135 import POINTS
-from shards.files import write_whole
-from shards.format.sample import array_from_npy, npy_bytes
+from shards.format.sample import array_from_npy
 
 
 @dataclass(frozen=True)
@@ -31,13 +26,7 @@ class Series:
     suffix: str  # of the folder
     file: re.Pattern[str]  # of the files; its group is the frame's number
     parse: Callable[[bytes, str], np.ndarray]  # of a file's content and name
-    keep: Callable[[Mapping[int, np.ndarray], int, str, Workspace], dict[str, Any]]  # frames, their count, id: facts
-
-
-def _keep_keypoints(
-    frames: Mapping[int, np.ndarray], count: int, sample_id: str, workspace: Workspace
-) -> dict[str, Any]:
-    return keep_keypoints(stack_frames(frames, count, sample_id), sample_id, workspace)
+    stack: Callable[[Mapping[int, np.ndarray], int, str], np.ndarray]  # of all frames, their number, and the clip's id
 
 
 def parse_flow(data: bytes, name: str) -> np.ndarray:
@@ -55,79 +44,77 @@ def parse_flow(data: bytes, name: str) -> np.ndarray:
     return flow
 
 
-def _keep_flow(frames: Mapping[int, np.ndarray], count: int, sample_id: str, workspace: Workspace) -> dict[str, Any]:
-    if sorted(frames) != list(range(count)):
-        raise ClipError(f"pose flow of frames {min(frames)} to {max(frames)}, where 0 to {count - 1} are needed")
-    flow = np.array([frames[number] for number in range(count)], np.float32).reshape(count, POINTS, 2)
-    data = npy_bytes(flow)
-    write_whole(workspace.poseflow(sample_id), data)
-    return {"bytes": len(data)}
+def stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.ndarray:
+    """The pose flow of a clip, float32 (count, 135, 2).
+
+    Raises:
+        ClipError: another number of frames.
+    """
+    if sorted(flows) != list(range(count)):
+        there = f"{min(flows)} to {max(flows)}"
+        raise ClipError(f"{source}: pose flow of frames {there}, where 0 to {count - 1} are needed")
+    return np.array([flows[number] for number in range(count)], np.float32).reshape(count, POINTS, 2)
 
 
-KEYPOINTS = Series("keypoints", ".kp", FRAME_FILE, parse_frame, _keep_keypoints)
-POSE_FLOW = Series("pose flow", ".kpflow2", re.compile(r"/flow_(\d{5})\.npy$"), parse_flow, _keep_flow)
+KEYPOINTS = Series("keypoints", ".kp", FRAME_FILE, parse_frame, stack_frames)
+POSE_FLOW = Series("pose flow", ".kpflow2", re.compile(r"/flow_(\d{5})\.npy$"), parse_flow, stack_flow)
 
 
 @dataclass
-class _Clip:
+class _Incoming:
     """A clip whose frames are coming in."""
 
-    fingerprint: str
     count: int
     frames: dict[int, np.ndarray] = field(default_factory=dict)
     problem: str = ""
 
+    def add(self, number: int, series: Series, content: bytes, name: str) -> None:
+        try:
+            self.frames[number] = series.parse(content, name)
+        except ClipError as error:
+            self.problem = self.problem or str(error)
+            self.frames[number] = np.zeros(0)
+
 
 def import_archive(
-    parts: list[Path], wanted: Mapping[str, tuple[str, int]], workspace: Workspace, series: Series = KEYPOINTS
-) -> Iterator[Row]:
-    """Bring the wanted clips (id: fingerprint and number of files) into the workspace, each as soon as it is whole.
+    parts: Sequence[Path], wanted: Mapping[str, int], series: Series
+) -> Iterator[tuple[str, np.ndarray | ClipError]]:
+    """The arrays of the wanted clips (id: number of files), each as soon as it is whole, or why there is none.
 
-    A clip is kept when its folder ends. Clips that never get whole fail, with what was there of them.
+    A clip is whole when its folder ends. Clips that never get whole fail, with what was there of them.
 
     Raises:
         InputError: see `archive.read_members`.
-        OSError: the disk is full or read-only.
     """
-    open_clips = {sample_id: _Clip(*value) for sample_id, value in wanted.items()}
-    for sample_id in [key for key, clip in open_clips.items() if not clip.count]:  # a single frame has no flow
-        yield _finish(series, sample_id, open_clips.pop(sample_id), parts[0], workspace)
+    incoming = {sample_id: _Incoming(count) for sample_id, count in wanted.items()}
+    for sample_id in [key for key, clip in incoming.items() if not clip.count]:  # a single frame has no flow
+        yield _finish(series, sample_id, incoming.pop(sample_id), parts[0])
     whole = ending = ""
     try:
         for name, content in read_members(parts):
             folder = name.rpartition("/")[0].rpartition("/")[2]
             sample_id = folder.removesuffix(series.suffix).removesuffix("_color")
             if whole and sample_id != whole:  # not before: a frame too many may follow
-                yield _finish(series, whole, open_clips.pop(whole), parts[0], workspace)
+                yield _finish(series, whole, incoming.pop(whole), parts[0])
                 whole = ""
-                if not open_clips:
+                if not incoming:
                     break  # a few clips of a large archive
-            frame = series.file.search(name)
-            clip = open_clips.get(sample_id)
-            if clip is None or frame is None:
-                continue
-            try:
-                clip.frames[int(frame[1])] = series.parse(content, name)
-            except ClipError as error:
-                clip.problem = clip.problem or str(error)
-                clip.frames[int(frame[1])] = np.zeros(0)
-            if len(clip.frames) == clip.count:
-                whole = sample_id
+            frame, clip = series.file.search(name), incoming.get(sample_id)
+            if clip and frame:
+                clip.add(int(frame[1]), series, content, name)
+                whole = sample_id if len(clip.frames) == clip.count else whole
     except EOFError as error:
         ending = f"; {error}"
     if whole:
-        yield _finish(series, whole, open_clips.pop(whole), parts[0], workspace)
-    for sample_id, clip in open_clips.items():
-        reason = f"{parts[0]}: {series.what} of {len(clip.frames)} of {clip.count} frames{ending}"
-        yield Row(sample_id, FAILED, clip.fingerprint, error=reason)
+        yield _finish(series, whole, incoming.pop(whole), parts[0])
+    for sample_id, clip in incoming.items():
+        yield sample_id, ClipError(f"{parts[0]}: {series.what} of {len(clip.frames)} of {clip.count} frames{ending}")
 
 
-def _finish(series: Series, sample_id: str, clip: _Clip, source: Path, workspace: Workspace) -> Row:
+def _finish(series: Series, sample_id: str, clip: _Incoming, source: Path) -> tuple[str, np.ndarray | ClipError]:
+    if clip.problem:
+        return sample_id, ClipError(f"{source}: {clip.problem}")
     try:
-        if clip.problem:
-            raise ClipError(clip.problem)
-        facts = series.keep(clip.frames, clip.count, sample_id, workspace)
+        return sample_id, series.stack(clip.frames, clip.count, sample_id)
     except ClipError as error:
-        return Row(sample_id, FAILED, clip.fingerprint, error=f"{source}: {error}")
-    written = facts.pop("bytes")
-    return Row(sample_id, DONE, clip.fingerprint, bytes=written, facts=facts)
+        return sample_id, ClipError(f"{source}: {error}")

@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.errors import ClipError
 from shards.body135 import POINTS
+from shards.format.sample import array_from_npy
 
 # Not a hidden one: macOS writes ._NAME beside a file, on disks and into archives.
 FRAME_FILE = re.compile(r"(?:^|/)(?!\.)[^/]*_(\d{12})_keypoints\.json$")
@@ -48,16 +49,18 @@ def stack_frames(frames: Mapping[int, np.ndarray], count: int, source: str) -> n
     """
     if sorted(frames) != list(range(count)):
         missing = next((number for number in range(count) if number not in frames), None)
-        told = f"frame {missing} is missing" if missing is not None else f"frame {max(frames)} is too many"
-        raise ClipError(f"{source}: keypoints of {len(frames)} frames for a video of {count}; {told}")
+        wrong = f"frame {missing} is missing" if missing is not None else f"frame {max(frames)} is too many"
+        raise ClipError(f"{source}: keypoints of {len(frames)} frames for a video of {count}; {wrong}")
     keypoints = np.stack([frames[number] for number in range(count)])
     if not keypoints[..., :2].any():
         raise ClipError(f"{source}: no person found in any of {count} frames")
     return keypoints
 
 
-def read_folder(folder: Path, count: int) -> np.ndarray:
+def read_folder(folder: Path, count: int | None) -> np.ndarray:
     """The keypoints of a clip of `count` frames from a folder of `<clip>_<frame:012d>_keypoints.json`.
+
+    None: of as many frames as there are files.
 
     Raises:
         ClipError: the folder is missing, or a frame is wrong, missing or there twice.
@@ -72,4 +75,24 @@ def read_folder(folder: Path, count: int) -> np.ndarray:
                 one, other = sorted((first.name, path.name))
                 raise ClipError(f"{folder}: {one} and {other} are both frame {int(match[1])}; remove one")
     frames = {number: parse_frame(path.read_bytes(), str(path)) for number, path in paths.items()}
-    return stack_frames(frames, count, str(folder))
+    if not frames:
+        raise ClipError(f"{folder}: no frame's keypoints (*_keypoints.json) in it")
+    return stack_frames(frames, len(frames) if count is None else count, str(folder))
+
+
+def read_own(source: str) -> np.ndarray:
+    """The keypoints of a clip that brings its own: a folder of JSON, or a `.npy` of float (T, 135, 3).
+
+    Raises:
+        ClipError: it is neither, or damaged.
+    """
+    path = Path(source)
+    if path.suffix != ".npy" or path.is_dir():
+        return read_folder(path, None)
+    try:
+        keypoints = array_from_npy(path.read_bytes())
+    except (ValueError, EOFError) as error:
+        raise ClipError(f"{path}: not a .npy file ({error})") from error
+    if keypoints.ndim != 3 or keypoints.shape[1:] != (POINTS, 3) or keypoints.dtype.kind != "f" or not len(keypoints):
+        raise ClipError(f"{path}: not float (T, {POINTS}, 3), but {keypoints.dtype} {keypoints.shape}")
+    return stack_frames(dict(enumerate(keypoints)), len(keypoints), source)

@@ -11,11 +11,12 @@ import io
 import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 _BUFFER = 1 << 20
 _CHUNK = 1 << 18  # decompressed at a time; where it is damaged, all of it is lost
-_OPENERS = {b"BZh": bz2.open, b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
+_OPENERS: dict[bytes, Callable[[Any], Any]] = {b"BZh": bz2.open, b"\x1f\x8b": gzip.open, b"\xfd7zXZ\0": lzma.open}
 
 
 class _Concatenated(io.RawIOBase):
@@ -28,7 +29,7 @@ class _Concatenated(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         while True:
             if self._file is None:
                 path = next(self._paths, None)
@@ -45,7 +46,7 @@ def decompressed(paths: list[str]) -> Iterator[bytes]:
     """The content, in chunks; as it is where it is not compressed."""
     packed = io.BufferedReader(_Concatenated(paths), _BUFFER)
     opener = next((opener for magic, opener in _OPENERS.items() if packed.peek(8).startswith(magic)), None)
-    stream = opener(packed) if opener else packed
+    stream: Any = opener(packed) if opener else packed
     while chunk := stream.read1(_CHUNK):
         yield chunk
 

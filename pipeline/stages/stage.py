@@ -1,187 +1,108 @@
-"""What each stage depends on, and what it does with a clip. How stages are run is `run.py`'s business."""
+"""What the stages have in common. How they are run is `pipeline/run.py`'s business, which treats them all alike."""
 
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pipeline.plan import is_result, mtime_of
-from pipeline.pose.estimators import Estimator
-from pipeline.stages.frames import count_frames, video_of
-from pipeline.stages.handcrops import CropSettings, make_sample
-from pipeline.stages.keypoints import estimate_keypoints, import_folder
-from pipeline.stages.poseflow import compute_poseflow
-from pipeline.workers.local import Task
-from pipeline.workspace.clip import Sample
-from pipeline.workspace.fingerprint import fingerprint, stamp, stamp_folder
-from pipeline.workspace.part import Part
+from pipeline.errors import ClipError
+from pipeline.workers.local import Engine, Task, Work, row_of
+from pipeline.workspace.clip import Clip
+from pipeline.workspace.fingerprint import fingerprint
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, Row
-from shards.format.recipe import Recipe
-
-Work = Callable[[], dict[str, Any]]
+from pipeline.workspace.result import has_bytes_of, is_result
+from pipeline.workspace.row import Made, Row
 
 
 @dataclass(frozen=True)
-class KeypointSource:
-    """Where keypoints come from: an estimator, folders of JSON, or the parts of an archive. One of the three is set."""
+class Stage(ABC):
+    """A stage over clips. What it needs of a clip, the stages before it have put into the clip's record."""
 
-    name: str  # for `dataset.json`
-    version: Any  # for fingerprints
-    estimator: Estimator | None = None
-    folders: dict[str, str] | None = None  # sample id: folder
-    root: str = ""  # of the folders, for messages
-    archive: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """What `pipeline run` was asked for."""
+    name: ClassVar[str]
+    version: ClassVar[int]  # to be raised when the stage's code changes what it writes
+    suffix: ClassVar[str] = ""  # of its result file, <stage>/<id><suffix>; "": it only states facts
+    one_core: ClassVar[bool] = False  # the work is one FFmpeg's, and ours with its frames
 
     workspace: Workspace
-    stages: tuple[str, ...]
-    source: KeypointSource | None  # None: only frames were asked for
-    recipe: Recipe
-    crops: CropSettings
-    shards: Path
-    samples_per_shard: int
-    jobs: int
-    ffmpeg: str | None
-    classes: list[str]
-    flow_archive: tuple[Path, ...] = ()  # pose flow comes from these parts of an archive
-    scheduler: str | None = None  # of a Dask cluster, instead of local processes
-    part: Part | None = None
 
+    def applies(self, clip: Clip) -> bool:
+        """Whether the stage has anything to do with a clip; others are passed by."""
+        return True
 
-@dataclass
-class Clips:
-    """The clips of a run, and what its stages know of them so far."""
+    @abstractmethod
+    def depends(self, clip: Clip) -> list[Any]:
+        """Everything that the stage's result for a clip depends on, as JSON."""
 
-    samples: dict[str, Sample]
-    settings: RunSettings
-    stamps: dict[str, tuple[Any, Any]]  # id: stamps of the colour and the depth video
-    fingerprints: dict[str, dict[str, str]] = field(default_factory=dict)  # stage: id: what it is now
-    facts: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # stage: id: of what is done
+    @abstractmethod
+    def work(self, clip: Clip, number: int) -> Work:
+        """The partial of a plain function that makes the result, for the clip of this number in the plan."""
 
+    @abstractmethod
+    def found(self, clip: Clip, row: Row) -> None:
+        """Put what the row of a clip that is done says into the clip's record.
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage over clips.
+        Raises:
+            KeyError, TypeError, ValueError: the row is not one of this stage.
+        """
 
-    `depends` gives, for a clip, everything that its result depends on; raise `version` when the stage's code changes
-    what it writes. `work` gives the partial that makes the result, for a clip and its number in the plan.
-    """
+    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[Row]:
+        """The rows of the clips that are to do, in any order."""
+        yield from run([self._task(clip, self.work(clip, number)) for number, clip in enumerate(clips)])
 
-    name: str
-    after: str | None  # the stage before it
-    suffix: str | None  # of its result file, <stage>/<id><suffix>; None: it only states facts
-    version: int
-    depends: Callable[[Clips, str], list[Any]]
-    work: Callable[[Clips, str, int], Work]
-    one_core: bool = False  # the work is one FFmpeg's, and ours with its frames
+    def fingerprint(self, clip: Clip) -> str:
+        """Of everything that the result for a clip depends on."""
+        return fingerprint(self.name, self.version, self.depends(clip))
 
-    def fingerprints(self, clips: Clips) -> dict[str, str]:
-        """Of every clip whose earlier stages are done."""
-        ready = clips.facts[self.after] if self.after else clips.samples
-        return {key: fingerprint(self.name, self.version, self.depends(clips, key)) for key in ready}
+    def result(self, sample_id: str) -> Path:
+        """The result file of a clip."""
+        return self.workspace.root / self.name / f"{sample_id}{self.suffix}"
 
-    def results(self, clips: Clips, rows: Mapping[str, Row]) -> dict[str, tuple[int, int]] | None:
+    def results(self, rows: Mapping[str, Row]) -> dict[str, tuple[int, int]] | None:
         """Size in bytes and mtime (ns) of the result files there are, by id; None for a stage without files.
 
-        A workspace that was copied without its times is known by its bytes, and gets its times back.
+        A workspace that was copied without its times is recognized by its bytes, and gets its times back.
         """
-        if self.suffix is None:
+        if not self.suffix:
             return None
-        results = {}
-        with os.scandir(clips.settings.workspace.root / self.name) as entries:
+        found = {}
+        with os.scandir(self.workspace.root / self.name) as entries:
             for entry in entries:
                 if entry.name.endswith(self.suffix):
-                    key, found = entry.name.removesuffix(self.suffix), entry.stat()
-                    results[key] = (found.st_size, found.st_mtime_ns)
-                    row = rows.get(key)
-                    if row and not is_result(row, results[key]) and _has_bytes_of(row, Path(entry.path)):
-                        os.utime(entry.path, ns=(found.st_atime_ns, row.facts["mtime_ns"]))
-                        results[key] = (found.st_size, row.facts["mtime_ns"])
-        return results
+                    key = entry.name.removesuffix(self.suffix)
+                    try:
+                        found[key] = _recognized(entry, rows.get(key))
+                    except OSError:
+                        continue  # a link that leads nowhere, say: the result is lost, and its new file takes the name
+        return found
 
-    def task(self, clips: Clips, key: str, value: str, number: int) -> Task:
-        """`work` on a clip whose fingerprint is `value`; its facts also tell by what to know the result file again."""
-        work = self.work(clips, key, number)
-        marked = work if self.suffix is None else partial(_with_marks, work, self.result(clips, key))
-        return Task(key, value, marked, self.one_core)
+    def rows_of(
+        self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[..., Made]
+    ) -> Iterator[Row]:
+        """The rows of results that come out of one stream.
 
-    def with_marks(self, clips: Clips, rows: Iterable[Row]) -> Iterator[Row]:
-        """The same for rows of results that are not made by tasks."""
-        for row in rows:
-            yield replace(row, facts=row.facts | marks_of(self.result(clips, row.id))) if row.status == DONE else row
+        `keep` writes an array as the result file of a path; a ClipError in an array's place fails the clip.
+        """
+        fingerprints = {clip.id: clip.fingerprints[self.name] for clip in clips}
+        for key, array in arrays:
+            yield row_of(Task(key, fingerprints[key], partial(_kept, array, self.result(key), keep)))
 
-    def result(self, clips: Clips, key: str) -> Path:
-        """The result file of a clip."""
-        return clips.settings.workspace.root / self.name / f"{key}{self.suffix}"
+    def _task(self, clip: Clip, work: Work) -> Task:
+        return Task(clip.id, clip.fingerprints[self.name], work, self.one_core)
 
 
-def _with_marks(work: Work, result: Path) -> dict[str, Any]:
-    facts = work()
-    return facts | marks_of(result)
+def _kept(array: Any, path: Path, keep: Callable[..., Made]) -> Made:
+    if isinstance(array, ClipError):
+        raise array
+    return keep(array, path)
 
 
-def marks_of(result: Path) -> dict[str, int]:
-    """By what a result file is known again; to be asked for where it was written (see `mtime_of`)."""
-    return mtime_of(result) | {"crc32": zlib.crc32(result.read_bytes())}
-
-
-def _has_bytes_of(row: Row, result: Path) -> bool:
-    if row.status != DONE or result.stat().st_size != row.bytes:
-        return False
-    return row.facts.get("crc32") == zlib.crc32(result.read_bytes())
-
-
-def _frames_work(clips: Clips, key: str, number: int) -> Work:
-    return partial(count_frames, clips.samples[key], clips.settings.ffmpeg)
-
-
-def _keypoints_depend(clips: Clips, key: str) -> list[Any]:
-    source = clips.settings.source
-    return [clips.stamps[key][0], source.version, stamp_folder((source.folders or {}).get(key))]
-
-
-def _keypoints_work(clips: Clips, key: str, number: int) -> Work:
-    source, workspace = clips.settings.source, clips.settings.workspace
-    sample, frames = clips.samples[key], clips.facts["frames"][key]["frames"]
-    if source.folders is not None:
-        return partial(import_folder, sample, frames, source.folders.get(key), source.root, workspace)
-    return partial(estimate_keypoints, sample, frames, number, source.estimator, workspace)
-
-
-def _poseflow_depend(clips: Clips, key: str) -> list[Any]:
-    recipe = clips.settings.recipe
-    if clips.settings.flow_archive:
-        return [clips.stamps[key][0], [stamp(part) for part in clips.settings.flow_archive]]
-    return [clips.fingerprints["keypoints"][key], recipe.chained_imputation, recipe.scale_per_frame]
-
-
-def _poseflow_work(clips: Clips, key: str, number: int) -> Work:
-    return partial(compute_poseflow, key, clips.settings.recipe, clips.settings.workspace)
-
-
-def _handcrops_depend(clips: Clips, key: str) -> list[Any]:
-    recipe, sample = clips.settings.recipe, clips.samples[key]
-    earlier = [clips.fingerprints[stage][key] for stage in ("frames", "keypoints", "poseflow")]
-    switches = [recipe.box_per_frame, recipe.late_hand_imputation, recipe.opencv_colour, recipe.aliased_colour]
-    return [earlier, switches, clips.settings.crops.quality, sample.signer, sample.label]
-
-
-def _handcrops_work(clips: Clips, key: str, number: int) -> Work:
-    at, video = clips.settings, video_of(clips.facts["frames"][key])
-    return partial(make_sample, clips.samples[key], video, at.recipe, at.crops, at.workspace, at.ffmpeg)
-
-
-CLIP_STAGES = (
-    Stage("frames", None, None, 1, lambda clips, key: list(clips.stamps[key]), _frames_work, one_core=True),
-    Stage("keypoints", "frames", ".npy", 1, _keypoints_depend, _keypoints_work),
-    Stage("poseflow", "keypoints", ".npy", 1, _poseflow_depend, _poseflow_work),
-    Stage("handcrops", "poseflow", ".tar", 3, _handcrops_depend, _handcrops_work, one_core=True),
-)
+def _recognized(entry: os.DirEntry[str], row: Row | None) -> tuple[int, int]:
+    stat = entry.stat()
+    found = (stat.st_size, stat.st_mtime_ns)
+    if row is None or is_result(row, found) or not has_bytes_of(row, Path(entry.path)):
+        return found
+    os.utime(entry.path, ns=(stat.st_atime_ns, row.facts["mtime_ns"]))
+    return (stat.st_size, row.facts["mtime_ns"])

@@ -6,13 +6,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.video.probe import TIME_LIMIT, Video, input_of, reason_of
+from pipeline.video.probe import TIME_LIMIT, input_of, reason_of
 from pipeline.workers.process import kill_group, start_group, widen_pipe
+from pipeline.workspace.clip import Video
 
 
 class Region(NamedTuple):
@@ -28,7 +29,7 @@ class Stream(NamedTuple):
     """What to decode of a file.
 
     `kind`: "planes" gives Y, U and V planes at half chroma size, limited-range BT.601, as most videos store them (see
-    `planes`, `crops.crop`); "grey" only Y; "rgb" what OpenCV reads, (height, width, 3).
+    `planes`, `crops.crop`); "gray" only Y; "rgb" what OpenCV reads, (height, width, 3).
     """
 
     path: str
@@ -79,7 +80,8 @@ class _Pipe:
         self.frame = np.empty(size, np.uint8)
         self.count = 0  # frames read
         self.reader, self.writer = os.pipe()
-        self._missing = memoryview(self.frame)
+        self._open = True  # the writer, here
+        self._missing = self.frame.data
         widen_pipe(self.reader)
 
     def read(self) -> int:
@@ -93,14 +95,14 @@ class _Pipe:
         if len(self._missing):
             return False
         self.count += 1
-        self._missing = memoryview(self.frame)
+        self._missing = self.frame.data
         return True
 
     def close_writer(self) -> None:
         """Leave FFmpeg as the only writer, so that its end is the pipe's."""
-        if self.writer is not None:
+        if self._open:
             os.close(self.writer)
-            self.writer = None
+            self._open = False
 
     def close(self) -> None:
         """Close both ends."""
@@ -143,20 +145,20 @@ def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: 
     return process
 
 
-def _output(number: int, stream: Stream, writer: int) -> "ffmpeg.nodes.OutputStream":  # noqa: F821 - imported where it is used: 70 ms
+def _output(number: int, stream: Stream, writer: int) -> Any:
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
     options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
     # ffmpeg-python takes equal inputs for one, which a file that is named twice is not; the queue's default is 8.
     node = input_of(stream.path, threads=1, thread_queue_size=8 + number)["v:0"]
-    if at := stream.region:
-        node = node.filter("crop", at.width, at.height, at.x, at.y, exact=1)
+    if region := stream.region:
+        node = node.filter("crop", region.width, region.height, region.x, region.y, exact=1)
     if stream.kind == "rgb":
         options["pix_fmt"] = "rgb24"
     else:
         # For the usual limited-range 4:2:0 video this passes pictures on: FFmpeg's own conversion to full range costs
         # half as much as decoding.
         node = node.filter("scale", out_color_matrix="bt601", out_range="limited").filter("format", "yuv420p")
-        if stream.kind == "grey":
+        if stream.kind == "gray":
             node = node.filter("extractplanes", "y")
     return node.output(f"pipe:{writer}", **options)
 
@@ -173,7 +175,7 @@ def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.n
 
 
 def _frame_bytes(stream: Stream, video: Video) -> int:
-    at = stream.region
-    width, height = (at.width, at.height) if at else (video.width, video.height)
+    region = stream.region
+    width, height = (region.width, region.height) if region else (video.width, video.height)
     luma = width * height
-    return {"grey": luma, "rgb": 3 * luma, "planes": luma + 2 * (-(-width // 2) * -(-height // 2))}[stream.kind]
+    return {"gray": luma, "rgb": 3 * luma, "planes": luma + 2 * (-(-width // 2) * -(-height // 2))}[stream.kind]

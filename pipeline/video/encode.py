@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from shards.errors import InputError
 from shards.files import whole_file
@@ -38,11 +39,12 @@ def write_video(
         command = ffmpeg.compile(stream.global_args("-loglevel", "error").overwrite_output(), cmd=binary)
         # Frames are written here, not by `communicate`: that one sends 512 bytes to 4 KB at a time.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            # A dead FFmpeg breaks the pipe; what it said before is in stderr.
+            stdin = cast(IO[bytes], process.stdin)
+            # A dead FFmpeg breaks the pipe; its reason is in stderr.
             with contextlib.suppress(BrokenPipeError):
                 for frame in frames:
-                    process.stdin.write(frame)
-            _, said = process.communicate()
+                    stdin.write(frame)
+            _, log = process.communicate()
         if process.returncode:
-            reason = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+            reason = log.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
             raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); make room or name another file")

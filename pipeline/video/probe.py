@@ -4,11 +4,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import ClipError
 from pipeline.workers.process import capture
+from pipeline.workspace.clip import Video
 from shards.errors import InputError
 
 # A clip of seconds takes FFmpeg well under one; what takes this long, or so long for a byte of the next frame, hangs (a
@@ -26,19 +27,9 @@ _NO_TIME = -(2**63)  # AV_NOPTS_VALUE
 _VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 _OLDEST = (5, 1)
 # "[in#0 @ 0x55c493bd2180] moov atom not found"
-_SAID = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] (.+)$", re.MULTILINE)
+_REASON = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] (.+)$", re.MULTILINE)
 # "Unrecognized option 'fps_mode'.", of an FFmpeg that is too old, say
 _REFUSED = re.compile(r"^((?:Unrecognized|Unknown|Error) .+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Video:
-    """What a video holds, as a player shows it (rotation applied)."""
-
-    frames: int
-    width: int
-    height: int
-    fps: float  # frames per second, the mean over the video
 
 
 def ffmpeg_binary(named: str | None = None) -> str:
@@ -102,9 +93,9 @@ def probe(paths: Sequence[str], binary: str) -> list[Video]:
     return [_facts(done.stdout.decode(), stream, inputs[stream], path) for stream, path in enumerate(paths)]
 
 
-def input_of(path: str, **options: int) -> "ffmpeg.nodes.FilterableStream":  # noqa: F821 - imported inside: 70 ms
+def input_of(path: str, **options: int) -> Any:
     """A file as FFmpeg's input."""
-    import ffmpeg
+    import ffmpeg  # takes 70 ms
 
     # "file:" and the whitelist: a clip's name is never a URL, and a playlist renamed to mp4 opens nothing else.
     return ffmpeg.input(f"file:{path}", protocol_whitelist="file", **options)
@@ -139,5 +130,5 @@ def reason_of(log: str) -> str:
     """Why FFmpeg gave up, in a few words out of its log."""
     if "matches no streams" in log:
         return "it holds no video stream"
-    said = _SAID.search(log) or _REFUSED.search(log)
-    return said[1].strip() if said else "FFmpeg gives no reason"
+    reason = _REASON.search(log) or _REFUSED.search(log)
+    return reason[1].strip() if reason else "FFmpeg gives no reason"

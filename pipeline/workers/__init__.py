@@ -1,1 +1,1 @@
-"""Running work: local processes, a Dask cluster, child programs, signals."""
+"""Running work: tasks in local processes or on a Dask cluster, child programs that end in time, signals."""

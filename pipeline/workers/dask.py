@@ -53,7 +53,7 @@ class Cluster:
         accuse one that only waited on the same workers. So these are tried again, each alone, after all the others.
 
         Raises:
-            OSError: see `runner.execute`.
+            OSError: see `local.row_of`.
             RunError: the scheduler is gone.
         """
         accused = []
@@ -114,7 +114,7 @@ def _within(seconds: float, connect: Callable[[], Any]) -> Any:
     try:
         client, error = answers.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"nothing was said in {seconds:.0f} s; is it another program's port?") from None
+        raise TimeoutError(f"no answer in {seconds:.0f} s; is it another program's port?") from None
     if error:
         raise error
     return client

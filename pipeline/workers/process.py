@@ -1,12 +1,14 @@
-"""Child processes that end in time, with everything they started."""
+"""Child processes that end in time, with everything they started, and the folders that estimators write to."""
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ from pipeline.errors import ClipError
 
 _SUPERVISOR = str(Path(__file__).with_name("supervise.py"))
 _LOG_TAIL = 4096
+_END_SECONDS = 1.0  # for the estimator of a killed worker to end: its supervisor kills it within milliseconds
 
 
 class Finished(NamedTuple):
@@ -133,3 +136,26 @@ def last_line(log: Any) -> str:
     log.seek(max(0, log.tell() - _LOG_TAIL))
     lines = log.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else "no message"
+
+
+def json_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder on the worker's own disk for what an estimator writes about a clip."""
+    return tempfile.TemporaryDirectory(prefix=_prefix(os.getppid()))
+
+
+def remove_json_folders() -> None:
+    """For the driver: remove those of its workers that were killed, some 75 files each, often in memory.
+
+    What cannot be removed stays: it costs space, and no more.
+    """
+    end = time.monotonic() + _END_SECONDS
+    while folders := list(Path(tempfile.gettempdir()).glob(f"{_prefix(os.getpid())}*")):
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > end:
+            return
+
+
+def _prefix(driver: int) -> str:
+    # With the machine's name: containers may share the folder, and each has a process of this number.
+    return f"signshards-{os.uname().nodename}-{driver}-"

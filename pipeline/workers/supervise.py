@@ -1,8 +1,8 @@
-"""Run a command that ends when its caller does: `python supervise.py FD COMMAND…`, started by `child.py`.
+"""Run a command that ends when its caller does: `python supervise.py FD COMMAND…`, started by `process.Supervised`.
 
-FD is one end of a socket pair. A kill of the caller, however hard, closes the other end; then the process group, this
-process and everything the command started, is killed. When the command ends, its exit status goes to FD as text, and
-what it left running is killed. Imports nothing of ours, so that it starts in some 20 ms.
+FD is one end of a socket pair. A kill of the caller, even SIGKILL, closes the other end; then the process group is
+killed: this process and everything that the command started. When the command ends, its exit status goes to FD as text,
+and what it left running is killed. Imports nothing of ours, so that it starts in some 20 ms.
 """
 
 import os
@@ -23,11 +23,12 @@ def main() -> None:
     threading.Thread(target=watch, daemon=True).start()
     try:
         pid = os.posix_spawnp(command[0], command, os.environ)
-        told = str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        ending = str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     except OSError as error:
-        told = f"cannot be started ({error.strerror})"
-    os.write(line, told.encode())
+        ending = f"cannot be started ({error.strerror})"
+    os.write(line, ending.encode())
     os.killpg(0, signal.SIGKILL)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pipeline.workspace.clip import Stamp
+
 _encode = json.JSONEncoder(sort_keys=True).encode  # json.dumps would build this encoder again for each of 145,000
 
 
@@ -14,7 +16,7 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(_encode(parts).encode()).hexdigest()[:20]
 
 
-def stamp(path: str | Path | None) -> list[int] | None:
+def stamp(path: str | Path | None) -> Stamp | None:
     """Size and mtime (ns) of an input, or None where there is none: cheap, and what changes when a file is replaced."""
     try:
         stat = os.stat(path) if path else None  # noqa: PTH116 - 73,000 paths: a Path costs five times the call
@@ -23,19 +25,17 @@ def stamp(path: str | Path | None) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns] if stat else None
 
 
-def stamp_folder(folder: str | None) -> list[int] | None:
-    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime; some 6 µs per file.
+def stamp_keypoints(path: str | None) -> Stamp | str | None:
+    """The stamp of a file; of a folder, a digest of the names, sizes and times of its files: some 7 µs per file.
 
-    What cannot be looked at (a link that leads nowhere, a folder without permission) is left out here: it is the
-    clip's failure when the stage comes to read it.
+    What cannot be looked at (a link that leads nowhere, a folder without permission) has its name in the digest, and no
+    more: it is the clip's failure when the stage comes to read it.
     """
-    own = stamp(folder)
-    if own is None:
-        return None
     try:
-        with os.scandir(folder) as entries:
-            stamps = [found for entry in entries if (found := stamp(entry.path))]
-    except OSError:
-        stamps = []
-    newest = max((mtime for _, mtime in stamps), default=0)
-    return [len(stamps), sum(size for size, _ in stamps), newest, own[1]]
+        with os.scandir(path or "") as entries:
+            files = sorted((os.fsencode(entry.name).hex(), stamp(entry.path)) for entry in entries)
+    except (NotADirectoryError, FileNotFoundError):
+        return stamp(path)
+    except PermissionError:
+        files = []
+    return fingerprint(files)

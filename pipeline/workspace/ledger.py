@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -60,7 +60,7 @@ class Ledger:
         """
         # It may name a file whose name is not UTF-8, which no table can hold.
         row = replace(row, error=row.error.encode(errors="backslashreplace").decode())
-        line = json.dumps(asdict(row)).encode() + b"\n"
+        line = json.dumps({name: getattr(row, name) for name in _SCHEMA.names}).encode() + b"\n"
         if self._file is None:
             # Not buffered: what could not be written must not be tried again at exit.
             self._file = self._journal.open("ab", buffering=0)
@@ -123,14 +123,14 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
 def _read_table(path: Path, with_facts: bool) -> list[Row]:
     try:
         columns = pq.read_table(path, schema=_SCHEMA).to_pydict()
+        texts, times = columns.pop("facts"), columns.pop("time")
+        # One list for the parser: 36,302 small texts, one by one, take three times as long.
+        facts = json.loads(f"[{','.join(texts)}]") if with_facts else [{} for _ in texts]
+        return [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
     except FileNotFoundError:
         return []
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:  # ValueError, TypeError: of facts
         raise InputError(f"{path}: damaged ({error}); remove it, and what it listed is done again") from error
-    texts, times = columns.pop("facts"), columns.pop("time")
-    # One list for the parser: 36,302 small texts, one by one, take three times as long.
-    facts = json.loads(f"[{','.join(texts)}]") if with_facts else [{} for _ in texts]
-    return [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
 
 
 def _read_journal(path: Path) -> list[Row]:

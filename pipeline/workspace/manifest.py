@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +15,8 @@ from shards.names import id_problem, is_split_name, is_utf8, signer_of
 from shards.tables import parse_class, read_classes, read_labels, read_rows
 
 COLUMNS = ("id", "split", "signer", "label", "color", "depth")
-_SCHEMA = pa.schema([(name, pa.int32() if name == "label" else pa.string()) for name in COLUMNS])
+_TYPES = {"label": pa.int32(), "start": pa.float64(), "end": pa.float64()}
+_SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) for field in fields(Sample)])
 
 
 def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
@@ -31,12 +32,13 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
         samples = [replace(sample, depth=None) for sample in samples]
     seen: dict[str, Sample] = {}
     for sample in samples:
-        if not all(path is None or is_utf8(path) for path in (sample.color, sample.depth)):
-            raise InputError(f"{sample.color!r}: its name is not UTF-8, which the ledgers need; rename it")
+        name = sample.color or sample.keypoints
+        if not all(path is None or is_utf8(path) for path in (sample.color, sample.depth, sample.keypoints)):
+            raise InputError(f"{name!r}: its name is not UTF-8, which the ledgers need; rename it")
         if problem := id_problem(sample.id):
-            raise InputError(f"{sample.color}: {problem} ({sample.id!r}); rename it or list the clips in a CSV")
-        if sample.id in seen:
-            raise InputError(f"id {sample.id} occurs twice: {seen[sample.id].color} and {sample.color}; rename one")
+            raise InputError(f"{name}: {problem} ({sample.id!r}); rename it or list the clips in a CSV")
+        if other := seen.get(sample.id):
+            raise InputError(f"id {sample.id} occurs twice: {other.color or other.keypoints} and {name}; rename one")
         seen[sample.id] = sample
     return [seen[sample_id] for sample_id in sorted(seen)]
 
@@ -81,7 +83,7 @@ def _from_csv(path: Path) -> Iterator[Sample]:
             raise InputError(f"{path}:{line}: {value['split']!r} cannot name a split")
         label = None if value["label"] == "" else parse_class(value["label"], path, line)
         if not value["color"]:
-            raise InputError(f"{path}:{line}: no colour video")
+            raise InputError(f"{path}:{line}: no color video")
         # Strings, not Paths: 73,000 of them would take a second.
         color = os.path.join(base, value["color"])  # noqa: PTH118
         depth = os.path.join(base, value["depth"]) if value.get("depth") else None  # noqa: PTH118
@@ -101,11 +103,11 @@ def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[
     if not known & labels.keys():
         here, there = min(labels), min(known)
         raise InputError(f"{path}: none of its ids names a clip (it has {here}, --data has {there})")
-    labelled = []
+    labeled = []
     for sample in samples:
         label, split = labels.get(sample.id, (sample.label, None))
-        labelled.append(replace(sample, label=label, split=split or sample.split))
-    return labelled, sorted(labels.keys() - known)
+        labeled.append(replace(sample, label=label, split=split or sample.split))
+    return labeled, sorted(labels.keys() - known)
 
 
 def class_names(samples: list[Sample], path: Path | None) -> list[str]:
@@ -126,7 +128,7 @@ def class_names(samples: list[Sample], path: Path | None) -> list[str]:
 def write_manifest(path: Path, samples: list[Sample]) -> None:
     """Write the manifest, whole or not at all."""
     with whole_file(path) as temporary:
-        columns = {name: [getattr(sample, name) for sample in samples] for name in COLUMNS}
+        columns = {name: [getattr(sample, name) for sample in samples] for name in _SCHEMA.names}
         pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary)
 
 

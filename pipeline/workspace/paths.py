@@ -8,6 +8,9 @@ from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.names import is_utf8
 
+# The stages, in order. Each has a ledger of its name, and those that write files a folder of its name.
+STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -39,7 +42,7 @@ class Workspace:
         return self.root / "poseflow" / f"{sample_id}.npy"
 
     def handcrops(self, sample_id: str) -> Path:
-        """A tar of the sample's members."""
+        """A tar of what a sample has that depends on the clip alone."""
         return self.root / "handcrops" / f"{sample_id}.tar"
 
     def create(self) -> None:
@@ -50,7 +53,7 @@ class Workspace:
         """
         if not is_utf8(str(self.root)):
             raise InputError(f"{str(self.root)!r}: its name is not UTF-8; rename it, or give another --work")
-        for folder in self._folders:
+        for folder in self.folders:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 tempfile.TemporaryFile(dir=folder).close()
@@ -59,9 +62,10 @@ class Workspace:
 
     def remove_leftovers(self) -> None:
         """Clear away the temporary files of a killed run. Those of a running one go too: hold the lock."""
-        for folder in (self.root, *self._folders):
+        for folder in (self.root, *self.folders):
             remove_leftovers(folder)
 
     @property
-    def _folders(self) -> list[Path]:
+    def folders(self) -> list[Path]:
+        """Those that are the workspace's alone."""
         return [self.ledgers, *(self.root / name for name in ("keypoints", "poseflow", "handcrops"))]

@@ -1,7 +1,8 @@
-"""What a stage says of a clip. Apart from the ledger that keeps it, because workers need no Parquet (0.13 s, 32 MB)."""
+"""What a stage reports of a clip. Apart from the ledger that keeps it: workers need no Parquet (0.13 s, 32 MB)."""
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 DONE, FAILED = "done", "failed"
@@ -10,7 +11,7 @@ BEGUN = "begun"  # a shard that is being written, or was when the driver was kil
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one sample in one stage."""
+    """What came of one clip (or shard) in one stage."""
 
     id: str
     status: str  # DONE, FAILED or BEGUN
@@ -20,3 +21,13 @@ class Row:
     error: str = ""
     facts: dict[str, Any] = field(default_factory=dict)  # what later stages need to know, as JSON
     time: float = field(default_factory=time.time)  # of the record, seconds since 1970
+    temporary: Path | None = None  # name of the result file until the driver takes the row; not in the ledger
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage's work gives: facts for the ledger and, where the stage has one, the result file."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    bytes: int = 0
+    temporary: Path | None = None

@@ -1,4 +1,4 @@
-"""Options that do not go together, folders of keypoints, and what a run says at its end."""
+"""Options that do not go together, and what the command line makes of them."""
 
 from pathlib import Path
 
@@ -7,17 +7,13 @@ from click.testing import CliRunner
 from helpers.driving import fake_openpose
 
 from pipeline.cli import main
-from pipeline.options import SOME_FAILED, chosen_stages, find_folders, summarise
-from pipeline.run import Outcome
-from pipeline.stages.handcrops import CropSettings
-from pipeline.stages.stage import KeypointSource, RunSettings
+from pipeline.options import RunOptions
 from pipeline.workspace.ledger import read_rows
-from pipeline.workspace.part import Part
-from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.row import DONE
+from shards.command_line import settings_from
 from shards.errors import InputError
 from shards.format.dataset import read_dataset
-from shards.format.recipe import DEFAULT
+from shards.format.writer import SAMPLES_PER_SHARD
 
 
 def invoke(*arguments: object) -> tuple[int, list[str]]:
@@ -114,84 +110,20 @@ def test_options_of_stages_that_are_not_run_are_accepted(tiny: Path, tmp_path: P
     assert not (tmp_path / "s").exists()
 
 
-def test_folders_of_keypoints_are_found_through_links(tmp_path: Path) -> None:
-    elsewhere, root = tmp_path / "elsewhere", tmp_path / "kp"
-    (elsewhere / "a_color.kp").mkdir(parents=True)
-    (root / "val" / "b.kp").mkdir(parents=True)
-    (root / "train").symlink_to(elsewhere)
-    (root / "val" / "c_color.kp").symlink_to(elsewhere)
-    found = {"a": "train/a_color.kp", "b": "val/b.kp", "c": "val/c_color.kp"}
-    assert find_folders(root) == {key: str(root / path) for key, path in found.items()}
-
-
-def test_links_that_lead_back_are_followed_once(tmp_path: Path) -> None:
-    (tmp_path / "train" / "a_color.kp").mkdir(parents=True)
-    (tmp_path / "train" / "back").symlink_to(tmp_path)
-    (tmp_path / "train" / "self").symlink_to(".")
-    assert find_folders(tmp_path).keys() == {"a"}
-
-
-def test_folders_of_keypoints_are_not_looked_into(tmp_path: Path) -> None:
-    """An AUTSL has 36,000 of them, with 2 million files."""
-    (tmp_path / "a_color.kp" / "b_color.kp").mkdir(parents=True)
-    assert find_folders(tmp_path) == {"a": str(tmp_path / "a_color.kp")}
-
-
 def test_a_part_leaves_the_shards_to_a_later_run() -> None:
-    assert chosen_stages(("all",), None) == ("frames", "keypoints", "poseflow", "handcrops", "shards")
-    assert chosen_stages(("all",), Part(1, 2)) == ("frames", "keypoints", "poseflow", "handcrops")
-    assert chosen_stages(("shards", "frames"), None) == ("frames", "shards")
+    def chosen(part: str | None, *stages: str) -> tuple[str, ...]:
+        return RunOptions(Path("d"), Path("w"), stage=stages, part=part).chosen_stages()
+
+    assert chosen(None, "all") == ("frames", "keypoints", "poseflow", "handcrops", "shards")
+    assert chosen("1/2", "all") == ("frames", "keypoints", "poseflow", "handcrops")
+    assert chosen(None, "shards", "frames") == ("frames", "shards")
     with pytest.raises(InputError, match="--stage shards does not go with --part"):
-        chosen_stages(("shards",), Part(1, 2))
+        chosen("1/2", "shards")
 
 
-def settings(part: Part | None = None) -> RunSettings:
-    source = KeypointSource("import", "import", folders={})
-    return RunSettings(
-        *(Workspace(Path("/work")), ("frames",), source, DEFAULT, CropSettings(), Path("/work/shards"), 256, 1),
-        ffmpeg=None,
-        classes=[],
-        part=part,
-    )
-
-
-def rows(count: int) -> list[Row]:
-    return [Row(f"clip{number}", FAILED, "f", error=f"reason {number}") for number in range(count)]
-
-
-def test_a_summary_of_a_run_in_which_all_went_well(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = [Outcome("frames", 7, 3), Outcome("shards", 2, 2)]
-    assert summarise(outcomes, settings(), None, []) == 0
-    said = capsys.readouterr()
-    assert said.out == (
-        "\nstage       done  new  failed  waiting\n"
-        "frames         7    3       0        0\n"
-        "shards         2    2       0        0\n"
-        "shards: /work/shards\n"
-    )
-    assert said.err == ""
-
-
-def test_a_summary_names_the_first_ten_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = [
-        Outcome("frames", 7, 3, rows(9)),
-        Outcome("keypoints", 5, 1, rows(3), waiting=9),
-        Outcome("shards", 0, 0),
-    ]
-    assert summarise(outcomes, settings(), None, []) == SOME_FAILED
-    said = capsys.readouterr()
-    assert "keypoints      5    1       3        9\n" in said.out
-    assert "shards: " not in said.out
-    lines = said.err.splitlines()
-    assert lines[0] == "failed: clip0 (frames): reason 0"
-    assert lines[9:] == [
-        "failed: clip0 (keypoints): reason 0",
-        "… and 2 more: `pipeline status --work /work --failed`",
-    ]
-
-
-def test_a_summary_of_labels_without_a_clip_and_of_a_part(capsys: pytest.CaptureFixture[str]) -> None:
-    assert summarise([Outcome("frames", 7, 3)], settings(Part(2, 3)), Path("l.csv"), ["x", "y"]) == SOME_FAILED
-    said = capsys.readouterr()
-    assert said.err == "l.csv: 2 ids name no clip, e.g. x\n"
-    assert said.out.endswith("part 2/3; when all are done: --stage shards, without --part\n")
+def test_every_option_is_a_field_and_the_other_way_round() -> None:
+    options = {parameter.name: parameter for parameter in main.commands["run"].params}
+    given = {name: f"given {name}" for name in options}
+    assert vars(settings_from(given, RunOptions)) == given
+    assert f"[default: {SAMPLES_PER_SHARD}]" in options["samples_per_shard"].help
+    assert RunOptions(Path("d"), Path("w")).quality == options["quality"].default

@@ -49,15 +49,15 @@ def drawn(info, keypoints, answers=YES) -> list[np.ndarray]:
     return [np.asarray(frame, int) for frame in draw_frames(black, info, keypoints, answers, canvas)]
 
 
-def is_coloured(pixel: np.ndarray, name: str) -> bool:
-    """Of the colour of a hand or the body, darker at most (it is blended with black)."""
-    colour = np.array(overlay._COLOURS[name])
-    return pixel.max() > 120 and np.abs(pixel / pixel.max() - colour / colour.max()).max() < 0.12
+def is_colored(pixel: np.ndarray, name: str) -> bool:
+    """Of the color of a hand or the body, darker at most (it is blended with black)."""
+    color = np.array(overlay._COLOURS[name])
+    return pixel.max() > 120 and np.abs(pixel / pixel.max() - color / color.max()).max() < 0.12
 
 
-def coloured_share(strip: np.ndarray, name: str) -> float:
-    """Of the rows of (H, W, 3) pixels, how many have one of this colour."""
-    return float(np.mean([any(is_coloured(pixel, name) for pixel in row) for row in strip]))
+def colored_share(strip: np.ndarray, name: str) -> float:
+    """Of the rows of (H, W, 3) pixels, how many have one of this color."""
+    return float(np.mean([any(is_colored(pixel, name) for pixel in row) for row in strip]))
 
 
 def test_a_video_is_written_with_every_frame(clip, info, keypoints, tmp_path):
@@ -81,8 +81,8 @@ def test_boxes_stand_where_the_hands_are(info, keypoints):
         for hand in HANDS:
             x0, y0, x1, y1 = (info.hands[hand].boxes[number] * scale).round().astype(int)
             bottom = frame[min(y1, 511) - 2 : y1 + 2, (x0 + x1) // 2 + 3]
-            assert any(is_coloured(pixel, hand) for pixel in bottom)
-            assert coloured_share(frame[y0 + 30 : y1 - 4, x0 - 1 : x0 + 2], hand) > 0.95
+            assert any(is_colored(pixel, hand) for pixel in bottom)
+            assert colored_share(frame[y0 + 30 : y1 - 4, x0 - 1 : x0 + 2], hand) > 0.95
 
 
 def test_a_missing_hand_has_the_dashed_box_of_its_stand_in(info, keypoints):
@@ -90,7 +90,7 @@ def test_a_missing_hand_has_the_dashed_box_of_its_stand_in(info, keypoints):
     frames, scale = drawn(info, keypoints), 512 / HEIGHT
     for number, source in ((6, 5), (7, 8)):
         x0, y0, _, y1 = (info.hands["right"].boxes[source] * scale).round().astype(int)
-        assert 0.3 < coloured_share(frames[number][y0 + 40 : y1 - 4, x0 - 1 : x0 + 2], "right") < 0.7
+        assert 0.3 < colored_share(frames[number][y0 + 40 : y1 - 4, x0 - 1 : x0 + 2], "right") < 0.7
 
 
 def never_seen(track: HandTrack) -> HandTrack:
@@ -100,18 +100,18 @@ def never_seen(track: HandTrack) -> HandTrack:
 def test_a_hand_that_is_never_seen_is_said_so(info, keypoints):
     without = SampleInfo(**{**vars(info), "hands": {**info.hands, "left": never_seen(info.hands["left"])}})
     corner = drawn(without, keypoints)[0][:20, :160].reshape(-1, 3)
-    assert sum(is_coloured(pixel, "left") for pixel in corner) > 50
+    assert sum(is_colored(pixel, "left") for pixel in corner) > 50
     assert not drawn(info, keypoints)[0][:20, :200].any()
 
 
 def test_lines_join_the_points_that_were_seen(info, keypoints):
     frame, scale = drawn(info, keypoints)[0], 512 / HEIGHT
     x, y = (keypoints[0, [5, 6], :2].mean(axis=0) * scale).round().astype(int)
-    assert any(is_coloured(pixel, "body") for pixel in frame[y - 2 : y + 3, x])
+    assert any(is_colored(pixel, "body") for pixel in frame[y - 2 : y + 3, x])
     for hand, elbow, wrist, knuckle, joint in (("left", 7, 9, 29, 30), ("right", 8, 10, 49, 50)):
         for ends in ([elbow, wrist], [wrist, knuckle], [knuckle, joint]):
             x, y = (keypoints[0, ends, :2].mean(axis=0) * scale).round().astype(int)
-            assert any(is_coloured(pixel, hand) for pixel in frame[y - 4 : y + 5, x - 4 : x + 5].reshape(-1, 3)), ends
+            assert any(is_colored(pixel, hand) for pixel in frame[y - 4 : y + 5, x - 4 : x + 5].reshape(-1, 3)), ends
     nothing = np.zeros_like(keypoints)
     empty = SampleInfo(**{**vars(info), "hands": {hand: never_seen(info.hands[hand]) for hand in HANDS}})
     assert not drawn(empty, nothing)[0][100:512].any()  # missing points are (0, 0): no line leads there

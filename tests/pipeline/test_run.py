@@ -44,7 +44,7 @@ def labels(data: Path) -> list[str]:
     return ["--labels", str(data / "labels.csv")]
 
 
-def new_colour(data: Path, ffmpeg: str) -> None:
+def new_color(data: Path, ffmpeg: str) -> None:
     make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_color.mp4", 21, "162x120")
     make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_depth.mp4", 21, "162x120", grey=True)
 
@@ -78,10 +78,10 @@ def new_split(data: Path, ffmpeg: str) -> None:
 @pytest.mark.parametrize(
     ("change", "redone"),
     [
-        (new_colour, ("frames", "keypoints", "poseflow", "handcrops")),
+        (new_color, ("frames", "keypoints", "poseflow", "handcrops")),
         (new_depth, ("frames", "handcrops")),
         (new_keypoints, ("keypoints", "poseflow", "handcrops")),
-        (new_label, ("handcrops",)),
+        (new_label, ()),
         (new_split, ()),
     ],
 )
@@ -309,3 +309,49 @@ def test_a_csv_without_rows_leaves_the_workspace_as_it_is(data: Path, tmp_path: 
         code, plans, said = run(data, work, "--data", str(empty), *options)
         assert (code, plans, "empty.csv: has no rows" in said) == (2, {}, True), said
     assert {path: path.read_bytes() for path in work.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("stage", RESULTS)
+def test_a_link_that_leads_nowhere_is_a_lost_result(data: Path, tmp_path: Path, stage: str) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    before = digests(work)
+    path = next((work / stage).glob(f"{IDS[1]}.*"))
+    path.unlink()
+    path.symlink_to("gone")
+    code, plans, said = run(data, work)
+    assert (code, plans) == (0, NOTHING | {stage: (5, 1)}), said
+    assert not path.is_symlink()
+    assert digests(work) == before
+
+
+def test_names_with_braces(data: Path, tmp_path: Path) -> None:
+    work, shards = tmp_path / "{work}", tmp_path / "out{a,b}"
+    (data / "mp4").rename(data / "mp{4,5}")
+    code, _, said = run(data, work, *labels(data), "--data", str(data / "mp{4,5}"), "--shards", str(shards))
+    assert code == 0, said
+    assert {split: len(found) for split, found in read_dataset(shards).splits.items()} == {"train": 2, "val": 1}
+
+
+@pytest.mark.parametrize("stage", ["keypoints", "poseflow"])
+@pytest.mark.parametrize("place", [61, -3])  # in the header, in the last value
+def test_bad_bytes_under_an_old_time_fail_the_clip_and_are_made_again(
+    data: Path, tmp_path: Path, stage: str, place: int
+) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    before = digests(work)
+    path = work / stage / f"{IDS[1]}.npy"
+    stat, content = path.stat(), bytearray(path.read_bytes())
+    content[place] ^= 64
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    reader = "poseflow" if stage == "keypoints" else "handcrops"
+    for result in (work / reader).iterdir():
+        result.unlink()
+    code, _, said = run(data, work)
+    assert code == 3
+    assert f"failed: {IDS[1]} ({reader}): {path}: damaged since it was written" in said
+    assert run(data, work)[:2][0] == 0
+    assert digests(work) == before
+    assert run(data, work)[1] == NOTHING

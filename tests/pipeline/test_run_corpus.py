@@ -12,9 +12,9 @@ import pytest
 from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
 from helpers.driving import leftovers, run
 
-from pipeline.plan import STAGES
-from pipeline.video.probe import Video
+from pipeline.workspace.clip import Video
 from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.paths import STAGES
 from pipeline.workspace.row import DONE, FAILED
 from shards.format.dataset import read_dataset
 from shards.format.shardset import open_shards
@@ -102,10 +102,10 @@ GOOD: dict[str, tuple[Make, int, int, int]] = {
 }
 # Good clips whose depth video is wrong: its maker, and what the ledger says.
 BAD_DEPTH: dict[str, tuple[Make, str]] = {
-    "depth-shorter": (frames(5), "5 frames, colour has 8; mend it, or run with --no-depth"),
+    "depth-shorter": (frames(5), "5 frames, color has 8; mend it, or run with --no-depth"),
     "depth-smaller": (
         frames(FRAMES, "-vf", "scale=80:60"),
-        "80×60, colour is 160×120; mend it, or run with --no-depth",
+        "80×60, color is 160×120; mend it, or run with --no-depth",
     ),
     "depth-empty": (lambda ffmpeg, path: path.touch(), "empty file"),
 }

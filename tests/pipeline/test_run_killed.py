@@ -22,8 +22,8 @@ from helpers.driving import (
     wait_until,
 )
 
-from pipeline.plan import STAGES
 from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.paths import STAGES
 from pipeline.workspace.row import DONE
 
 CLIPS = 14

@@ -4,6 +4,7 @@ import csv
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,14 +12,15 @@ import pytest
 from helpers.driving import ROOT, command, fake_openpose
 
 from pipeline.pose.estimators import OpenPose
-from pipeline.stages.handcrops import CropSettings
-from pipeline.stages.stage import CLIP_STAGES, Clips, KeypointSource, RunSettings, marks_of
+from pipeline.pose.source import KeypointSource
+from pipeline.run_stages import RunSettings
+from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import stamp
 from pipeline.workspace.ledger import write_table
 from pipeline.workspace.manifest import read_data
-from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, Row
-from shards.format.recipe import DEFAULT
+from pipeline.workspace.paths import STAGES, Workspace
+from pipeline.workspace.result import named, write_result
+from pipeline.workspace.row import DONE, Made, Row
 from shards.format.sample import MEMBERS
 from shards.format.tar import pack
 
@@ -77,28 +79,22 @@ def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
     workspace.create()
     estimator = OpenPose(str(openpose), None, ())
     source = KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
-    settings = RunSettings(workspace, (), source, DEFAULT, CropSettings(), workspace.shards, 256, 1, None, [])
-    samples = {sample.id: sample for sample in read_data(data)}
-    clips = Clips(samples, settings, {key: (stamp(s.color), stamp(s.depth)) for key, s in samples.items()})
-    members = dict.fromkeys(set(MEMBERS) - {"json"}, b"x" * 300) | {"json": b"{}"}
-    for stage in CLIP_STAGES:
-        prints = clips.fingerprints[stage.name] = stage.fingerprints(clips)
-        rows, facts = [], {}
-        for key in samples:
-            if stage.name == "frames":
-                size, facts[key] = 0, {"frames": 60, "width": 512, "height": 512, "fps": 30.0}
-            elif stage.name == "handcrops":
-                packed = pack(key, members)
-                workspace.handcrops(key).write_bytes(packed.data)
-                size = len(packed.data)
-                facts[key] = {"missing": [0, 0], "extent": packed.extent, "places": packed.places}
-            else:
-                stage.result(clips, key).write_bytes(b"12")
-                size, facts[key] = 2, {"frames_with_person": 60} if stage.name == "keypoints" else {}
-            if stage.suffix:
-                facts[key] |= marks_of(stage.result(clips, key))
-            rows.append(Row(key, DONE, prints[key], 1.0, size, facts=facts[key]))
-        clips.facts[stage.name] = facts
+    clips = [Clip(sample, stamp(sample.color), stamp(sample.depth)) for sample in read_data(data)]
+    members = dict.fromkeys(set(MEMBERS) - {"json"}, b"x" * 300) | {"json": b'{"fps":30.0}'}
+    for stage in RunSettings(workspace, STAGES, source, []).clip_stages():
+        rows = []
+        for clip in clips:
+            clip.fingerprints[stage.name] = stage.fingerprint(clip)
+            made = Made({"frames": 60, "width": 512, "height": 512, "fps": 30.0})
+            if stage.name == "handcrops":
+                packed = pack(clip.id, members)
+                facts = {"missing": [0, 0], "extent": packed.extent, "places": packed.places, "json_start": 1}
+                made = write_result(stage.result(clip.id), packed.data, facts)
+            elif stage.suffix:
+                made = write_result(stage.result(clip.id), b"12", {})
+            row = Row(clip.id, DONE, clip.fingerprints[stage.name], 1.0, made.bytes, facts=made.facts)
+            rows.append(named(replace(row, temporary=made.temporary), stage.result(clip.id)))
+            stage.found(clip, rows[-1])
         write_table(workspace.ledgers / f"{stage.name}.parquet", rows)
 
 
@@ -109,9 +105,9 @@ def check(folder: Path, counts: dict[str, int]) -> tuple[Used, Used, Used, Used]
     run = [*command(data, folder / "work", "--openpose-bin", str(openpose), "--jobs", "1")]
     first, second = measure(run), measure(run)
     assert (first.status, second.status) == (0, 0), first.output
-    for stage in CLIP_STAGES:
-        assert f"{stage.name}: {total} done, 0 to do\n" in first.output
-        assert f"{stage.name}: {total} done, 0 to do\n" in second.output
+    for stage in STAGES[:-1]:
+        assert f"{stage}: {total} done, 0 to do\n" in first.output
+        assert f"{stage}: {total} done, 0 to do\n" in second.output
     shards = sum(-(-count // 256) for count in counts.values())
     assert ["shards", str(shards), str(shards), "0", "0"] in [line.split() for line in first.output.splitlines()]
     assert ["shards", str(shards), "0", "0", "0"] in [line.split() for line in second.output.splitlines()]

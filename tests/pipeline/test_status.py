@@ -1,4 +1,4 @@
-"""`pipeline status`, while a run is under way and after it."""
+"""`pipeline status`, while a run is under way and after it, and what a run says at its end."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,15 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.status import SOME_FAILED, Outcome, summarize
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.ledger import Ledger
+from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import write_manifest
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.row import DONE, FAILED, Row
+
+WORKSPACE, SHARDS = Workspace(Path("/work")), Path("/work/shards")
 
 
 @pytest.fixture
@@ -69,3 +73,48 @@ def test_no_workspace(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "manifest.parquet: cannot be read" in result.output
     assert "is --work a workspace of `pipeline run`?" in result.output
+
+
+def rows(count: int) -> list[Row]:
+    return [Row(f"clip{number}", FAILED, "f", error=f"reason {number}") for number in range(count)]
+
+
+def test_a_summary_of_a_run_in_which_all_went_well(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = [Outcome("frames", 7, 3), Outcome("shards", 2, 2)]
+    assert summarize(outcomes, WORKSPACE, SHARDS, None) == 0
+    said = capsys.readouterr()
+    assert said.out == (
+        "\nstage       done  new  failed  waiting\n"
+        "frames         7    3       0        0\n"
+        "shards         2    2       0        0\n"
+        "shards: /work/shards\n"
+    )
+    assert said.err == ""
+
+
+def test_a_summary_names_the_first_ten_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = [
+        Outcome("frames", 7, 3, rows(9)),
+        Outcome("keypoints", 5, 1, rows(3), waiting=9),
+        Outcome("shards", 0, 0),
+    ]
+    assert summarize(outcomes, WORKSPACE, SHARDS, None) == SOME_FAILED
+    said = capsys.readouterr()
+    assert "keypoints      5    1       3        9\n" in said.out
+    assert "shards: " not in said.out
+    lines = said.err.splitlines()
+    assert lines[0] == "failed: clip0 (frames): reason 0"
+    assert lines[9:] == [
+        "failed: clip0 (keypoints): reason 0",
+        "… and 2 more: `pipeline status --work /work --failed`",
+    ]
+
+
+def test_a_summary_of_labels_without_a_clip_and_of_a_part(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        summarize([Outcome("frames", 7, 3)], WORKSPACE, SHARDS, Part(2, 3), "l.csv: 2 ids name no clip, e.g. x")
+        == SOME_FAILED
+    )
+    said = capsys.readouterr()
+    assert said.err == "l.csv: 2 ids name no clip, e.g. x\n"
+    assert said.out.endswith("part 2/3; when all are done: --stage shards, without --part\n")

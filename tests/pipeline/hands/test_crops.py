@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.hands.crops import crop, encode, grey, shrink, size_of
+from pipeline.hands.crops import crop, encode, gray, shrink, size_of
 
 
 def smooth_picture(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_the_short_side_becomes_256(size: tuple[int, int]) -> None:
     rgb = smooth_picture(*size)
     short = min(size)
     expected = (256 * size[0] // short, 256 * size[1] // short)
-    for picture in (rgb, yuv420(rgb), grey(rgb)):
+    for picture in (rgb, yuv420(rgb), gray(rgb)):
         small = shrink(picture, aliased=False)
         assert size_of(small) == expected
         assert Image.open(io.BytesIO(encode(small, 95))).size == expected
@@ -77,7 +77,7 @@ def test_aliased_shrinking_samples_two_pixels_per_axis() -> None:
 
 def test_grey_is_pillow_s() -> None:
     rgb = smooth_picture(40, 30)
-    (plane,) = grey(rgb)
+    (plane,) = gray(rgb)
     np.testing.assert_array_equal(plane, np.asarray(Image.fromarray(rgb).convert("L")))
     assert Image.open(io.BytesIO(encode((plane,), 95))).mode == "L"
 

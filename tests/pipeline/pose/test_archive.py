@@ -21,22 +21,6 @@ def test_many_parts_count_as_split_does(tmp_path: Path) -> None:
     assert [path.suffix[1:] for path in archive_parts(tmp_path / "kp.tar.bz2.aa")] == names
 
 
-def test_parts_may_count_from_1(tmp_path: Path) -> None:
-    """As 7-Zip's do."""
-    parts = [tmp_path / f"kp.tar.bz2.{number:03}" for number in range(1, 12)]
-    for path in (*parts, tmp_path / "kp.tar.bz2.md5"):
-        path.touch()
-    assert archive_parts(parts[0]) == parts
-    with pytest.raises(InputError, match=r"not the first part; give kp\.tar\.bz2\.001"):
-        archive_parts(parts[1])
-    parts[3].unlink()
-    with pytest.raises(InputError, match=r"kp\.tar\.bz2\.004: this part of the archive is missing"):
-        archive_parts(parts[0])
-    (tmp_path / "kp.tar.bz2.000").touch()
-    with pytest.raises(InputError, match=r"not the first part; give kp\.tar\.bz2\.000"):
-        archive_parts(parts[0])
-
-
 def test_a_single_file_is_its_only_part(tmp_path: Path) -> None:
     for name in ("kp.tar", "kp.tar.bz2", "kp.tar.gz", "kp.tar.xz", "kp.tgz"):
         (tmp_path / name).touch()

@@ -1,14 +1,14 @@
-"""The stage `frames`: colour and depth must agree."""
+"""The stage `frames`: color and depth must agree."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers.clip_making import make_clip
+from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
 
 from pipeline.errors import ClipError
-from pipeline.stages.frames import count_frames, video_of
-from pipeline.video.probe import Video
-from pipeline.workspace.clip import Sample
+from pipeline.stages.frames import ASSUMED_FPS, count_frames
+from pipeline.workspace.clip import Sample, Video
 
 
 @pytest.fixture
@@ -22,21 +22,19 @@ def depth(ffmpeg: str, folder: Path, frames: int, size: str = "160x120") -> str:
     return str(folder / "a_depth.mp4")
 
 
-def test_facts_are_the_colour_videos(ffmpeg: str, color: str, tmp_path: Path) -> None:
+def test_facts_are_the_color_videos(ffmpeg: str, color: str, tmp_path: Path) -> None:
     for sample in (
         Sample("a", "", "", None, color, None),
         Sample("a", "", "", None, color, depth(ffmpeg, tmp_path, 9)),
     ):
-        facts = count_frames(sample, ffmpeg)
-        assert facts == {"frames": 9, "width": 160, "height": 120, "fps": 30.0}
-        assert video_of(facts) == Video(9, 160, 120, 30.0)
+        assert count_frames(sample, ffmpeg) == Video(9, 160, 120, 30.0)
 
 
 @pytest.mark.parametrize(
     ("frames", "size", "said"),
     [
-        (8, "160x120", "a_depth.mp4: 8 frames, colour has 9; mend it, or run with --no-depth"),
-        (9, "120x160", "a_depth.mp4: 120×160, colour is 160×120; mend it, or run with --no-depth"),
+        (8, "160x120", "a_depth.mp4: 8 frames, color has 9; mend it, or run with --no-depth"),
+        (9, "120x160", "a_depth.mp4: 120×160, color is 160×120; mend it, or run with --no-depth"),
     ],
 )
 def test_a_depth_video_that_disagrees(
@@ -50,3 +48,14 @@ def test_a_depth_video_that_disagrees(
 def test_a_depth_video_that_is_gone(ffmpeg: str, color: str, tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=rf"{tmp_path}/b_depth.mp4: no such file"):
         count_frames(Sample("a", "", "", None, color, str(tmp_path / "b_depth.mp4")), ffmpeg)
+
+
+def test_a_clip_without_video_is_as_long_as_its_keypoints_and_as_large_as_shows_them(tmp_path: Path) -> None:
+    keypoints = moving_keypoints(7, 0)
+    write_keypoints(tmp_path / "a.kp", "a", keypoints)
+    np.save(tmp_path / "a.npy", keypoints.astype(np.float32))
+    width, height = keypoints[..., 0].max(), keypoints[..., 1].max()
+    for name in ("a.kp", "a.npy"):
+        video = count_frames(Sample("a", "", "", None, None, None, str(tmp_path / name)), None)
+        assert (video.frames, video.fps) == (7, ASSUMED_FPS)
+        assert 0 <= video.width - 1 - width < 1 and 0 <= video.height - 1 - height < 1

@@ -1,5 +1,7 @@
 """From the samples' tars to shards and indexes."""
 
+import io
+import json
 import os
 import tarfile
 import zlib
@@ -7,22 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stages.shards import (
-    ShardItem,
-    plan_shards,
-    rows_to_keep,
-    shard_fingerprint,
-    shards_folder,
-    write_dataset,
-    write_shards,
-)
-from pipeline.workers.local import execute
-from pipeline.workspace.clip import Sample
+from pipeline.stages.shards import PlannedShards, plan_shards, shard_fingerprint
+from pipeline.workers.local import row_of
+from pipeline.workspace.clip import Clip, CropTar, ResultFile, Sample, Video
 from pipeline.workspace.ledger import Ledger, read_rows
 from pipeline.workspace.paths import Workspace
+from pipeline.workspace.result import named
 from pipeline.workspace.row import DONE, Row
+from pipeline.workspace.shard_folder import rows_to_keep, shards_folder
 from shards.errors import InputError
-from shards.format.dataset import FILE_NAME, read_dataset
+from shards.format.dataset import FILE_NAME, Dataset, read_dataset
 from shards.format.index import read_index
 from shards.format.recipe import DEFAULT
 from shards.format.tar import pack
@@ -37,28 +33,35 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def item(
-    workspace: Workspace, key: str, split: str = "train", content: bytes = b"{}", fingerprint: str = "f"
-) -> ShardItem:
+    workspace: Workspace, key: str, split: str = "train", content: bytes = b'{"fps":30.0}', label: int | None = 7
+) -> Clip:
+    """A clip that has come through the stages before."""
     members = {"json": content, "left.mjpg": key.encode() * 300, "flow.npy": b"n" * len(key)}
     packed = pack(key, members)
     workspace.handcrops(key).write_bytes(packed.data)
-    facts = {"extent": packed.extent, "places": packed.places, "crc32": zlib.crc32(packed.data)}
-    return ShardItem(Sample(key, split, "3", 7, "/x", None), fingerprint, 60, facts)
+    clip = Clip(Sample(key, split, "3", label, "/x", None), None, None)
+    clip.video = Video(60, 160, 120, 30.0)
+    clip.handcrops = CropTar(len(packed.data), zlib.crc32(packed.data), packed.extent, packed.places, 1)
+    return clip
 
 
 class Run:
     """The stage as `run.py` drives it, in this process; `names` are the shards that were written."""
 
-    def __init__(self, workspace: Workspace, items: list[ShardItem], size: int = 3, folder: Path | None = None) -> None:
+    def __init__(self, workspace: Workspace, items: list[Clip], size: int = 3, folder: Path | None = None) -> None:
         folder = folder or workspace.shards
         self.shards = plan_shards(items, size)
+        self.planned = PlannedShards(folder, self.shards, workspace)
         self.ledger = Ledger(workspace.ledgers, "shards")
         with shards_folder(folder, {i.sample.split for i in items}, workspace, self.ledger.rows):
-            rows = write_shards(folder, self.shards, workspace, self.ledger, lambda tasks: map(execute, tasks))
+            rows = self.planned.write(self.ledger, lambda tasks: map(row_of, tasks))
+            self.failed = [row.error for row in rows if row.status != DONE]
+            if self.failed:
+                return
             assert all(Path(row.id).parent == folder for row in rows)
             self.names = sorted(Path(row.id).name for row in rows)
             self.ledger.fold(keep=rows_to_keep(folder, self.shards, self.ledger.rows))
-            self.dataset = write_dataset(folder, self.shards, self.ledger.rows, DEFAULT, {"quality": 95}, ["a"])
+            self.dataset = self.planned.finish(self.ledger.rows, Dataset(DEFAULT, {"quality": 95}, ["a"]))
         self.files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
 
 
@@ -71,7 +74,7 @@ def test_shards_hold_the_samples_in_hash_order_whatever_the_order_of_the_items(w
         for shard in read_dataset(workspace.shards).splits[split]:
             with tarfile.open(workspace.shards / shard.name) as tar:
                 names += [name.split(".")[0] for name in tar.getnames()]
-        expected = sorted((i.sample.id for i in items if i.sample.split == split), key=shard_order)
+        expected = sorted((i.id for i in items if i.sample.split == split), key=shard_order)
         assert list(dict.fromkeys(names)) == expected
     again = Run(Workspace(workspace.root), items[::-1])
     assert again.names == []
@@ -90,29 +93,32 @@ def test_an_index_row_points_at_its_members(workspace: Workspace) -> None:
 
 
 def assert_index_points_at_members(workspace: Workspace) -> None:
-    """Every row's JSON is that of its sample's own tar."""
+    """Every row's JSON begins with the sample's id, signer and label, and goes on with what its own tar holds."""
     for row in read_index(workspace.shards / "train.parquet").to_pylist():
         cut = (workspace.shards / row["shard"]).read_bytes()[row["json_offset"] :][: row["json_size"]]
         with tarfile.open(workspace.handcrops(row["id"])) as tar:
-            assert cut == tar.extractfile(f"{row['id']}.json").read()
+            own = tar.extractfile(f"{row['id']}.json").read()
+        head = {"id": row["id"], "signer": row["signer"], "label": row["label"]}
+        assert json.loads(cut) == head | json.loads(own)
+        assert cut.endswith(own[1:])
 
 
 def test_a_lost_sample_that_comes_back_with_other_sizes_is_written_again(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}") for n in range(3)]
     Run(workspace, items)
-    # With the same fingerprint: only the encoder of the JPEGs is another one.
-    items[0] = item(workspace, "s0", content=b'{"longer": "' + b"x" * 600 + b'"}')
+    # By another version of the JPEGs' encoder.
+    items[0] = item(workspace, "s0", content=b'{"fps":"' + b"x" * 600 + b'"}')
     assert Run(workspace, items).names == ["train-000.tar"]
     assert_index_points_at_members(workspace)
 
 
 def test_a_shard_of_other_settings_that_no_row_tells_of_is_written_again(workspace: Workspace) -> None:
-    items = [item(workspace, "s0", content=b'{"label":1}')]
+    items = [item(workspace, "s0", content=b'{"fps":1}')]
     first = Run(workspace, items)
     # Of the same size; its driver was killed between the renaming and the row.
     path = workspace.shards / "train-000.tar"
     written = path.stat().st_mtime_ns
-    path.write_bytes(path.read_bytes().replace(b'"label":1', b'"label":2'))
+    path.write_bytes(path.read_bytes().replace(b'"fps":1', b'"fps":2'))
     os.utime(path, ns=(written, written + 1))
     assert Run(workspace, items).names == ["train-000.tar"]
     assert path.read_bytes() == first.files["train-000.tar"]
@@ -121,10 +127,8 @@ def test_a_shard_of_other_settings_that_no_row_tells_of_is_written_again(workspa
 def test_only_what_changed_is_written_again(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}") for n in range(9)]
     first = Run(workspace, items)
-    changed = first.shards["train-001.tar"][0].sample.id
-    items = [i for i in items if i.sample.id != changed] + [
-        item(workspace, changed, content=b'{"x":1}', fingerprint="g")
-    ]
+    changed = first.shards["train-001.tar"][0].id
+    items = [i for i in items if i.id != changed] + [item(workspace, changed, content=b'{"fps":1}')]
     assert Run(workspace, items).names == ["train-001.tar"]
     assert Run(workspace, items).names == []
     (workspace.shards / "train-002.tar").unlink()
@@ -154,26 +158,69 @@ def test_dataset_json_is_gone_while_shards_are_written(workspace: Workspace) -> 
 
     def run(tasks):
         seen.append((workspace.shards / FILE_NAME).exists())
-        return map(execute, tasks)
+        return map(row_of, tasks)
 
     ledger = Ledger(workspace.ledgers, "shards")
-    write_shards(workspace.shards, plan_shards(items, 2), workspace, ledger, run)
+    PlannedShards(workspace.shards, plan_shards(items, 2), workspace).write(ledger, run)
     assert seen == [False]
 
 
-def test_a_sample_cut_short_is_named(workspace: Workspace) -> None:
+@pytest.mark.parametrize("damage", [lambda data: b"short", lambda data: data[:600] + b"?" + data[601:]])
+def test_a_damaged_sample_is_named_and_leaves_no_set(workspace: Workspace, damage) -> None:
     items = [item(workspace, "s1")]
-    workspace.handcrops("s1").write_bytes(b"short")
-    with pytest.raises(InputError, match=r"handcrops/s1.tar: ends \d+ bytes early"):
-        Run(workspace, items)
+    path = workspace.handcrops("s1")
+    before = path.stat()
+    path.write_bytes(damage(path.read_bytes()))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (reason,) = Run(workspace, items).failed
+    assert reason.startswith(f"{path}: damaged since it was written")
+    assert not path.exists()
+    assert not (workspace.shards / "dataset.json").exists()
+
+
+def test_another_label_changes_the_json_alone(workspace: Workspace) -> None:
+    first = Run(workspace, [item(workspace, "s0"), item(workspace, "s1")])
+    again = Run(workspace, [item(workspace, "s0", label=None), item(workspace, "s1")])
+    assert again.names == ["train-000.tar"]
+    assert_index_points_at_members(workspace)
+    old, new = ({row["id"]: row for row in tar_members(run.files["train-000.tar"])} for run in (first, again))
+    assert {name for name in old if old[name] != new[name]} == {"s0.json"}
+    assert b'"label":null' in new["s0.json"]["content"]
+
+
+def tar_members(data: bytes) -> list[dict]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return [{"id": member.name, "content": tar.extractfile(member).read()} for member in tar]
+
+
+def test_a_clip_without_video_is_json_flow_and_pose(workspace: Workspace) -> None:
+    clip = Clip(Sample("k", "train", "3", 7, None, None, "/k.npy"), None, None)
+    clip.video = Video(60, 160, 120, 25.0)
+    for path, data in ((workspace.keypoints("k"), b"points"), (workspace.poseflow("k"), b"flow")):
+        path.write_bytes(data)
+    clip.keypoints, clip.poseflow = ResultFile(6, zlib.crc32(b"points")), ResultFile(4, zlib.crc32(b"flow"))
+    run = Run(workspace, [clip, item(workspace, "s0")])
+    found = {row["id"]: row["content"] for row in tar_members(run.files["train-000.tar"])}
+    assert {name: found[name] for name in ("k.flow.npy", "k.pose.npy")} == {
+        "k.flow.npy": b"flow",
+        "k.pose.npy": b"points",
+    }
+    assert json.loads(found["k.json"]) == {
+        **{"id": "k", "signer": "3", "label": 7, "fps": 25.0, "width": 160, "height": 120, "frames": 60, "hands": {}}
+    }
+    assert sum(name.startswith("k.") for name in found) == 3
+    (row,) = [row for row in read_index(workspace.shards / "train.parquet").to_pylist() if row["id"] == "k"]
+    assert run.files["train-000.tar"][row["pose_offset"] :][: row["pose_size"]] == b"points"
+    assert row["left_offset"] is None
 
 
 def test_the_fingerprint_covers_place_order_and_content(workspace: Workspace, tmp_path: Path) -> None:
     a, b = item(workspace, "a"), item(workspace, "b")
-    other = item(workspace, "b", fingerprint="g")
+    other = item(workspace, "b", content=b'{"fps":2}')
+    labeled = item(workspace, "b", label=8)
     folders = tmp_path / "1", tmp_path / "2"
-    lists = [a, b], [b, a], [a, other], [a]
-    assert len({shard_fingerprint(folder, items) for folder in folders for items in lists}) == 8
+    lists = [a, b], [b, a], [a, other], [a, labeled], [a]
+    assert len({shard_fingerprint(folder, items) for folder in folders for items in lists}) == 10
 
 
 def test_rows_of_another_folder_are_not_taken_for_this_one(workspace: Workspace) -> None:
@@ -212,7 +259,7 @@ def test_old_shards_go_also_when_a_run_without_its_ledger_was_killed(workspace: 
 
     ledger, shards = Ledger(workspace.ledgers, "shards"), plan_shards(items, 9)
     with pytest.raises(KeyboardInterrupt):
-        write_shards(workspace.shards, shards, workspace, ledger, killed)
+        PlannedShards(workspace.shards, shards, workspace).write(ledger, killed)
     assert not (workspace.shards / "dataset.json").exists()
     after = Run(workspace, items, 9)
     assert after.files.keys() == {"dataset.json", "train-000.tar", "train.parquet"}
@@ -297,12 +344,12 @@ def test_after_a_kill_between_renaming_and_row_the_folder_is_still_ours(workspac
 
     def killed(tasks):
         for task in tasks:
-            execute(task)
+            named(row_of(task), Path(task.id))
         raise KeyboardInterrupt
 
     ledger = Ledger(workspace.ledgers, "shards")
     with pytest.raises(KeyboardInterrupt), shards_folder(folder, {"train"}, workspace, ledger.rows):
-        write_shards(folder, shards, workspace, ledger, killed)
+        PlannedShards(folder, shards, workspace).write(ledger, killed)
     assert {path.name for path in folder.glob("*.tar")} == {"train-000.tar", "train-001.tar"}
     assert {row.status for row in read_rows(workspace.ledgers, "shards").values()} == {"begun"}
     assert Run(workspace, items, 2, folder).names == ["train-000.tar", "train-001.tar"]
@@ -323,6 +370,12 @@ def test_a_folder_with_something_of_others_is_refused_and_left_alone(
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, "theirs")]
 
 
+def test_what_macos_writes_beside_a_file_is_no_shard(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "._train-000.tar").write_text("macOS")
+    assert Run(workspace, [item(workspace, "a")], folder=tmp_path / "out").names == ["train-000.tar"]
+
+
 def test_the_set_of_another_workspace_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     other = Workspace(tmp_path / "other")
     other.create()
@@ -335,7 +388,7 @@ def test_the_set_of_another_workspace_is_refused(workspace: Workspace, tmp_path:
 
 def test_folders_that_shards_cannot_go_to(workspace: Workspace, tmp_path: Path) -> None:
     workspace.manifest.write_text("manifest")
-    for folder in (workspace.root, workspace.ledgers, workspace.root / "shards" / ".."):
+    for folder in (workspace.root, *workspace.folders, workspace.root / "shards" / ".."):
         with pytest.raises(InputError, match="the workspace keeps other files there"):
             Run(workspace, [item(workspace, "a")], folder=folder)
     with pytest.raises(InputError, match="its name is not UTF-8; rename it, or give another --shards"):

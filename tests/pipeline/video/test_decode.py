@@ -15,7 +15,8 @@ from helpers.driving import processes_of, wait_until
 from pipeline.errors import ClipError
 from pipeline.video import decode as module
 from pipeline.video.decode import Region, Stream, decode, planes
-from pipeline.video.probe import Video, probe
+from pipeline.video.probe import probe
+from pipeline.workspace.clip import Video
 
 VIDEO = Video(12, 160, 120, 30)
 
@@ -55,18 +56,18 @@ def test_frames_are_ffmpegs_own(ffmpeg: str, tmp_path: Path, size: str, kind: st
 def test_every_frame_of_a_variable_rate_comes(ffmpeg: str, tmp_path: Path) -> None:
     select = "select='eq(n,0)+eq(n,1)+eq(n,2)+eq(n,20)+eq(n,21)+eq(n,30)'"
     path = make_pattern(ffmpeg, tmp_path / "v.mp4", "-vf", select, "-fps_mode", "vfr", "-pix_fmt", "yuv420p")
-    assert len(frames_of([Stream(path, "grey")], Video(6, 160, 120, 5), ffmpeg)[0]) == 6
+    assert len(frames_of([Stream(path, "gray")], Video(6, 160, 120, 5), ffmpeg)[0]) == 6
 
 
 def test_full_range_videos_are_brought_to_limited_range(ffmpeg: str, tmp_path: Path) -> None:
     path = make_pattern(ffmpeg, tmp_path / "a.mp4", "-frames:v", "2", "-pix_fmt", "yuvj420p")
-    (frames,) = frames_of([Stream(path, "grey")], Video(2, 160, 120, 30), ffmpeg)
+    (frames,) = frames_of([Stream(path, "gray")], Video(2, 160, 120, 30), ffmpeg)
     full = np.frombuffer(raw(ffmpeg, path, "-pix_fmt", "yuvj420p"), np.uint8).reshape(2, -1)[:, : 160 * 120]
     assert np.abs(np.stack(frames) - (full * (219 / 255) + 16)).max() <= 1
 
 
 # Not "rgb": there the conversion looks at neighbours, and nobody asks for a region.
-@pytest.mark.parametrize("kind", ["grey", "planes"])
+@pytest.mark.parametrize("kind", ["gray", "planes"])
 def test_a_region_is_a_part_of_the_frame(ffmpeg: str, clip: str, kind: str) -> None:
     cut, whole = frames_of([Stream(clip, kind, Region(20, 34, 61, 43)), Stream(clip, kind)], VIDEO, ffmpeg)
     assert len(cut) == len(whole) == 12
@@ -101,8 +102,8 @@ def test_rotation_is_applied(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     turned = str(tmp_path / "turned.mp4")
     command = [ffmpeg, "-loglevel", "error", "-display_rotation", "90", "-i", clip, "-c", "copy", turned]
     subprocess.run(command, check=True)
-    (upright,) = frames_of([Stream(clip, "grey")], VIDEO, ffmpeg)
-    (frames,) = frames_of([Stream(turned, "grey")], Video(12, 120, 160, 30), ffmpeg)
+    (upright,) = frames_of([Stream(clip, "gray")], VIDEO, ffmpeg)
+    (frames,) = frames_of([Stream(turned, "gray")], Video(12, 120, 160, 30), ffmpeg)
     for frame, other in zip(frames, upright, strict=True):
         np.testing.assert_array_equal(frame.reshape(160, 120), np.rot90(other.reshape(120, 160), 1))
 
@@ -123,9 +124,9 @@ def test_two_videos_at_once_give_what_they_give_alone(ffmpeg: str, tmp_path: Pat
 
 def test_a_wrong_count_is_named(ffmpeg: str, clip: str) -> None:
     with pytest.raises(ClipError, match="decodes to more frames, its container lists 10"):
-        frames_of([Stream(clip, "grey")], Video(10, 160, 120, 30), ffmpeg)
+        frames_of([Stream(clip, "gray")], Video(10, 160, 120, 30), ffmpeg)
     with pytest.raises(ClipError, match="decodes to 12 frames, its container lists 13"):
-        frames_of([Stream(clip, "grey")], Video(13, 160, 120, 30), ffmpeg)
+        frames_of([Stream(clip, "gray")], Video(13, 160, 120, 30), ffmpeg)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -136,8 +137,8 @@ def test_of_two_videos_the_wrong_one_is_named(ffmpeg: str, clip: str, tmp_path: 
         make_clip(ffmpeg, other, 11)
     else:
         other.write_bytes(Path(clip).read_bytes()[:2000])
-    streams = [Stream(clip, "planes"), Stream(clip, "grey")]
-    streams[number] = Stream(str(other), "grey")
+    streams = [Stream(clip, "planes"), Stream(clip, "gray")]
+    streams[number] = Stream(str(other), "gray")
     with pytest.raises(ClipError, match=f"^{re.escape(str(other))}: decodes to"):
         frames_of(streams, VIDEO, ffmpeg)
 
@@ -148,7 +149,7 @@ def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path,
     binary = hanging_ffmpeg(tmp_path, marker)
     start = time.monotonic()
     with pytest.raises(ClipError, match=re.escape(f"{clip}: {binary} gave nothing for 0.3 s")):
-        frames_of([Stream(clip, "grey"), Stream(clip, "grey")], VIDEO, binary)
+        frames_of([Stream(clip, "gray"), Stream(clip, "gray")], VIDEO, binary)
     assert time.monotonic() - start < 5
     wait_until(lambda: not processes_of(marker), 5)
 
@@ -173,7 +174,7 @@ def test_a_reader_that_stops_early_leaves_no_ffmpeg(ffmpeg: str, tmp_path: Path,
     marker = uuid.uuid4().hex
     monkeypatch.setitem(os.environ, "TEST_MARKER", marker)
     before = open_files()
-    frames = decode([Stream(clip, "rgb"), Stream(clip, "grey")], Video(60, 160, 120, 30), ffmpeg)
+    frames = decode([Stream(clip, "rgb"), Stream(clip, "gray")], Video(60, 160, 120, 30), ffmpeg)
     next(frames)
     assert any("rawvideo" in line for line in processes_of(marker))
     frames.close()

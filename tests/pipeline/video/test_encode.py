@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.video.decode import Stream, decode
 from pipeline.video.encode import RawFrames, write_video
-from pipeline.video.probe import Video, probe
+from pipeline.video.probe import probe
+from pipeline.workspace.clip import Video
 from shards.errors import InputError
 
 OPTIONS = {"preset": "ultrafast", "crf": 10}

@@ -13,7 +13,8 @@ from helpers.driving import processes_of, wait_until
 from pipeline.errors import ClipError
 from pipeline.video import probe as module
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import Video, ffmpeg_binary, named_ffmpeg, probe, reason_of, refuse_old
+from pipeline.video.probe import ffmpeg_binary, named_ffmpeg, probe, reason_of, refuse_old
+from pipeline.workspace.clip import Video
 from shards.errors import InputError
 
 
@@ -86,7 +87,7 @@ def test_frames_without_a_presentation_time(ffmpeg: str, tmp_path: Path) -> None
     path = make_pattern(ffmpeg, tmp_path / "b.avi", "-frames:v", "10", "-c:v", "mpeg4", "-bf", "2")
     (video,) = probe([path], ffmpeg)
     assert video == Video(10, 160, 120, 30.0)
-    assert sum(1 for _ in decode([Stream(path, "grey")], video, ffmpeg)) == 10
+    assert sum(1 for _ in decode([Stream(path, "gray")], video, ffmpeg)) == 10
 
 
 def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> N
     subprocess.run([ffmpeg, "-loglevel", "error", "-ss", "0.6", "-i", whole, "-c", "copy", trimmed], check=True)
     videos = probe([trimmed, whole], ffmpeg)
     assert videos == [Video(6, 160, 120, 30.0), Video(24, 160, 120, 30.0)]
-    assert sum(1 for _ in decode([Stream(trimmed, "grey")], videos[0], ffmpeg)) == 6
+    assert sum(1 for _ in decode([Stream(trimmed, "gray")], videos[0], ffmpeg)) == 6
 
 
 def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path, monkeypatch) -> None:

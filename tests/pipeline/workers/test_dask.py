@@ -19,12 +19,12 @@ from pipeline.errors import ClipError, RunError
 from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Task
 from pipeline.workspace.ledger import read_rows
-from pipeline.workspace.row import DONE, FAILED
+from pipeline.workspace.row import DONE, FAILED, Made
 from shards.errors import InputError
 
 pytest.importorskip("distributed", reason="Dask is not installed (extra [cluster])")
 # The workers find this module and `pipeline` here.
-ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests' / 'pipeline'}"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests' / 'pipeline' / 'workers'}"}
 
 
 class LoopbackCluster:
@@ -80,34 +80,34 @@ def cluster(loopback: LoopbackCluster) -> Iterator[Cluster]:
     cluster.close()
 
 
-def fine(number: int) -> dict:
-    return {"bytes": number, "pid": os.getpid()}
+def fine(number: int) -> Made:
+    return Made({"pid": os.getpid()}, number)
 
 
-def nap(seconds: float) -> dict:
+def nap(seconds: float) -> Made:
     time.sleep(seconds)
-    return {}
+    return Made()
 
 
-def refuse() -> dict:
+def refuse() -> Made:
     raise ClipError("a.mp4: empty file")
 
 
-def our_mistake() -> dict:
+def our_mistake() -> Made:
     raise ZeroDivisionError("ours")
 
 
-def die() -> dict:
+def die() -> Made:
     os.kill(os.getpid(), signal.SIGKILL)
-    return {}
+    return Made()
 
 
-def die_once(mark: Path) -> dict:
+def die_once(mark: Path) -> Made:
     """Die at the first call, be fine at the second."""
     if not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return {}
+    return Made()
 
 
 def test_rows_come_from_the_workers(cluster: Cluster) -> None:
@@ -166,11 +166,11 @@ def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # With the command's own time limit it would take 45 s.
 _SOON = """
-import sys, pipeline.cluster
-pipeline.cluster._CONNECT_SECONDS = 2
+import sys, pipeline.workers.dask as dask
+dask._CONNECT_SECONDS = 2
 try:
-    pipeline.cluster.Cluster(sys.argv[1])
-except pipeline.cluster.InputError as error:
+    dask.Cluster(sys.argv[1])
+except dask.InputError as error:
     sys.exit(error.message)
 """
 

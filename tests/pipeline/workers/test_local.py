@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -11,48 +13,48 @@ import pytest
 from helpers.held_signals import held
 
 from pipeline.errors import ClipError
-from pipeline.workers.local import Task, end_workers, execute, run_tasks
-from pipeline.workspace.row import DONE, FAILED
+from pipeline.workers.local import Task, end_workers, execute, one_core, run_tasks
+from pipeline.workspace.row import DONE, FAILED, Made
 
 
-def fine(number: int) -> dict:
-    return {"bytes": number, "pid": os.getpid()}
+def fine(number: int) -> Made:
+    return Made({"pid": os.getpid()}, number)
 
 
-def refuse() -> dict:
+def refuse() -> Made:
     raise ClipError("a.mp4: empty file")
 
 
-def segfault() -> dict:
+def segfault() -> Made:
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(5)
-    return {}
+    return Made()
 
 
-def leave() -> dict:
+def leave() -> Made:
     os._exit(7)
 
 
-def full_disk() -> dict:
+def full_disk() -> Made:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def no_permission() -> dict:
+def no_permission() -> Made:
     raise PermissionError(errno.EACCES, "Permission denied", "x.json")
 
 
-def our_mistake() -> dict:
+def our_mistake() -> Made:
     raise ZeroDivisionError("ours")
 
 
-def too_large() -> dict:
+def too_large() -> Made:
     raise MemoryError
 
 
-def nap(mark: str) -> dict:
+def nap(mark: str) -> Made:
     Path(mark).touch()
     time.sleep(60)
-    return {}
+    return Made()
 
 
 def test_execute_tells_done_from_failed() -> None:
@@ -65,8 +67,8 @@ def test_execute_tells_done_from_failed() -> None:
     assert (row.id, row.status, row.error) == ("d", FAILED, "out of memory; run it again with fewer --jobs")
 
 
-def cores() -> dict:
-    return {"cores": len(os.sched_getaffinity(0))}
+def cores() -> Made:
+    return Made({"cores": len(os.sched_getaffinity(0))})
 
 
 def test_tasks_that_may_stay_on_one_core_where_every_core_has_a_worker() -> None:
@@ -130,3 +132,30 @@ def test_end_workers_kills_what_is_under_way(tmp_path: Path) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     end_workers()  # nothing to do
+
+
+CORES = os.sched_getaffinity(0)
+
+
+def test_thread_and_children_stay_on_one_core_and_get_all_back() -> None:
+    with one_core():
+        (core,) = os.sched_getaffinity(0)
+        said = subprocess.check_output([sys.executable, "-c", "import os; print(*os.sched_getaffinity(0))"])
+    assert int(said) == core
+    assert core in CORES
+    assert os.sched_getaffinity(0) == CORES
+
+
+def test_a_failure_gives_them_back_too() -> None:
+    with pytest.raises(ZeroDivisionError), one_core():
+        _ = 1 / 0
+    assert os.sched_getaffinity(0) == CORES
+
+
+def test_where_it_is_forbidden_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, cores: set[int]) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    with one_core():
+        assert os.sched_getaffinity(0) == CORES

@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from helpers.driving import processes_of, wait_until
 
 from pipeline.errors import ClipError
-from pipeline.workers.process import Supervised, capture, kill_group, run_child, start_group
+from pipeline.workers.process import Supervised, capture, kill_group, remove_json_folders, run_child, start_group
 
 SHELL = ["sh", "-c"]
 
@@ -86,7 +88,8 @@ def test_run_child_ends_what_a_program_leaves_behind(marker) -> None:
 
 
 def test_a_killed_parent_takes_its_child_along(marker) -> None:
-    code = "import os; from pipeline.child import run_child; run_child(['sh', '-c', 'sleep 60'], os.environ, 60, 'x')"
+    code = "from os import environ; from pipeline.workers.process import run_child; "
+    code += "run_child(['sh', '-c', 'sleep 60'], environ, 60, 'x')"
     with subprocess.Popen([sys.executable, "-c", code], env=environment(marker)) as parent:
         wait_until(lambda: any(line.startswith("sleep") for line in processes_of(marker)))
         parent.kill()
@@ -100,3 +103,44 @@ def test_a_killed_supervisor_is_noticed_and_its_command_ended(marker) -> None:
     assert child.wait(5) == "its supervisor was killed"
     child.end()
     wait_until(lambda: not processes_of(marker), 5)
+
+
+def test_importing_the_supervisor_runs_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", "import pipeline.workers.supervise"], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+_WORKER = (
+    "import os; from pipeline.workers.process import json_folder; f = json_folder(); open(f.name + '/a.json', 'w'); "
+)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("end", "left"), [("f.cleanup()", 0), ("os.kill(os.getpid(), 9)", 1)])
+def test_the_driver_removes_what_a_killed_worker_left(temporary: Path, end: str, left: int) -> None:
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", _WORKER + end], cwd=root, timeout=60, check=False)
+    assert len(list(temporary.glob("*/a.json"))) == left
+    remove_json_folders()
+    assert list(temporary.iterdir()) == []
+
+
+def test_those_of_other_drivers_and_links_to_elsewhere_stay(temporary: Path) -> None:
+    name, ours = os.uname().nodename, os.getpid()
+    other, link, target = (
+        temporary / f"signshards-{name}-{ours}0-a",
+        temporary / f"signshards-{name}-{ours}-b",
+        temporary / "c",
+    )
+    other.mkdir()
+    target.mkdir()
+    (target / "kept").touch()
+    link.symlink_to(target)
+    remove_json_folders()
+    assert other.is_dir() and (target / "kept").exists()

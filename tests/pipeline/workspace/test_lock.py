@@ -1,4 +1,4 @@
-"""Locks between processes."""
+"""Locks between processes, and which part holds which clip."""
 
 import socket
 import subprocess
@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workspace.lock import workspace_lock
-from pipeline.workspace.part import Part
+from pipeline.workspace.lock import Part, parse_part, workspace_lock
 from shards.errors import InputError
 
 HOLD = """
 import sys
 from pathlib import Path
-from pipeline.workspace.lock import workspace_lock
-from pipeline.workspace.part import parse_part
+from pipeline.workspace.lock import parse_part, workspace_lock
 with workspace_lock(Path(sys.argv[1]), parse_part(sys.argv[2]) if sys.argv[2] else None):
     print("held", flush=True)
     sys.stdin.read()
@@ -74,3 +72,27 @@ def test_what_a_killed_driver_signed_is_not_laid_on_parts(tmp_path: Path) -> Non
         with pytest.raises(InputError, match="a part of a job array"), workspace_lock(tmp_path, None):
             pass
         part.stdin.close()
+
+
+def test_every_clip_is_in_exactly_one_part_of_about_the_same_size() -> None:
+    ids = [f"signer{n % 43}_sample{n}" for n in range(4000)]
+    parts = [[key for key in ids if Part(number, 8).holds(key)] for number in range(1, 9)]
+    assert sorted(key for part in parts for key in part) == sorted(ids)
+    assert all(420 <= len(part) <= 580 for part in parts)  # 500 ± 4 standard deviations
+
+
+def test_a_clip_stays_in_its_part() -> None:
+    # Written down: a part of an array that is started again, by a later version, must hold the same clips.
+    ids = ("signer0_sample1", "signer0_sample2", "ä b")
+    assert [[part for part in range(1, 9) if Part(part, 8).holds(key)] for key in ids] == [[3], [7], [5]]
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "1/4/2", "-1/4", "1.0/4", "", "١/٤"])
+def test_what_names_no_part_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="give I/N with I from 1 to N"):
+        parse_part(text)
+
+
+def test_names() -> None:
+    assert parse_part("3/8") == Part(3, 8)
+    assert Part(3, 8).name == "part-3-of-8"

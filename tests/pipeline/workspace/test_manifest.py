@@ -80,7 +80,7 @@ def test_a_csv(tmp_path: Path) -> None:
         ("id,split,signer,label,color\na,../x,1,2,a.mp4\n", "clips.csv:2: '../x' cannot name a split"),
         ("id,split,signer,label,color\na,train,1,two,a.mp4\n", "clips.csv:2: class 'two' is not a whole number"),
         ("id,split,signer,label,color\na,train,1,-2,a.mp4\n", "clips.csv:2: class '-2' is not a whole number"),
-        ("id,split,signer,label,color\na,train,1,2,\n", "clips.csv:2: no colour video"),
+        ("id,split,signer,label,color\na,train,1,2,\n", "clips.csv:2: no color video"),
         ("id,split,signer,label,color\na.b,train,1,2,a.mp4\n", "an id cannot contain '.'"),
         ("id,split,signer,label,color\na/b,train,1,2,a.mp4\n", "an id cannot contain '/'"),
         ("id,split,signer,label,color\n,train,1,2,a.mp4\n", "an id has 1 to 83 bytes"),

@@ -8,7 +8,7 @@ import pytest
 from helpers.clip_making import GOLDEN, moving_keypoints
 
 from pipeline.errors import ClipError
-from pipeline.stages.poseflow import NECK_PER_SHOULDERS, impute, pose_flow
+from pipeline.pose.flow import NECK_PER_SHOULDERS, impute, pose_flow
 from shards.format.recipe import DEFAULT, REFERENCE
 
 

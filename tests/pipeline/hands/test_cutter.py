@@ -9,9 +9,9 @@ import pytest
 from helpers.clip_making import moving_keypoints
 from PIL import Image
 
-from pipeline.stages.handcrops import CutStyle, Cutter, HandPlan, plan_hand
+from pipeline.hands.cutter import CutStyle, Cutter, HandPlan, plan_hand
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import Video
+from pipeline.workspace.clip import Video
 from shards.body135 import HANDS
 from shards.format.recipe import DEFAULT, REFERENCE
 from shards.format.sample import SampleInfo, info_from_json
@@ -64,15 +64,15 @@ def test_crops_show_the_boxes_of_the_video(
     for sample_id, (info, members) in samples(request.getfixturevalue(fixture)).items():
         (color,) = (tiny / "mp4").glob(f"*/{sample_id}_color.mp4")
         (depth,) = (tiny / "mp4").glob(f"*/{sample_id}_depth.mp4")
-        video, grey_video = frames_of(ffmpeg, color), frames_of(ffmpeg, depth)
+        video, gray_video = frames_of(ffmpeg, color), frames_of(ffmpeg, depth)
         assert info.frames == len(video)
         for hand in HANDS:
             track = info.hands[hand]
             for t in np.flatnonzero(~track.missing):
                 shown = picture(members[f"{hand}.mjpg"], track.jpegs[t])
                 assert nearest_shift(shown, video[t], track.boxes[t]) == (0, 0)
-                grey = picture(members[f"{hand}_depth.mjpg"], track.depth_jpegs[t])
-                assert nearest_shift(grey, grey_video[t, :, :, 1], track.boxes[t]) == (0, 0)
+                gray = picture(members[f"{hand}_depth.mjpg"], track.depth_jpegs[t])
+                assert nearest_shift(gray, gray_video[t, :, :, 1], track.boxes[t]) == (0, 0)
 
 
 def test_a_missing_hand_takes_the_nearest_crop(tiny_work: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_crop_is_the_same_whatever_else_is_cut(ffmpeg: str, tmp_path: Path, bo
             hand: HandPlan(np.array([box]), np.array([box]), np.array([False]), np.array([0]))
             for hand, box in (("left", left), ("right", right))
         }
-        cutter = Cutter(plans, video, CutStyle(is_depth=False, opencv_colour=False, aliased=False, quality=95))
+        cutter = Cutter(plans, video, CutStyle(is_depth=False, opencv_color=False, aliased=False, quality=95))
         for _, frame in decode([Stream(path, "planes", cutter.region)], video, ffmpeg):
             cutter.add(frame)
         return cutter.result()["left"][0]

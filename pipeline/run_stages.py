@@ -1,0 +1,217 @@
+"""The stages, one after another, over all clips. It knows no stage by name: see `pipeline.stages.stage`."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.plan import plan_stage
+from pipeline.pose.source import KeypointSource
+from pipeline.stages.earlier import EarlierVersion
+from pipeline.stages.frames import Frames
+from pipeline.stages.handcrops import QUALITY, HandCrops
+from pipeline.stages.keypoints import Keypoints
+from pipeline.stages.poseflow import PoseFlow
+from pipeline.stages.shards import PlannedShards, plan_shards
+from pipeline.stages.stage import Stage
+from pipeline.status import Outcome
+from pipeline.workers.dask import Cluster
+from pipeline.workers.local import Engine, end_workers, run_tasks
+from pipeline.workspace.clip import Clip, Sample
+from pipeline.workspace.fingerprint import stamp
+from pipeline.workspace.ledger import Ledger
+from pipeline.workspace.lock import Part
+from pipeline.workspace.paths import STAGES, Workspace
+from pipeline.workspace.result import named
+from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.shard_folder import rows_to_keep, shards_folder
+from shards.errors import InputError
+from shards.files import remove_leftovers
+from shards.format.dataset import Dataset
+from shards.format.recipe import DEFAULT, Recipe
+from shards.format.writer import SAMPLES_PER_SHARD
+from shards.progress import progress
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run needs besides the clips."""
+
+    workspace: Workspace
+    stages: tuple[str, ...]  # to run; the others are only looked up
+    source: KeypointSource
+    classes: list[str]
+    recipe: Recipe = DEFAULT
+    quality: int = QUALITY
+    flow_archive: tuple[Path, ...] = ()
+    shards: Path | None = None  # folder for them; None: the workspace's own
+    samples_per_shard: int = SAMPLES_PER_SHARD
+    jobs: int = 1
+    scheduler: str | None = None  # of a Dask cluster, instead of local processes
+    part: Part | None = None
+    ffmpeg: str | None = None
+
+    @property
+    def with_shards(self) -> bool:
+        """Whether shards are to be made."""
+        return STAGES[-1] in self.stages
+
+    @property
+    def shards_folder(self) -> Path:
+        """Where they go."""
+        return self.shards or self.workspace.shards
+
+    def clip_stages(self) -> list[Stage]:
+        """The stages before the shards, as far as they are needed."""
+        stages: list[Stage] = [
+            Frames(self.workspace, self.ffmpeg),
+            Keypoints(self.workspace, self.source),
+            PoseFlow(self.workspace, self.recipe, self.flow_archive),
+            HandCrops(self.workspace, self.recipe, self.quality, self.ffmpeg),
+        ]
+        return stages[: 1 + max(map(STAGES.index, self.stages))]
+
+    def earlier_version(self) -> EarlierVersion:
+        """For what it made with these settings."""
+        return EarlierVersion(self.workspace, self.source, self.recipe, self.flow_archive, self.quality)
+
+
+def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[Outcome]:
+    """Run the stages that were asked for; the others are only looked up.
+
+    Raises:
+        InputError: a stage can do nothing, or not all of the shards, before an earlier one has been run.
+        OSError: the disk is full or read-only.
+        RunError: the cluster is gone.
+    """
+    # The folder first: what is wrong with it should be said now, not after days of work.
+    with _hold_shards(samples, settings), _engine(settings) as run:
+        clips = [Clip(sample, stamp(sample.color), stamp(sample.depth)) for sample in samples]
+        outcomes: list[Outcome] = []
+        for stage in settings.clip_stages():
+            outcome, clips = _run_stage(stage, clips, len(samples) - len(clips), settings, run)
+            outcomes.append(outcome)
+            if stage.name in settings.stages:
+                _refuse_all_waiting(outcomes, samples)
+        if settings.with_shards:
+            _refuse_undone(samples, clips, outcomes)
+            outcomes.append(_make_shards(clips, settings, run))
+    # Shards lack the clips that failed in any stage, also in one that was not asked for.
+    return [one for one in outcomes if one.stage in settings.stages or (settings.with_shards and one.failed)]
+
+
+@contextmanager
+def _engine(settings: RunSettings) -> Iterator[Engine]:
+    """What runs a stage's tasks: local worker processes, or a Dask cluster."""
+    if settings.scheduler is None:
+        finished = False
+        try:
+            yield lambda tasks: run_tasks(tasks, settings.jobs)
+            finished = True
+        finally:
+            if not finished:
+                end_workers()
+                if settings.part is None:  # other parts may be writing
+                    settings.workspace.remove_leftovers()
+                if settings.with_shards:
+                    remove_leftovers(settings.shards_folder)
+        return
+    cluster = Cluster(settings.scheduler)
+    try:
+        yield cluster.run
+    finally:
+        cluster.close()
+
+
+def _run_stage(
+    stage: Stage, clips: list[Clip], waiting: int, settings: RunSettings, run: Engine
+) -> tuple[Outcome, list[Clip]]:
+    """What came of a stage, and those of the clips that have come through it or are passed by."""
+    ledger = Ledger(settings.workspace.ledgers, stage.name, settings.part.name if settings.part else "")
+    concerned = [clip for clip in clips if stage.applies(clip)]
+    for clip in concerned:
+        clip.fingerprints[stage.name] = stage.fingerprint(clip)
+    _tell_taken_over(stage.name, settings.earlier_version().take_over(stage.name, concerned, ledger))
+    plan = plan_stage(stage.name, concerned, ledger.rows, stage.results(ledger.rows))
+    done = plan.done
+    if stage.name in settings.stages:
+        print(plan.describe(len(clips) - len(concerned)), file=sys.stderr)
+        if plan.todo:
+            for row in progress(stage.make(plan.todo, run), len(plan.todo), stage.name):
+                ledger.record(named(row, stage.result(row.id)))
+        done = concerned
+    ledger.fold()  # clips that are not here now may come back: their results are kept, and so are their rows
+    rows = _rows_of(concerned, stage, ledger)
+    failed = [row for row in rows.values() if row.status == FAILED]
+    done = [clip for clip in done if clip.id in rows and rows[clip.id].status == DONE]
+    for clip in done:
+        _find(stage, clip, rows[clip.id])
+    through = {clip.id for clip in done}
+    now = sum(clip.id in through for clip in plan.todo)
+    came = [clip for clip in clips if clip.id in through or not stage.applies(clip)]
+    return Outcome(stage.name, len(done), now, failed, waiting), came
+
+
+def _rows_of(clips: Sequence[Clip], stage: Stage, ledger: Ledger) -> dict[str, Row]:
+    """The ledger's rows of the clips as they are now, by id."""
+    rows = {clip.id: ledger.rows.get(clip.id) for clip in clips}
+    present = {clip.id: clip.fingerprints[stage.name] for clip in clips}
+    return {key: row for key, row in rows.items() if row and row.fingerprint == present[key]}
+
+
+def _find(stage: Stage, clip: Clip, row: Row) -> None:
+    try:
+        stage.found(clip, row)
+    except (KeyError, TypeError, ValueError) as error:
+        ledgers = stage.workspace.ledgers / f"{stage.name}.*"
+        raise InputError(
+            f"{ledgers}: damaged (row of {clip.id}); remove it, and what it listed is done again"
+        ) from error
+
+
+def _tell_taken_over(stage: str, count: int) -> None:
+    if count:
+        print(f"{stage}: {count} results of an earlier version are taken over as they are", file=sys.stderr)
+
+
+def _refuse_all_waiting(outcomes: Sequence[Outcome], samples: Sequence[Sample]) -> None:
+    """InputError where the last stage has no clip to work on, because the ones before were not run."""
+    last = outcomes[-1]
+    if last.waiting == len(samples) and not any(one.failed for one in outcomes):
+        undone = next(one.stage for one in outcomes if not one.done)
+        raise InputError(
+            f"{last.stage}: none of {last.waiting} clips, e.g. {samples[0].id}, has come through {undone} "
+            f"with these options; run --stage {undone} first"
+        )
+
+
+def _refuse_undone(samples: Sequence[Sample], clips: Sequence[Clip], outcomes: Sequence[Outcome]) -> None:
+    """InputError where clips have neither come through all stages nor failed in one."""
+    known = {clip.id for clip in clips} | {row.id for outcome in outcomes for row in outcome.failed}
+    if undone := [sample.id for sample in samples if sample.id not in known]:
+        raise InputError(f"{len(undone)} clips, e.g. {undone[0]}, have no hand crops yet; run the earlier stages first")
+
+
+def _hold_shards(samples: Sequence[Sample], settings: RunSettings) -> AbstractContextManager[None]:
+    if not settings.with_shards:
+        return nullcontext()
+    rows = Ledger(settings.workspace.ledgers, STAGES[-1]).rows
+    return shards_folder(settings.shards_folder, {sample.split for sample in samples}, settings.workspace, rows)
+
+
+def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> Outcome:
+    name, folder = STAGES[-1], settings.shards_folder
+    if not clips:
+        print(f"no shards: no clip came through; {folder} is left as it is", file=sys.stderr)
+        return Outcome(name, 0, 0)
+    planned = PlannedShards(folder, plan_shards(clips, settings.samples_per_shard), settings.workspace)
+    ledger = Ledger(settings.workspace.ledgers, name)
+    _tell_taken_over(name, settings.earlier_version().take_over_shards(planned, ledger))
+    rows = planned.write(ledger, lambda tasks: progress(run(tasks), len(tasks), name, "shard"))
+    ledger.fold(keep=rows_to_keep(folder, planned.shards, ledger.rows))
+    bad = [row for row in rows if row.status != DONE]
+    if not bad:
+        made_with = {"estimator": settings.source.name, "quality": settings.quality}
+        planned.finish(ledger.rows, Dataset(settings.recipe, made_with, settings.classes))
+    return Outcome(name, len(planned.shards) - len(bad), len(rows) - len(bad), bad)

@@ -1,0 +1,116 @@
+"""Workspaces of versions before 0.2: what they made is taken over, once, and not made again.
+
+Their fingerprints covered the settings of the stages before, not the bytes of their results; and signer and label,
+which stood in the hand crops' tars. Where such a row's fingerprint is what that version would compute today, its result
+is what this version would make, and the row gets today's fingerprint.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.pose.source import KeypointSource
+from pipeline.stages.handcrops import json_start
+from pipeline.stages.shards import PlannedShards, shard_fingerprint
+from pipeline.workspace.clip import Clip
+from pipeline.workspace.fingerprint import fingerprint, stamp
+from pipeline.workspace.ledger import Ledger
+from pipeline.workspace.paths import Workspace
+from pipeline.workspace.row import DONE, Row
+from shards.format.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class EarlierVersion:
+    """What a version before 0.2 would have said of a clip, with the settings of this run."""
+
+    workspace: Workspace
+    source: KeypointSource
+    recipe: Recipe
+    flow_archive: tuple[Path, ...]
+    quality: int
+
+    def take_over(self, stage: str, clips: Iterable[Clip], ledger: Ledger) -> int:
+        """Give the rows of an earlier version today's fingerprints; returns how many there were."""
+        taken = 0
+        for clip in clips:
+            row = ledger.rows.get(clip.id)
+            if (
+                row is not None
+                and row.fingerprint != clip.fingerprints[stage]
+                and (known := self._known(stage, clip, row))
+            ):
+                ledger.record(replace(known, fingerprint=clip.fingerprints[stage], time=time.time()))
+                taken += 1
+        return taken
+
+    def take_over_shards(self, planned: PlannedShards, ledger: Ledger) -> int:
+        """The same for shards."""
+        taken = 0
+        for name, clips in planned.shards.items():
+            row, today = ledger.rows.get(str(planned.folder / name)), shard_fingerprint(planned.folder, clips)
+            if row is not None and row.fingerprint not in ("", today):
+                tars = [(clip, clip.handcrops.crc32) for clip in clips if clip.handcrops]
+                contents = [
+                    (clip.id, self._handcrops(clip, clip.sample.signer, clip.sample.label), crc) for clip, crc in tars
+                ]
+                if row.fingerprint == fingerprint(str(planned.folder.absolute()), contents):
+                    ledger.record(replace(row, fingerprint=today, time=time.time()))
+                    taken += 1
+        return taken
+
+    def _known(self, stage: str, clip: Clip, row: Row) -> Row | None:
+        """The row with the facts that this version needs, if an earlier one made it of the same inputs."""
+        if clip.sample.keypoints or stage == "frames":  # unknown to it; the same in both
+            return None
+        if stage != "handcrops":
+            made = self._keypoints(clip) if stage == "keypoints" else self._poseflow(clip)
+            return row if row.fingerprint == made else None
+        if row.status != DONE or "json_start" in row.facts:
+            return None
+        try:
+            info = self._json_of(clip, row)
+            value = json.loads(info)
+            made = self._handcrops(clip, value["signer"], value["label"])
+            return replace(row, facts=row.facts | {"json_start": json_start(info)}) if row.fingerprint == made else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # it is cut again, as any result that is damaged
+
+    def _json_of(self, clip: Clip, row: Row) -> bytes:
+        offset, size = row.facts["places"]["json"]
+        with self.workspace.handcrops(clip.id).open("rb") as tar:
+            tar.seek(offset)
+            return tar.read(size)
+
+    def _keypoints(self, clip: Clip) -> str:
+        folder = _stamp_folder((self.source.folders or {}).get(clip.id))
+        return fingerprint("keypoints", 1, [clip.color, self.source.version, folder])
+
+    def _poseflow(self, clip: Clip) -> str:
+        if self.flow_archive:
+            return fingerprint("poseflow", 1, [clip.color, [stamp(part) for part in self.flow_archive]])
+        switches = [self.recipe.chained_imputation, self.recipe.scale_per_frame]
+        return fingerprint("poseflow", 1, [self._keypoints(clip), *switches])
+
+    def _handcrops(self, clip: Clip, signer: str, label: int | None) -> str:
+        recipe = self.recipe
+        upstream = [clip.fingerprints["frames"], self._keypoints(clip), self._poseflow(clip)]
+        switches = [recipe.box_per_frame, recipe.late_hand_imputation, recipe.opencv_colour, recipe.aliased_colour]
+        return fingerprint("handcrops", 3, [upstream, switches, self.quality, signer, label])
+
+
+def _stamp_folder(folder: str | None) -> list[int] | None:
+    """Number, sizes (summed) and newest mtime (ns) of a folder's files, and its own mtime."""
+    own = stamp(folder)
+    if folder is None or own is None:
+        return None
+    try:
+        with os.scandir(folder) as entries:
+            stamps = [found for entry in entries if (found := stamp(entry.path))]
+    except OSError:
+        stamps = []
+    newest = max((mtime for _, mtime in stamps), default=0)
+    return [len(stamps), sum(size for size, _ in stamps), newest, own[1]]

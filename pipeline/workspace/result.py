@@ -1,0 +1,104 @@
+"""Result files: how a stage writes one, how it is recognized later, and how a later stage reads it.
+
+A worker writes a result under a temporary name; the driver gives it its own name when it records the row. So a worker
+that outlives its driver changes nothing that a later run relies on.
+"""
+
+import uuid
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ClipError
+from pipeline.workspace.clip import ResultFile
+from pipeline.workspace.row import DONE, Made, Row
+from shards.format.sample import array_from_npy
+
+
+def temporary_name(path: Path) -> Path:
+    """An unused name beside `path`, of the form that `shards.files.remove_leftovers` clears away."""
+    return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+
+
+def write_result(path: Path, data: bytes, facts: Mapping[str, Any]) -> Made:
+    """Write the result file that the driver will name `path`; the facts get its checksum and time."""
+    temporary = temporary_name(path)
+    try:
+        temporary.write_bytes(data)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # the name that people know
+        raise
+    marks = mtime_of(temporary) | {"crc32": zlib.crc32(data)}
+    return Made({**facts, **marks}, len(data), temporary)
+
+
+def mtime_of(result: Path) -> dict[str, int]:
+    """The fact by which `is_result` recognizes a file. Asked for where the file was written: on a network file system
+    another machine may see an earlier time for seconds."""
+    return {"mtime_ns": result.stat().st_mtime_ns}
+
+
+def named(row: Row, path: Path) -> Row:
+    """The row, once its result file has its own name, `path`."""
+    if row.temporary is None:
+        return row
+    row.temporary.replace(path)
+    return replace(row, temporary=None)
+
+
+def is_result(row: Row, found: Sequence[int] | None) -> bool:
+    """Whether a file of this size and mtime (ns) is the one that a row describes; None: there is no file.
+
+    The size is not enough: pose flow of one recipe is as large as that of another, and a driver that is killed may
+    leave a file of settings that no row describes. Rows of earlier versions have no mtime.
+    """
+    return found is not None and found[0] == row.bytes and row.facts.get("mtime_ns", found[1]) == found[1]
+
+
+def has_bytes_of(row: Row, result: Path) -> bool:
+    """Whether a file has the size and the checksum that a row describes, whatever its time."""
+    if row.status != DONE or result.stat().st_size != row.bytes:
+        return False
+    return row.facts.get("crc32") == zlib.crc32(result.read_bytes())
+
+
+def result_file(row: Row) -> ResultFile:
+    """The result file of a row that is done."""
+    return ResultFile(row.bytes, row.facts.get("crc32"))
+
+
+def read_result(path: Path, expected: ResultFile) -> bytes:
+    """The content of an earlier stage's result file.
+
+    Raises:
+        ClipError: it is not what was written (a bad disk, another program); the file is removed then, so that the next
+            run makes it again.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ClipError(f"{path}: is gone; run the same command again, which makes it anew") from error
+    if len(data) != expected.size or expected.crc32 not in (None, zlib.crc32(data)):
+        path.unlink(missing_ok=True)
+        raise ClipError(f"{path}: damaged since it was written, and removed; the same command makes it again")
+    return data
+
+
+def read_array(path: Path, expected: ResultFile) -> np.ndarray:
+    """The array in an earlier stage's `.npy`.
+
+    Raises:
+        ClipError: see `read_result`; or it is no array.
+    """
+    data = read_result(path, expected)
+    try:
+        return array_from_npy(data)
+    except (ValueError, EOFError) as error:
+        path.unlink(missing_ok=True)
+        raise ClipError(f"{path}: not a .npy file ({error}), and removed; the same command makes it again") from error

@@ -1,0 +1,162 @@
+"""Workspaces of versions before 0.2: made here by their rules, which are written out, from a workspace of today."""
+
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.clip_making import run_pipeline
+from helpers.driving import digests
+
+from pipeline.workspace.ledger import read_rows, write_table
+from shards.format.dataset import read_dataset
+from shards.format.tar import pack
+
+RESULTS = ("keypoints", "poseflow", "handcrops")
+
+
+def fingerprint(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def stamp(path: Path) -> list[int]:
+    return [path.stat().st_size, path.stat().st_mtime_ns]
+
+
+def age(work: Path, data: Path, archive: str = "") -> None:
+    """Make a workspace of the default recipe what the earlier version would have made of the same clips."""
+    ledgers = {stage: read_rows(work / "ledger", stage) for stage in (*RESULTS, "frames", "shards")}
+    heads = {line.split(",")[0]: int(line.split(",")[1]) for line in (data / "labels.csv").read_text().splitlines()}
+    contents = {}
+    for key, label in heads.items():
+        color = stamp(next((data / "mp4").glob(f"*/{key}_color.mp4")))
+        source: list = ["import", ["import", [stamp(data / archive)]], None] if archive else ["import", "import"]
+        if not archive:
+            folder = next((data / "kp").glob(f"*/{key}_color.kp"))
+            files = [stamp(path) for path in folder.iterdir()]
+            newest = max(mtime for _, mtime in files)
+            source.append([len(files), sum(size for size, _ in files), newest, stamp(folder)[1]])
+        prints = {"frames": ledgers["frames"][key].fingerprint}
+        prints["keypoints"] = fingerprint("keypoints", 1, [color, *source[1:]])
+        prints["poseflow"] = fingerprint("poseflow", 1, [prints["keypoints"], False, False])
+        upstream = [prints[stage] for stage in ("frames", "keypoints", "poseflow")]
+        signer = key.removeprefix("signer").partition("_")[0]
+        prints["handcrops"] = fingerprint("handcrops", 3, [upstream, [False] * 4, 95, signer, label])
+        repack(work / "handcrops" / f"{key}.tar", key, {"id": key, "signer": signer, "label": label}, ledgers)
+        for stage in RESULTS:
+            ledgers[stage][key] = replace(ledgers[stage][key], fingerprint=prints[stage])
+        contents[key] = [key, prints["handcrops"], ledgers["handcrops"][key].facts["crc32"]]
+    for path, row in ledgers["shards"].items():
+        with tarfile.open(path) as tar:
+            keys = dict.fromkeys(name.split(".")[0] for name in tar.getnames())
+        shard = fingerprint(str(work / "shards"), [contents[key] for key in keys])
+        ledgers["shards"][path] = replace(row, fingerprint=shard)
+    for stage, rows in ledgers.items():
+        write_table(work / "ledger" / f"{stage}.parquet", rows.values())
+
+
+def repack(path: Path, key: str, head: dict, ledgers: dict) -> None:
+    """Put the id, signer and label into a hand crops' tar, where they stood."""
+    with tarfile.open(path) as tar:
+        members = {member.name.partition(".")[2]: tar.extractfile(member).read() for member in tar}
+    members["json"] = json.dumps(head, separators=(",", ":")).encode()[:-1] + b"," + members["json"][1:]
+    packed = pack(key, members)
+    path.write_bytes(packed.data)
+    row = ledgers["handcrops"][key]
+    facts = {"missing": row.facts["missing"], "extent": packed.extent, "places": packed.places}
+    facts |= {"mtime_ns": path.stat().st_mtime_ns, "crc32": zlib.crc32(packed.data)}
+    ledgers["handcrops"][key] = replace(row, facts=facts, bytes=len(packed.data))
+
+
+@pytest.fixture
+def data(tiny: Path, tmp_path: Path) -> Path:
+    shutil.copytree(tiny, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+def contents(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    return {path: (path.read_bytes(), path.stat().st_ino) for path in folder.glob("*/*.*") if "ledger" not in str(path)}
+
+
+@pytest.mark.parametrize("archive", ["", "kp.tar.bz2"])
+def test_what_an_earlier_version_made_is_taken_over_once(data: Path, tmp_path: Path, capsys, archive: str) -> None:
+    work, more = tmp_path / "work", ("--samples-per-shard", "3")
+    assert run_pipeline(data, work, *more, keypoints=archive or "kp") == 0
+    age(work, data, archive)
+    before = contents(work)
+    capsys.readouterr()
+    assert run_pipeline(data, work, *more, keypoints=archive or "kp") == 0
+    output = said(capsys)
+    # Keypoints of an archive have the fingerprint that they had.
+    for stage, count in {"keypoints": 0 if archive else 6, "poseflow": 6, "handcrops": 6, "shards": 3}.items():
+        assert (f"{stage}: {count} results of an earlier version are taken over as they are\n" in output) == (count > 0)
+    assert output.count("6 done, 0 to do\n") == 4
+    assert contents(work).keys() == before.keys()
+    results = {path: found for path, found in before.items() if path.suffix in (".tar", ".npy")}
+    assert results.items() <= contents(work).items()  # the very files
+    assert run_pipeline(data, work, *more, keypoints=archive or "kp") == 0
+    assert "taken over" not in said(capsys)
+
+
+def test_shards_from_tars_with_the_old_json_are_the_same(data: Path, tiny_work: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert run_pipeline(data, work, "--samples-per-shard", "3") == 0
+    age(work, data)
+    for path in (work / "shards").iterdir():
+        path.unlink()
+    assert run_pipeline(data, work, "--samples-per-shard", "3") == 0
+    assert digests(work) == digests(tiny_work)
+
+
+def test_a_label_that_was_corrected_meanwhile_cuts_nothing_again(data: Path, tmp_path: Path, capsys) -> None:
+    work, fresh = tmp_path / "work", tmp_path / "fresh"
+    assert run_pipeline(data, work) == 0
+    age(work, data)
+    labels = data / "labels.csv"
+    labels.write_text(labels.read_text().replace("sample1,1,train", "sample1,2,val"))
+    capsys.readouterr()
+    assert run_pipeline(data, work) == 0
+    assert "handcrops: 6 done, 0 to do\n" in said(capsys)
+    assert run_pipeline(data, fresh) == 0
+    assert digests(work) == digests(fresh)
+    assert sum(shard.samples for shard in read_dataset(work / "shards").splits["val"]) == 3
+
+
+Change = Callable[[Path, Path], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        (lambda data, work: os.utime(next(data.glob("mp4/*/signer1_sample1_color.mp4")), ns=(1, 1)), 4),
+        (
+            lambda data, work: os.utime(
+                next(data.glob("kp/*/signer1_sample1_color.kp/*_000000000003_*")), ns=(1, 2**61)
+            ),
+            3,
+        ),
+        (lambda data, work: (work / "handcrops" / "signer1_sample1.tar").write_bytes(b"short"), 1),
+    ],
+)
+def test_what_has_changed_meanwhile_is_made_again(
+    data: Path, tmp_path: Path, capsys, change: Change, redone: int
+) -> None:
+    work = tmp_path / "work"
+    assert run_pipeline(data, work) == 0
+    age(work, data)
+    change(data, work)
+    capsys.readouterr()
+    assert run_pipeline(data, work) == 0
+    output = said(capsys)
+    assert output.count("5 done, 1 to do (1 ") == redone, output
