@@ -15,7 +15,7 @@ from pipeline.pose.estimators import OpenPose, choose_estimator
 from pipeline.run import Outcome, run_stages
 from pipeline.stages.handcrops import CropSettings
 from pipeline.stages.stage import KeypointSource, RunSettings
-from pipeline.video.probe import ffmpeg_binary, named_ffmpeg, refuse_old
+from pipeline.video.program import ffmpeg_binary, named_ffmpeg, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import Stopped, stop_on_signals
 from pipeline.workspace.fingerprint import stamp

@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.hands.boxes import nearest_present
 from pipeline.video.decode import Stream, decode
 from pipeline.video.encode import RawFrames, write_video
-from pipeline.video.probe import Video, ffmpeg_binary
+from pipeline.video.probe import Video
+from pipeline.video.program import ffmpeg_binary
 from shards.body135 import ARM_BONES, BODY_BONES, FACE_POINTS, HANDS, hand_bones
 from shards.format.sample import HandTrack, SampleInfo
 

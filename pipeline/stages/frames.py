@@ -3,7 +3,8 @@
 from typing import Any
 
 from pipeline.errors import ClipError
-from pipeline.video.probe import Video, ffmpeg_binary, probe
+from pipeline.video.probe import Video, probe
+from pipeline.video.program import ffmpeg_binary
 from pipeline.workspace.clip import Sample
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from pipeline.hands.boxes import hand_boxes, nearest_present
 from pipeline.hands.crops import Picture, crop, encode, grey, shrink, size_of
 from pipeline.video.decode import Region, Stream, decode, planes
-from pipeline.video.probe import Video, ffmpeg_binary
+from pipeline.video.probe import Video
+from pipeline.video.program import ffmpeg_binary
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.paths import Workspace
 from shards.body135 import HANDS

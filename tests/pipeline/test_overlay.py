@@ -11,7 +11,8 @@ from pipeline.errors import ClipError
 from pipeline.hands.boxes import hand_boxes
 from pipeline.overlay import PANEL, Answer, Canvas, answer_at, draw_frames, draw_panel, draw_video
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
 from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT

@@ -6,7 +6,8 @@ import simplejpeg
 from pipeline.hands.boxes import hand_boxes
 from pipeline.hands.crops import Picture, crop, encode
 from pipeline.video.decode import Stream, decode, planes
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import Workspace

@@ -13,7 +13,8 @@ from pipeline.pose.keypoint_archive import import_archive
 from pipeline.stages.frames import count_frames
 from pipeline.stages.handcrops import CropSettings, make_sample
 from pipeline.stages.poseflow import pose_flow
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import Workspace

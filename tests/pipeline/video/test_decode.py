@@ -122,9 +122,9 @@ def test_two_videos_at_once_give_what_they_give_alone(ffmpeg: str, tmp_path: Pat
 
 
 def test_a_wrong_count_is_named(ffmpeg: str, clip: str) -> None:
-    with pytest.raises(ClipError, match="decodes to more frames, its container lists 10"):
+    with pytest.raises(ClipError, match="decodes to more frames, where 10 were counted"):
         frames_of([Stream(clip, "grey")], Video(10, 160, 120, 30), ffmpeg)
-    with pytest.raises(ClipError, match="decodes to 12 frames, its container lists 13"):
+    with pytest.raises(ClipError, match="decodes to 12 frames, where 13 were counted"):
         frames_of([Stream(clip, "grey")], Video(13, 160, 120, 30), ffmpeg)
 
 

@@ -13,7 +13,8 @@ from helpers.driving import processes_of, wait_until
 from pipeline.errors import ClipError
 from pipeline.video import probe as module
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import Video, ffmpeg_binary, named_ffmpeg, probe, reason_of, refuse_old
+from pipeline.video.probe import Video, probe
+from pipeline.video.program import ffmpeg_binary, named_ffmpeg, reason_of, refuse_old
 from shards.errors import InputError
 
 
@@ -146,7 +147,9 @@ def test_an_ffmpeg_that_does_not_run(tmp_path: Path) -> None:
 
 
 def test_an_option_that_ffmpeg_does_not_know_is_the_reason(ffmpeg: str) -> None:
-    done = subprocess.run([ffmpeg, "-such_an_option", "1", "-i", "x", "y"], capture_output=True, text=True)
+    done = subprocess.run(
+        [ffmpeg, "-loglevel", "level+info", "-such_an_option", "1", "-i", "x", "y"], capture_output=True, text=True
+    )
     assert reason_of(done.stderr) == "Unrecognized option 'such_an_option'."
 
 

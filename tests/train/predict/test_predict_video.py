@@ -16,7 +16,8 @@ from helpers.tiny_model import tiny_checkpoint
 
 from pipeline.cli import main as pipeline
 from pipeline.from_videos import find_clips
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
 from shards.format.recipe import DEFAULT, REFERENCE
 from train.data.window import Window
 from train.predict.sliding import window_starts
