@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.errors import ClipError
 from pipeline.video.probe import Video, probe
 from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Sample
 
 
@@ -14,7 +15,7 @@ def count_frames(sample: Sample, ffmpeg: str | None) -> dict[str, Any]:
     Raises:
         ClipError: a video is unreadable, or depth has another count or size than colour.
     """
-    color, *depth = probe([path for path in (sample.color, sample.depth) if path], ffmpeg_binary(ffmpeg))
+    color, *depth = probe([Recording(path) for path in (sample.color, sample.depth) if path], ffmpeg_binary(ffmpeg))
     for video in depth:
         if video.frames != color.frames:
             raise ClipError(

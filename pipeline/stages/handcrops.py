@@ -11,6 +11,7 @@ from pipeline.hands.crops import Picture, crop, encode, grey, shrink, size_of
 from pipeline.video.decode import Region, Stream, decode, planes
 from pipeline.video.probe import Video
 from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.paths import Workspace
 from shards.body135 import HANDS
@@ -93,8 +94,11 @@ def make_sample(
     depth_style = CutStyle(True, recipe.opencv_colour, False, settings.quality)
     videos = [(sample.color, color_style)] + ([(sample.depth, depth_style)] if sample.depth else [])
     cutters = [Cutter(hands, video, style) for _, style in videos]
-    streams = [Stream(path, style.kind, cutter.region) for (path, style), cutter in zip(videos, cutters, strict=True)]
-    for number, frame in decode(streams, video, ffmpeg_binary(ffmpeg)):
+    streams = [
+        Stream(Recording(path), video, style.kind, cutter.region)
+        for (path, style), cutter in zip(videos, cutters, strict=True)
+    ]
+    for number, frame in decode(streams, ffmpeg_binary(ffmpeg)):
         cutters[number].add(frame)
     color, depth = cutters[0].result(), cutters[1].result() if sample.depth else None
     tracks = {

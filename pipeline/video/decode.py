@@ -6,14 +6,18 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.video.probe import Video, damaged
-from pipeline.video.program import TIME_LIMIT, damage_in, input_of, reason_of
+from pipeline.video.program import TIME_LIMIT, damage_in, reason_of
+from pipeline.video.recording import Recording, frames_of
 from pipeline.workers.process import kill_group, start_group, widen_pipe
+
+if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
+    from ffmpeg.nodes import OutputStream
 
 
 class Region(NamedTuple):
@@ -32,52 +36,51 @@ class Stream(NamedTuple):
     `planes`, `crops.crop`); "grey" only Y; "rgb" what OpenCV reads, (height, width, 3).
     """
 
-    path: str
+    recording: Recording
+    video: Video  # what it holds
     kind: str
     region: Region | None = None  # None: whole frames
-    number: int = 0  # of the stream in its file
 
 
-def decode(
-    streams: Sequence[Stream], video: Video, binary: str, take_damaged: bool = False
-) -> Iterator[tuple[int, np.ndarray]]:
-    """All frames (rotation applied) of one or several files that are alike: (number of the stream, uint8 bytes).
+def decode(streams: Sequence[Stream], binary: str, take_damaged: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+    """All frames, as a player shows them, of one or several files: (number of the stream, uint8 bytes).
 
     Frames of a stream come in order, streams in any. The arrays are reused: copy what is kept. All files go through
     one FFmpeg process: starting one takes 11 ms, a third of what it takes to decode a clip.
 
     Raises:
-        ClipError: FFmpeg fails, hangs, gives another number of frames than `video` has, or finds damage (unless
+        ClipError: FFmpeg fails, hangs, gives another number of frames than was counted, or finds damage (unless
             `take_damaged`).
     """
-    pipes = [_Pipe(_frame_bytes(stream, video)) for stream in streams]
+    pipes = [_Pipe(_frame_bytes(stream)) for stream in streams]
     with ExitStack() as held, tempfile.TemporaryFile() as log:
         for pipe in pipes:
             held.callback(pipe.close)
-        process = held.enter_context(_start(streams, pipes, video, binary, log))
+        process = held.enter_context(_start(streams, pipes, binary, log))
         try:
             for number in _filled(pipes):
-                if pipes[number].count > video.frames:
+                if pipes[number].count > streams[number].video.frames:
                     break
                 yield number, pipes[number].frame
         except TimeoutError as error:
-            raise ClipError(f"{streams[0].path}: {binary} gave nothing for {TIME_LIMIT:g} s") from error
+            raise ClipError(f"{streams[0].recording.path}: {binary} gave nothing for {TIME_LIMIT:g} s") from error
         finally:
             kill_group(process)
         log.seek(0)
         messages = log.read().decode(errors="replace")
         damage = None if take_damaged else damage_in(messages)
-        if all(pipe.count == video.frames for pipe in pipes) and not damage:
+        if all(pipe.count == one.video.frames for pipe, one in zip(pipes, streams, strict=True)) and not damage:
             return
+        recording, video = streams[0].recording, streams[0].video
         if len(streams) > 1:
             for stream in streams:  # finds out which one it is
-                for _ in decode([stream], video, binary, take_damaged):
+                for _ in decode([stream], binary, take_damaged):
                     pass
         if damage:
-            raise ClipError(damaged(streams[0].path, streams[0].number, binary, damage))
+            raise ClipError(damaged(recording, video.stream, video.frame_seconds, binary, damage))
         count, reason = pipes[0].count, reason_of(messages)
         found = "more" if count > video.frames else str(count)
-        raise ClipError(f"{streams[0].path}: decodes to {found} frames, where {video.frames} were counted ({reason})")
+        raise ClipError(f"{recording.path}: decodes to {found} frames, where {video.frames} were counted ({reason})")
 
 
 class _Pipe:
@@ -139,12 +142,10 @@ def _filled(pipes: Sequence[_Pipe]) -> Iterator[int]:
                     yield key.data
 
 
-def _start(
-    streams: Sequence[Stream], pipes: Sequence[_Pipe], video: Video, binary: str, log: IO[bytes]
-) -> "subprocess.Popen[bytes]":
+def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":
     import ffmpeg
 
-    outputs = [_output(number, stream, video, pipes[number].writer) for number, stream in enumerate(streams)]
+    outputs = [_output(number, stream, pipes[number].writer) for number, stream in enumerate(streams)]
     merged = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     command = ffmpeg.compile(merged.global_args("-hide_banner", "-nostdin", "-loglevel", "level+warning"), cmd=binary)
     process = start_group(command, subprocess.DEVNULL, log, pass_fds=[pipe.writer for pipe in pipes])
@@ -153,11 +154,12 @@ def _start(
     return process
 
 
-def _output(number: int, stream: Stream, video: Video, writer: int) -> "ffmpeg.nodes.OutputStream":  # noqa: F821 - imported where it is used: 70 ms
+def _output(number: int, stream: Stream, writer: int) -> "OutputStream":
+    video = stream.video
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
     options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
     # ffmpeg-python takes equal inputs for one, which a file that is named twice is not; the queue's default is 8.
-    node = input_of(stream.path, threads=1, thread_queue_size=8 + number)[str(stream.number)]
+    node = frames_of(stream.recording, video.stream, video.frame_seconds, threads=1, thread_queue_size=8 + number)
     # Passes frames on as they are, unless the picture changes its size midway: keypoints are of the first size.
     node = node.filter("scale", video.width, video.height)
     if region := stream.region:
@@ -184,8 +186,8 @@ def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.n
     )
 
 
-def _frame_bytes(stream: Stream, video: Video) -> int:
+def _frame_bytes(stream: Stream) -> int:
     region = stream.region
-    width, height = (region.width, region.height) if region else (video.width, video.height)
+    width, height = (region.width, region.height) if region else (stream.video.width, stream.video.height)
     luma = width * height
     return {"grey": luma, "rgb": 3 * luma, "planes": luma + 2 * (-(-width // 2) * -(-height // 2))}[stream.kind]

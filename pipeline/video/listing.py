@@ -9,6 +9,7 @@ _DURATION = re.compile(r"^\[info\]   Duration: (\d+):(\d\d):(\d\d\.\d+)(?:, star
 _STREAM = re.compile(r"^\[info\]   Stream #(\d+):(\d+)\S*: Video: (\w+)(.*)$", re.MULTILINE)
 _MAPPED = re.compile(r"^\[info\]   Stream #(\d+):(\d+) -> #0:(\d+) \(copy\)$", re.MULTILINE)
 _SIZE = re.compile(r", (\d+)x(\d+)(?:,? \[?SAR (\d+):(\d+))?")
+_RATE = re.compile(r", ([\d.]+) fps")
 _PIXELS = re.compile(r", ([a-z]\w*)(?:\(([^)]*)\))?, \d+x\d+")
 # A display matrix in the container, under the line of its stream; and what trace_headers prints of one in a packet.
 _TURNED = re.compile(r"display ?matrix: rotation of", re.IGNORECASE)
@@ -28,6 +29,7 @@ class Picture(NamedTuple):
     width: int
     height: int
     aspect: float  # of a pixel: width / height
+    rate: float = 0.0  # frames per second, as the container says; 0: it does not
     turned: bool = False  # the container has a display matrix for it
 
 
@@ -76,7 +78,7 @@ def _source(container: str, section: str) -> Source:
 
 
 def _picture(codec: str, rest: str) -> Picture:
-    size, pixels = _SIZE.search(rest), _PIXELS.search(rest)
+    size, pixels, rate = _SIZE.search(rest), _PIXELS.search(rest), _RATE.search(rest)
     across, down = (int(size[3] or 1), int(size[4] or 1)) if size else (1, 1)
     return Picture(
         codec,
@@ -85,6 +87,7 @@ def _picture(codec: str, rest: str) -> Picture:
         int(size[1]) if size else 0,
         int(size[2]) if size else 0,
         across / down if across and down else 1.0,
+        float(rate[1]) if rate else 0.0,
     )
 
 

@@ -5,6 +5,7 @@ HEVC in mp4 that begin with a key frame. Elsewhere packets are not frames (alter
 pictures, not-coded pictures, open groups of pictures that were cut), so everything else is decoded once.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -21,7 +22,8 @@ from pipeline.video.listing import (
     output_pictures,
     sources_in,
 )
-from pipeline.video.program import TIME_LIMIT, damage_in, input_of, is_cut_short, reason_of, refuse_non_video
+from pipeline.video.program import TIME_LIMIT, damage_in, is_cut_short, reason_of
+from pipeline.video.recording import Recording, frames_of, input_of, refuse_non_video
 from pipeline.workers.process import Finished, capture
 
 _PACKETS_ARE_FRAMES = ("h264", "hevc")
@@ -43,55 +45,60 @@ class Video:
     fps: float  # frames per second, the mean over the video
     stream: int = 0  # number of the stream in its file
     pixels: str = "yuv420p"  # FFmpeg's name of the pixel format
+    frame_seconds: float = 0.0  # of a part of a longer video, see `input_of`
     aspect: float = 1.0  # width / height of a pixel as it is stored; `width` is the stored one times this
     plain: bool = True  # any program that opens the file sees these frames
     notes: tuple[str, ...] = ()  # what a user should know of it, a few words each
 
 
-def probe(paths: Sequence[str], binary: str, take_damaged: bool = False) -> list[Video]:
+def probe(recordings: Sequence[Recording], binary: str, take_damaged: bool = False) -> list[Video]:
     """Count, size and rate of videos; one FFmpeg process for all, and one more for each that has to be decoded.
 
     Args:
-        paths: of the files.
+        recordings: files, folders of pictures, or parts of them.
         binary: FFmpeg's.
         take_damaged: take what can be decoded of clips that are cut short or damaged, with a note.
 
     Raises:
         ClipError: one of them is missing, no video, cut short or damaged.
     """
-    for path in paths:
-        refuse_non_video(path)
-    done = _list_packets(paths, binary, traced=True)
+    for recording in recordings:
+        refuse_non_video(recording)
+    done = _list_packets(recordings, binary, traced=True)
     traced = not done.status  # not all codecs have headers that FFmpeg can print
     if not traced:
-        done = _list_packets(paths, binary, traced=False)
+        done = _list_packets(recordings, binary, traced=False)
     log = done.stderr.decode(errors="replace")
-    if len(paths) > 1 and (done.status or is_cut_short(log)):
-        return [probe([path], binary, take_damaged)[0] for path in paths]  # finds out which one it is
+    if len(recordings) > 1 and (done.status or is_cut_short(log)):
+        return [probe([recording], binary, take_damaged)[0] for recording in recordings]  # finds out which one it is
     if done.status:
-        raise ClipError(f"{paths[0]}: not a readable video ({reason_of(log)})")
+        raise ClipError(f"{recordings[0].path}: not a readable video ({reason_of(log)})")
     packets = listed(done.stdout.decode())
     return [
-        _video(path, _Found(source, _streams(number, log, packets), log, traced), binary, take_damaged)
-        for number, (path, source) in enumerate(zip(paths, sources_in(log), strict=True))
+        _video(_Found(recording, source, _streams(number, log, packets), log, traced), binary, take_damaged)
+        for number, (recording, source) in enumerate(zip(recordings, sources_in(log), strict=True))
     ]
 
 
 class _Found(NamedTuple):
     """What copying the packets of one file told."""
 
+    recording: Recording
     source: Source
     packets: dict[int, list[Packet]]  # by number of the stream in the file
     log: str
     traced: bool  # the log has the headers of the first packet, of all files
 
 
-def _list_packets(paths: Sequence[str], binary: str, traced: bool) -> Finished:
+def _list_packets(recordings: Sequence[Recording], binary: str, traced: bool) -> Finished:
     """Packets of all streams by framecrc; with `traced`, the headers in each file's first packet, too."""
     import ffmpeg
 
     # ffmpeg-python takes equal inputs for one, which a file that is named twice is not; the queue's default is 8.
-    inputs = [input_of(path, thread_queue_size=8 + number) for number, path in enumerate(paths)]
+    inputs = [
+        input_of(recording, recording.start, thread_queue_size=8 + number)
+        for number, recording in enumerate(recordings)
+    ]
     streams = [node[kind] for node in inputs for kind in ("V?", "a?")]
     # framecrc prints one line per packet of every stream; the checksums cost nothing that can be measured.
     outputs = [ffmpeg.output(*streams, "pipe:", format="framecrc", codec="copy")]
@@ -100,7 +107,7 @@ def _list_packets(paths: Sequence[str], binary: str, traced: bool) -> Finished:
         outputs.append(ffmpeg.output(node["V:0"], f"/dev/null#{number}", **headers))
     merged = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     command = merged.global_args("-hide_banner", "-nostdin", "-loglevel", "level+info")
-    return capture(ffmpeg.compile(command, cmd=binary), TIME_LIMIT, paths[0])
+    return capture(ffmpeg.compile(command, cmd=binary), TIME_LIMIT, recordings[0].path)
 
 
 def _streams(number: int, log: str, packets: dict[int, list[Packet]]) -> dict[int, list[Packet]]:
@@ -112,8 +119,8 @@ def _streams(number: int, log: str, packets: dict[int, list[Packet]]) -> dict[in
     }
 
 
-def _video(path: str, found: _Found, binary: str, take_damaged: bool) -> Video:
-    source = found.source
+def _video(found: _Found, binary: str, take_damaged: bool) -> Video:
+    source, path = found.source, found.recording.path
     moving = {stream: packets for stream, packets in found.packets.items() if stream in source.pictures}
     # SWF and others keep their packets to themselves: what is in the file shows when it is decoded.
     stream = max(moving, key=lambda key: (len(moving[key]), -key)) if moving else min(source.pictures, default=None)
@@ -124,14 +131,16 @@ def _video(path: str, found: _Found, binary: str, take_damaged: bool) -> Video:
     if sum(len(packets) > 1 for packets in moving.values()) > 1:
         notes.append(f"holds {len(moving)} video tracks; track {stream} is taken")
     fault = is_cut_short(found.log) or _ends_early(found, stream)
+    seconds = 1 / picture.rate if picture.rate else 0.0
     if fault and not take_damaged:
         raise ClipError(
             f"{path}: cut short ({_shortness(found, stream)}); copy or download it again, "
             "or take what is there with --damaged take"
         )
-    if fault or stream != min(source.pictures) or not _packets_tell(found, stream):
+    is_first = stream == min(source.pictures)
+    if fault or not is_first or not _packets_tell(found, stream):
         notes += ["cut short"] if fault else []
-        video = _decoded(path, stream, binary, take_damaged)
+        video = _decoded(found.recording, stream, seconds, binary, take_damaged)
     else:
         video = _squared(len(moving[stream]), picture, mean_rate(moving[stream]))
     turned = (video.width, video.height) != (picture.width, picture.height)
@@ -139,7 +148,8 @@ def _video(path: str, found: _Found, binary: str, take_damaged: bool) -> Video:
         video,
         stream=stream,
         pixels=picture.pixels,
-        plain=stream == min(source.pictures) and video.plain and not turned,
+        frame_seconds=seconds if found.recording.is_part else 0.0,
+        plain=found.recording.is_file and is_first and video.plain and not turned,
         notes=(*notes, *video.notes),
     )
 
@@ -162,7 +172,8 @@ def _notes(picture: Picture) -> list[str]:
 def _packets_tell(found: _Found, stream: int) -> bool:
     """Whether every packet is a frame that comes out of the decoder, of the size that the container says."""
     picture, packets = found.source.pictures[stream], found.packets.get(stream, [])
-    if not (found.traced and packets and found.source.container.startswith(_MP4)):
+    whole = found.traced and packets and not found.recording.is_part
+    if not (whole and found.source.container.startswith(_MP4)):
         return False
     odd = "first" in picture.about or picture.turned or ORIENTATION in found.log
     times = [packet.time for packet in packets if packet.time is not None]
@@ -179,7 +190,7 @@ def _end(packets: list[Packet]) -> float:
 def _ends_early(found: _Found, stream: int) -> bool:
     """Whether the container's own duration goes well beyond its last packet."""
     source, packets = found.source, found.packets.get(stream)
-    if source.duration is None or not packets:
+    if source.duration is None or not packets or found.recording.is_part:
         return False
     slack = max(_SLACK_FRAMES / mean_rate(packets), _SLACK_SHARE * source.duration)
     return source.duration - max(source.start, 0) - max(map(_end, found.packets.values())) > slack
@@ -191,38 +202,40 @@ def _shortness(found: _Found, stream: int) -> str:
     return f"{there:.2f} of {said:.2f} s" if said else f"it ends after {there:.2f} s"
 
 
-def _decoded(path: str, stream: int, binary: str, take_damaged: bool) -> Video:
+def _decoded(recording: Recording, stream: int, frame_seconds: float, binary: str, take_damaged: bool) -> Video:
     """A video by decoding it."""
-    done = decode_listing(path, stream, binary)
+    done = decode_listing(recording, stream, frame_seconds, binary)
     log, listing = done.stderr.decode(errors="replace"), done.stdout.decode()
     packets, picture = listed(listing).get(0, []), output_pictures(log).get(0)
     if picture is None or not packets:
-        raise ClipError(f"{path}: no frame of it can be decoded ({reason_of(log)})")
+        part = f" between {recording.start or 0:g} s and {recording.end or math.inf:g} s" if recording.is_part else ""
+        raise ClipError(f"{recording.path}: no frame of it{part} can be decoded ({reason_of(log)})")
     damage = damage_in(log)
     if damage and not take_damaged:
-        raise ClipError(damaged(path, stream, binary, damage))
+        raise ClipError(damaged(recording, stream, frame_seconds, binary, damage))
     changes = len({packet.size for packet in packets}) > 1
     notes = ["its picture changes size; every frame is scaled to the first one's"] if changes else []
     notes += [f"damaged ({damage})"] if damage else []
     return replace(_squared(len(packets), picture, mean_rate(packets), not changes), notes=tuple(notes))
 
 
-def decode_listing(path: str, stream: int, binary: str, *more: str) -> Finished:
+def decode_listing(recording: Recording, stream: int, frame_seconds: float, binary: str, *more: str) -> Finished:
     """framecrc's listing of a stream's decoded frames, each as it comes; `more` are options before the input."""
     import ffmpeg
 
-    node = input_of(path, threads=1)[str(stream)]
+    node = frames_of(recording, stream, frame_seconds, threads=1)
     output = ffmpeg.output(node, "pipe:", format="framecrc", fps_mode="passthrough", threads=1)
     command = ffmpeg.compile(output, cmd=binary)
     start = command.index("-i")
     # A frame of another size keeps it, and its line says so.
     command = [*command[:start], *more, *command[start : command.index("pipe:")], "-noautoscale", "pipe:"]
-    return capture([*command, "-hide_banner", "-nostdin", "-loglevel", "level+info"], TIME_LIMIT, path)
+    return capture([*command, "-hide_banner", "-nostdin", "-loglevel", "level+info"], TIME_LIMIT, recording.path)
 
 
-def damaged(path: str, stream: int, binary: str, reason: str) -> str:
+def damaged(recording: Recording, stream: int, frame_seconds: float, binary: str, reason: str) -> str:
     """What to tell of a clip whose decoder complained: the frame, where the decoder can be made to stop there."""
-    done = decode_listing(path, stream, binary, "-err_detect", "explode", "-xerror")
+    done = decode_listing(recording, stream, frame_seconds, binary, "-err_detect", "explode", "-xerror")
     before = len(listed(done.stdout.decode()).get(0, []))
     where = f"at frame {before}" if done.status and before else "inside"
+    path = recording.path
     return f"{path}: damaged {where} ({reason}); copy or download it again, or take it as it is with --damaged take"

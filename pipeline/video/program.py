@@ -1,25 +1,15 @@
-"""The FFmpeg program: which binary runs, how it opens a user's file, and what its log says of a file."""
+"""The FFmpeg program: which binary runs, and what its log says of a file."""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.errors import ClipError
 from shards.errors import InputError
-
-if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
-    from ffmpeg.nodes import FilterableStream
 
 # A clip of seconds takes FFmpeg well under one; what takes this long, or so long for a byte of the next frame, hangs (a
 # dead network file system, a broken file).
 TIME_LIMIT = 300.0
-# A clip is only a clip: the demuxers of recorded video. Not those that open other files (DASH, HLS, concat, playlists).
-DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
-    "rm,dv,wtv,yuv4mpegpipe,image2,jpeg_pipe,png_pipe,webp_pipe"
-)
 # "ffmpeg version 4.4.2-0ubuntu0.22.04.1 Copyright …", "ffmpeg version n5.1 …"
 _VERSION = re.compile(r"ffmpeg version n?(\d+)\.(\d+)")
 _OLDEST = (5, 1)
@@ -35,14 +25,6 @@ _BEFORE_A_KEY_FRAME = re.compile(
 # Whose messages are not about the bytes of a picture.
 _NO_DECODERS = ("in#", "out#", "vost#", "fc#", "Parsed_", "auto_", "mov", "matroska", "rawvideo", "framecrc", "null")
 _CUT_SHORT = re.compile(r"File ended prematurely|partial file|Packet corrupt|corrupt input packet")
-_BEGINNINGS = (
-    (b"version https://git-lfs", "it is a pointer of Git LFS: `git lfs pull` fetches the file"),
-    (b"<!doctype html", "it is an HTML page: download the video again"),
-    (b"<html", "it is an HTML page: download the video again"),
-    (b"PK\x03\x04", "it is a zip archive: unpack it"),
-    (b"\x1f\x8b", "it is a gzip archive: unpack it"),
-    (b"\0" * 64, "it begins with zeros: copy it again"),
-)
 
 
 def ffmpeg_binary(named: str | None = None) -> str:
@@ -76,35 +58,6 @@ def refuse_old(binary: str) -> None:
     version = _VERSION.match(done.stdout)  # of a development build it is "N-" and a number, and no release's
     if version and (int(version[1]), int(version[2])) < _OLDEST:
         raise InputError(f"{binary}: is version {version[1]}.{version[2]}; {hint}")
-
-
-def input_of(path: str, **options: int | str) -> "FilterableStream":
-    """A file as FFmpeg's input."""
-    import ffmpeg
-
-    # "file:" and the whitelists: a clip's name is never a URL, and a playlist renamed to mp4 opens nothing else.
-    return ffmpeg.input(f"file:{path}", protocol_whitelist="file", format_whitelist=DEMUXERS, **options)
-
-
-def refuse_non_video(path: str) -> None:
-    """Look at what a file begins with, which says more than FFmpeg's complaint.
-
-    Raises:
-        ClipError: it is missing, empty, a folder, or begins like something else than a video.
-    """
-    file = Path(path)
-    if file.is_dir():
-        raise ClipError(f"{path}: is a folder, not a video")
-    if not file.is_file():
-        link = file.is_symlink()
-        raise ClipError(f"{path}: {f'leads to {file.readlink()}, which is not there' if link else 'no such file'}")
-    with file.open("rb") as opened:
-        start = opened.read(256)
-    if not start:
-        raise ClipError(f"{path}: empty file")
-    for beginning, reason in _BEGINNINGS:
-        if start.lstrip(b" \t\r\n\xef\xbb\xbf").lower().startswith(beginning.lower()):
-            raise ClipError(f"{path}: not a video: {reason}")
 
 
 def reason_of(log: str) -> str:

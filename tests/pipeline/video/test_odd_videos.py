@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import ClipError
 from pipeline.video.decode import Region, Stream, decode
 from pipeline.video.probe import probe
+from pipeline.video.recording import Recording
 
 CLIPS = Path(__file__).parents[2] / "data" / "clips"
 # Frames, width, height and stream, as FFmpeg, PyAV and OpenCV decode them.
@@ -38,14 +39,14 @@ CUT = sorted(path.name for path in CLIPS.glob("truncated-*"))
 
 
 def whole_frames(path: Path, ffmpeg: str, kind: str = "grey", region: Region | None = None) -> list[np.ndarray]:
-    (video,) = probe([str(path)], ffmpeg)
-    stream = Stream(str(path), kind, region, video.stream)
-    return [frame.copy() for _, frame in decode([stream], video, ffmpeg)]
+    (video,) = probe([Recording(str(path))], ffmpeg)
+    stream = Stream(Recording(str(path)), video, kind, region)
+    return [frame.copy() for _, frame in decode([stream], ffmpeg)]
 
 
 @pytest.mark.parametrize("name", SOUND)
 def test_frames_are_what_is_decoded(name: str, ffmpeg: str) -> None:
-    (video,) = probe([str(CLIPS / name)], ffmpeg)
+    (video,) = probe([Recording(str(CLIPS / name))], ffmpeg)
     assert (video.frames, video.width, video.height, video.stream) == SOUND[name]
     frames = whole_frames(CLIPS / name, ffmpeg)
     assert [len(frame) for frame in frames] == [video.width * video.height] * video.frames
@@ -56,7 +57,7 @@ def test_pixels_lie_where_the_first_picture_has_them(name: str, ffmpeg: str, tmp
     """Against pictures that FFmpeg writes frame by frame, each in the size that it has, and Pillow scales."""
     from PIL import Image
 
-    (video,) = probe([str(CLIPS / name)], ffmpeg)
+    (video,) = probe([Recording(str(CLIPS / name))], ffmpeg)
     frames = whole_frames(CLIPS / name, ffmpeg)
     for number in (0, video.frames // 2 - 1, video.frames // 2, video.frames - 1):
         path = tmp_path / f"{number}.png"
@@ -71,7 +72,7 @@ def test_pixels_lie_where_the_first_picture_has_them(name: str, ffmpeg: str, tmp
 
 @pytest.mark.parametrize("name", ["growing-vp8.webm", "rotated-sei.mp4"])
 def test_a_region_is_that_part_of_the_whole_frame(name: str, ffmpeg: str) -> None:
-    (video,) = probe([str(CLIPS / name)], ffmpeg)
+    (video,) = probe([Recording(str(CLIPS / name))], ffmpeg)
     region = Region(20, 30, 48, 52)
     whole, parts = (whole_frames(CLIPS / name, ffmpeg, region=part) for part in (None, region))
     for frame, part in zip(whole, parts, strict=True):
@@ -82,22 +83,22 @@ def test_a_region_is_that_part_of_the_whole_frame(name: str, ffmpeg: str) -> Non
 @pytest.mark.parametrize("name", CUT)
 def test_a_clip_that_is_cut_short_is_named(name: str, ffmpeg: str) -> None:
     with pytest.raises(ClipError, match=f"{name}: cut short"):
-        probe([str(CLIPS / name)], ffmpeg)
-    (video,) = probe([str(CLIPS / name)], ffmpeg, take_damaged=True)
+        probe([Recording(str(CLIPS / name))], ffmpeg)
+    (video,) = probe([Recording(str(CLIPS / name))], ffmpeg, take_damaged=True)
     assert 10 <= video.frames < 24
     assert any("cut short" in note for note in video.notes)
-    stream = Stream(str(CLIPS / name), "grey", None, video.stream)
-    assert sum(1 for _ in decode([stream], video, ffmpeg, take_damaged=True)) == video.frames
+    stream = Stream(Recording(str(CLIPS / name)), video, "grey")
+    assert sum(1 for _ in decode([stream], ffmpeg, take_damaged=True)) == video.frames
 
 
 def test_a_damaged_clip_is_named_with_its_frame(ffmpeg: str) -> None:
     """Its packets are all there, in mp4: decoding finds it."""
     path = CLIPS / "corrupt-same-count-h264.mp4"
-    (video,) = probe([str(path)], ffmpeg)
+    (video,) = probe([Recording(str(path))], ffmpeg)
     with pytest.raises(ClipError, match=r"corrupt-same-count-h264.mp4: damaged at frame \d+"):
         whole_frames(path, ffmpeg)
-    stream = Stream(str(path), "grey", None, video.stream)
-    assert sum(1 for _ in decode([stream], video, ffmpeg, take_damaged=True)) == 24
+    stream = Stream(Recording(str(path)), video, "grey")
+    assert sum(1 for _ in decode([stream], ffmpeg, take_damaged=True)) == 24
 
 
 @pytest.mark.parametrize(
@@ -124,9 +125,9 @@ def test_what_a_user_should_know_is_noted(ffmpeg: str) -> None:
         ("rotated-second-stream.mp4", "2 video tracks"),
         ("growing-vp8.webm", "changes size"),
     ):
-        (video,) = probe([str(CLIPS / name)], ffmpeg)
+        (video,) = probe([Recording(str(CLIPS / name))], ffmpeg)
         assert any(note in said for said in video.notes), name
-    assert not probe([str(CLIPS / "vp8-altref.webm")], ffmpeg)[0].notes
+    assert not probe([Recording(str(CLIPS / "vp8-altref.webm"))], ffmpeg)[0].notes
 
 
 @pytest.mark.parametrize(
@@ -144,8 +145,8 @@ def test_what_is_no_video_is_called_what_it_is(content: bytes, reason: str, ffmp
     path = tmp_path / "a.mp4"
     path.write_bytes(content)
     with pytest.raises(ClipError, match=f"a.mp4: .*{reason}"):
-        probe([str(path)], ffmpeg)
+        probe([Recording(str(path))], ffmpeg)
     path.unlink()
     path.mkdir()
     with pytest.raises(ClipError, match=r"a\.mp4: is a folder"):
-        probe([str(path)], ffmpeg)
+        probe([Recording(str(path))], ffmpeg)
