@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.workspace.paths import STAGES
-from shards.command_line import Commands, settings_from
+from shards.command_line import Commands, Pair, settings_from
 
 _LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
@@ -64,12 +64,15 @@ def clips(
     "--data",
     required=True,
     type=click.Path(path_type=Path),
-    help="AUTSL tree ({train,val,test}/<id>_color.mp4, <id>_depth.mp4), or a CSV id,split,signer,label,color[,depth].",
+    help="AUTSL tree ({train,val,test}/<id>_color.mp4, <id>_depth.mp4), or a clip list: CSV with the columns id, split,"
+    " signer, label, color, and perhaps depth, keypoints, start, end.",
 )
 @click.option(
     "--work", required=True, type=click.Path(path_type=Path), help="Workspace: intermediate results, ledgers."
 )
-@click.option("--labels", type=click.Path(path_type=Path), help="Headerless CSV id,class or id,class,split.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="Headerless CSV id,class or id,class,split; or a clip list."
+)
 @click.option("--classes", type=click.Path(path_type=Path), help="Class names: CSV with the header ClassId,NAME[,EN].")
 @click.option(
     "--stage",
@@ -88,8 +91,20 @@ def clips(
 @click.option(
     "--keypoints",
     type=click.Path(path_type=Path),
-    help="Keypoints for --pose import: a folder with <id>_color.kp folders, a tar, or the first part of a split one.",
+    help="Keypoints that are there already: a folder with a file or folder <id>… of a known layout for each clip, a tar"
+    " of OpenPose's JSON, or the first part of a split one.",
 )
+@click.option("--keypoint-layout", metavar="NAME", help="Layout of the keypoint files.  [default: found by looking]")
+@click.option(
+    "--person",
+    type=click.Choice(("first", "largest", "central")),
+    default="largest",
+    help="Of several people in keypoint files: whom to follow through the clip, from the first frame on.",
+)
+@click.option(
+    "--picture-size", type=Pair(int, "x"), metavar="WxH", help="Of clips without video: what fractions are of."
+)
+@click.option("--mirrored", is_flag=True, help="The frames were mirrored before keypoints were estimated (SAM-SLR).")
 @click.option(
     "--poseflow",
     type=click.Path(path_type=Path),
@@ -109,6 +124,18 @@ def clips(
 @click.option("--samples-per-shard", type=click.IntRange(min=1), help="Samples in a tar.  [default: 256]")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="JPEG quality of the crops.")
 @click.option("--no-depth", is_flag=True, help="Leave the depth videos out.")
+@click.option(
+    "--depth-range",
+    type=Pair(float, ","),
+    metavar="NEAR,FAR",
+    help="Values (millimetres) of depth videos of more than 8 bits that become black and white.",
+)
+@click.option(
+    "--damaged",
+    type=click.Choice(("fail", "take")),
+    default="fail",
+    help="Clips that are cut short or damaged: fail, or take what can be decoded.",
+)
 @click.option(
     "--ffmpeg", help="FFmpeg to use, 5.1 or later.  [default: $IMAGEIO_FFMPEG_EXE, else the imageio-ffmpeg wheel's]"
 )

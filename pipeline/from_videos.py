@@ -18,10 +18,10 @@ from pipeline.errors import ClipError, RunError, is_disk_trouble
 from pipeline.overlay import Answer, draw_video
 from pipeline.pose.source import PoseSource, keypoint_source
 from pipeline.run_stages import RunSettings, run_stages
-from pipeline.video.probe import ffmpeg_binary, refuse_old
+from pipeline.video.program import ffmpeg_binary, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import Stopped, stop_on_signals
-from pipeline.workspace.clip import Sample
+from pipeline.workspace.clip import VIDEO_SUFFIXES, Sample
 from pipeline.workspace.paths import STAGES, Workspace
 from shards.errors import InputError
 from shards.format.recipe import Recipe
@@ -29,7 +29,6 @@ from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_
 from shards.format.shardset import MemberReader, open_shards
 from shards.names import id_problem
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 # With less, the temporary folder is used: containers often have 64 MiB.
 _ENOUGH_MEMORY = 1 << 30
@@ -55,10 +54,10 @@ def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
             inside = [file for file in inside if not file.name.startswith(".") and not file.stem.endswith("_depth")]
             if not inside:
-                raise InputError(f"{path}: no videos in it ({', '.join(SUFFIXES)})")
+                raise InputError(f"{path}: no videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})")
             files += inside
         elif path.is_file():
             files.append(path)
@@ -111,7 +110,7 @@ def _run(
     refuse_old(ffmpeg_binary())
     workspace = Workspace(folder)
     jobs = min(len(os.sched_getaffinity(0)), len(clips))
-    settings = RunSettings(workspace, STAGES[:-1], keypoint_source(pose), classes, recipe, jobs=jobs)
+    settings = RunSettings(workspace, STAGES[:-1], keypoint_source(pose, list(clips), LOOK), classes, recipe, jobs=jobs)
     samples, failed = _samples(clips, with_depth)
     workspace.create()
     outcomes = run_stages(samples, settings) if samples else []

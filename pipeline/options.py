@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.pose.importing import ImportRules
 from pipeline.workspace.lock import Part, parse_part
 from pipeline.workspace.paths import STAGES
 from shards.errors import InputError
@@ -21,6 +22,10 @@ class RunOptions:
     openpose_bin: str | None = None
     openpose_models: Path | None = None
     keypoints: Path | None = None
+    keypoint_layout: str | None = None
+    person: str = "largest"
+    picture_size: tuple[int, int] | None = None
+    mirrored: bool = False
     poseflow: Path | None = None
     gpus: str | None = None
     recipe: str = "default"
@@ -31,6 +36,8 @@ class RunOptions:
     samples_per_shard: int | None = None
     quality: int = 95
     no_depth: bool = False
+    depth_range: tuple[float, float] | None = None
+    damaged: str = "fail"
     ffmpeg: str | None = None
 
     def check(self) -> None:
@@ -47,11 +54,19 @@ class RunOptions:
         for flag, value in (("--shards", self.shards), ("--samples-per-shard", self.samples_per_shard)):
             if self.part and value:
                 raise InputError(f"{flag} does not go with --part: give it to the run that makes the shards")
+        if self.no_depth and self.depth_range:
+            raise InputError("--depth-range does not go with --no-depth; leave one of them out")
+        if self.depth_range and self.depth_range[0] == self.depth_range[1]:
+            raise InputError("--depth-range: NEAR and FAR are the same; give the values that become black and white")
         if self.poseflow and self.recipe != "reference":
             raise InputError(
                 f"--poseflow {self.poseflow}: released pose flow goes with --recipe reference; "
                 "leave it out to compute it"
             )
+
+    def import_rules(self) -> ImportRules:
+        """How keypoint files are read."""
+        return ImportRules(self.keypoint_layout, self.person, self.picture_size, self.mirrored)
 
     def chosen_part(self) -> Part | None:
         """The part of the clips that this driver is for; None: all."""

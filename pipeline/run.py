@@ -4,13 +4,15 @@ import gc
 import os
 from collections.abc import Sequence
 
+import click
+
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.options import RunOptions
 from pipeline.pose.archive import archive_parts
-from pipeline.pose.source import NO_SOURCE, PoseSource, keypoint_source
+from pipeline.pose.source import NO_SOURCE, KeypointSource, PoseSource, keypoint_source
 from pipeline.run_stages import RunSettings, run_stages
 from pipeline.status import summarize
-from pipeline.video.probe import ffmpeg_binary, named_ffmpeg, refuse_old
+from pipeline.video.program import ffmpeg_binary, named_ffmpeg, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import Stopped, stop_on_signals
 from pipeline.workspace.clip import Sample
@@ -50,12 +52,13 @@ def _run(options: RunOptions) -> int:
     # Planning AUTSL makes millions of small objects that stay: looking through them for garbage took 15 % of the time.
     gc.set_threshold(100_000, 20, 20)
     options.check()
-    samples = read_data(options.data, use_depth=not options.no_depth)
+    data = read_data(options.data, options.classes, use_depth=not options.no_depth)
+    samples = data.samples
     unknown = ""
     if options.labels:
         samples, strangers = apply_labels(samples, options.labels)
         unknown = f"{options.labels}: {len(strangers)} ids name no clip, e.g. {strangers[0]}" if strangers else ""
-    settings = _settings(options, samples)
+    settings = _settings(options, samples, data.classes)
     workspace, part = settings.workspace, settings.part
     workspace.create()
     with workspace_lock(workspace.ledgers, part):
@@ -65,10 +68,12 @@ def _run(options: RunOptions) -> int:
         if part is not None:
             samples = [sample for sample in samples if part.holds(sample.id)]
         outcomes = run_stages(samples, settings)
+    for line in data.warnings:
+        click.echo(f"warning: {line}", err=True)
     return summarize(outcomes, workspace, settings.shards_folder, part, unknown)
 
 
-def _settings(options: RunOptions, samples: Sequence[Sample]) -> RunSettings:
+def _settings(options: RunOptions, samples: Sequence[Sample], names: list[str] | None) -> RunSettings:
     part, stages = options.chosen_part(), options.chosen_stages()
     ffmpeg = named_ffmpeg(options.ffmpeg) if options.ffmpeg else None
     refuse_old(ffmpeg_binary(ffmpeg))
@@ -77,8 +82,9 @@ def _settings(options: RunOptions, samples: Sequence[Sample]) -> RunSettings:
     return RunSettings(
         workspace=Workspace(options.work.absolute()),  # workers of a cluster do not share our working directory
         stages=stages,
-        source=keypoint_source(settings_from(vars(options), PoseSource), ffmpeg) if needs_source else NO_SOURCE,
-        classes=class_names(list(samples), options.classes),
+        source=_source(options, samples, ffmpeg) if needs_source else NO_SOURCE,
+        rules=options.import_rules(),
+        classes=class_names(list(samples), options.classes, names),
         recipe=RECIPES[options.recipe],
         quality=options.quality,
         flow_archive=tuple(archive_parts(options.poseflow)) if options.poseflow else (),
@@ -88,4 +94,11 @@ def _settings(options: RunOptions, samples: Sequence[Sample]) -> RunSettings:
         scheduler=options.scheduler,
         part=part,
         ffmpeg=ffmpeg,
+        take_damaged=options.damaged == "take",
+        depth_range=options.depth_range,
     )
+
+
+def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) -> KeypointSource:
+    ids = [sample.id for sample in samples if not sample.keypoints]
+    return keypoint_source(settings_from(vars(options), PoseSource), ids, options.import_rules(), ffmpeg)

@@ -1,6 +1,7 @@
 """What was done: the summary at the end of a run, and `pipeline status`, which asks the ledgers."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Outcome:
     now: int  # of those, in this run
     failed: list[Row] = field(default_factory=list)
     waiting: int = 0  # clips that an earlier stage has not done
+    warnings: list[str] = field(default_factory=list)  # `<id>: <what is odd>`, of clips that are done
 
 
 def summarize(
@@ -44,6 +46,7 @@ def summarize(
     if len(failures) > _SHOWN:
         more = f"`pipeline status --work {workspace.root} --failed`"
         click.echo(f"… and {len(failures) - _SHOWN} more: {more}", err=True)
+    _show_warnings([line for outcome in outcomes for line in outcome.warnings])
     if unknown:
         click.echo(unknown, err=True)
     if outcomes and outcomes[-1].stage == STAGES[-1] and outcomes[-1].done and not outcomes[-1].failed:
@@ -52,6 +55,18 @@ def summarize(
         click.echo(f"part {part.number}/{part.count}; when all are done: --stage shards, without --part")
     sys.stdout.flush()
     return SOME_FAILED if failures or unknown else 0
+
+
+def _show_warnings(warnings: Sequence[str]) -> None:
+    """Some of the warnings, each kind with the number of its clips: a data set tends to have one for every clip."""
+    kinds: dict[str, list[str]] = {}
+    for line in warnings:
+        _, _, reason = line.partition(": ")
+        kinds.setdefault(re.sub(r"\d+(\.\d+)?", "…", reason), []).append(line)
+    for lines in list(kinds.values())[:_SHOWN]:
+        click.echo(f"warning: {lines[0]}" + (f" (and {len(lines) - 1} clips like it)" if lines[1:] else ""), err=True)
+    if len(kinds) > _SHOWN:
+        click.echo(f"… and {len(kinds) - _SHOWN} other kinds of warnings", err=True)
 
 
 def collect(work: Path) -> dict[str, Any]:

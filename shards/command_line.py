@@ -1,6 +1,7 @@
 """What the command lines have in common: one-line errors, options of several values, options as dataclasses."""
 
 import errno
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -76,3 +77,24 @@ def settings_from(options: Mapping[str, Any], kind: type[Settings], **others: An
     """A dataclass of settings whose fields are named as the options; `others` gives fields that no option has."""
     names = {field.name for field in fields(kind) if field.init}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in options.items() if name in names} | others)
+
+
+class Pair(click.ParamType):
+    """Two numbers in one value, `640x480` or `500,4000`."""
+
+    name = "pair"
+
+    def __init__(self, kind: type, separator: str) -> None:
+        self.kind, self.separator = kind, separator
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Click's hook."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(self.kind(part) for part in value.lower().split(self.separator))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 2 or min(numbers) < 0 or not all(map(math.isfinite, numbers)):
+            self.fail(f"{value!r}: expected two numbers with {self.separator!r} between them", param, ctx)
+        return numbers

@@ -23,7 +23,7 @@ from pipeline.demo.figure import ELBOWS, HAND_START, WRISTS, Scene, skeleton
 from pipeline.demo.signer import SIZE, random_body, random_look
 from pipeline.demo.signs import SIGNS, perform, random_style, vary
 from pipeline.video.encode import RawFrames, write_video
-from pipeline.video.probe import ffmpeg_binary
+from pipeline.video.program import ffmpeg_binary
 from shards.body135 import POINTS
 from shards.errors import InputError
 from shards.files import remove_leftovers, write_whole

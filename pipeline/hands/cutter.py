@@ -10,6 +10,8 @@ from pipeline.video.decode import Region, planes
 from pipeline.workspace.clip import Video
 from shards.format.recipe import Recipe
 
+_NO_COLOR = 128  # of a chroma plane
+_COLORFUL = 8.0  # levels, mean; gray video that went through a camera's or an encoder's hands has 1 or 2
 # What stands for a hand that no frame shows: a gray square, as neutral as a picture gets.
 _NEUTRAL = np.full((16, 16), 128, np.uint8)
 
@@ -22,21 +24,37 @@ class CutStyle:
     opencv_color: bool
     aliased: bool
     quality: int
+    depth_range: tuple[float, float] | None = None  # values that become black and white; None: gray levels already
 
     @property
     def kind(self) -> str:
         """Of frames, for `decode`."""
-        if self.opencv_color:
-            return "rgb"
-        return "gray" if self.is_depth else "planes"
+        if self.depth_range:
+            return "gray16"
+        return "rgb" if self.opencv_color else "planes"
 
     def picture(self, frame: np.ndarray, region: Region) -> Picture:
-        """A region of a decoded frame, for `crop`."""
+        """A region of a decoded frame, for `crop`.
+
+        Raises:
+            ValueError: a depth frame has colors.
+        """
+        if self.depth_range:
+            return (_scaled(frame.view("<u2").reshape(region.height, region.width), *self.depth_range),)
         if self.opencv_color:
             return frame.reshape(region.height, region.width, 3)
-        if self.is_depth:
-            return (frame.reshape(region.height, region.width),)
-        return planes(frame, region.width, region.height)
+        light, *colors = planes(frame, region.width, region.height)
+        if not self.is_depth:
+            return (light, *colors)
+        if max(float(np.abs(plane.astype(np.int16) - _NO_COLOR).mean()) for plane in colors) > _COLORFUL:
+            raise ValueError("this depth video has colors, a color map's perhaps; make it gray, or run with --no-depth")
+        return (light,)
+
+
+def _scaled(values: np.ndarray, near: float, far: float) -> np.ndarray:
+    """uint16 (h, w) of depth as uint8: `near` becomes 16, `far` 235, as in a video of limited range; 0, unknown, 16."""
+    share = np.clip((values.astype(np.float32) - near) / (far - near), 0, 1)
+    return np.where(values == 0, 16, np.rint(16 + 219 * share)).astype(np.uint8)
 
 
 @dataclass(frozen=True)

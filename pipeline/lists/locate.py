@@ -13,7 +13,9 @@ from pathlib import Path
 from pipeline.errors import ClipError
 from pipeline.lists.record import Record
 from pipeline.lists.walk import KEYPOINTS, PICTURES, VIDEOS, is_hidden, stem_of
-from pipeline.video.probe import Video, ffmpeg_binary, probe
+from pipeline.video.probe import Video, probe
+from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _probe_all(paths: Sequence[Path]) -> dict[Path, Video | None]:
 
     def probed(path: Path) -> Video | None:
         try:
-            return probe([str(path)], binary)[0]
+            return probe([Recording(str(path))], binary)[0]
         except ClipError:  # `pipeline run` will say what is wrong with it
             return None
 

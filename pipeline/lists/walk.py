@@ -12,11 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Of the suffixes that FFmpeg reads, those that people have.
-_VIDEOS = """
-3g2 3gp asf avi dv f4v flv gif m2ts m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts mxf ogv swf ts vob webm wmv
-"""
-VIDEOS = frozenset(f".{suffix}" for suffix in _VIDEOS.split())
+from pipeline.workspace.clip import VIDEO_SUFFIXES as VIDEOS
+
 PICTURES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 KEYPOINTS = frozenset([".npy", ".npz", ".parquet", ".pickle", ".pkl", ".pose"])
 _FRAME_NUMBER = re.compile(r"^(.*?)\d+$", re.DOTALL)

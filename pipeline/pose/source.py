@@ -1,14 +1,18 @@
-"""Where keypoints come from: an estimator that is run, folders of JSON, or an archive that others made."""
+"""Where keypoints come from: an estimator that is run, files of a known layout, or an archive that others made."""
 
-import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
 from pipeline.pose.estimators import Estimator, OpenPose, choose_estimator
+from pipeline.pose.importing import ImportRules
+from pipeline.pose.layouts.find import find_keypoints, find_layout
+from pipeline.pose.layouts.tables import READABLE
 from pipeline.workspace.fingerprint import stamp
 from shards.errors import InputError
 
@@ -26,13 +30,13 @@ class PoseSource:
 
 @dataclass(frozen=True)
 class KeypointSource:
-    """What it comes to. At most one of `estimator`, `folders` and `archive` is set."""
+    """What it comes to. At most one of `estimator`, `files` and `archive` is set."""
 
-    name: str  # for `dataset.json`
+    name: str  # for `dataset.json`: whose keypoints these are
     version: Any  # for fingerprints
     estimator: Estimator | None = None
-    folders: dict[str, str] | None = None  # sample id: folder
-    root: str = ""  # of the folders, for messages
+    files: dict[str, str] | None = None  # sample id: file or folder
+    root: str = ""  # of the files, for messages
     archive: tuple[Path, ...] = ()
 
 
@@ -40,25 +44,44 @@ class KeypointSource:
 NO_SOURCE = KeypointSource("import", "import")
 
 
-def keypoint_source(options: PoseSource, ffmpeg: str | None = None) -> KeypointSource:
-    """The source of keypoints, named in a line on stderr. `ffmpeg` is the binary for MediaPipe.
+def keypoint_source(
+    options: PoseSource, ids: Collection[str], rules: ImportRules, ffmpeg: str | None = None
+) -> KeypointSource:
+    """The source of keypoints of these clips, named in a line on stderr. `ffmpeg` is the binary for MediaPipe.
 
     Raises:
         InputError: the options contradict each other, or name something that is not there.
     """
     path = options.keypoints
     if options.pose == "import" and path is None:
-        raise InputError("--pose import needs --keypoints: a folder of JSON, a tar, or the first part of a split one")
+        raise InputError("--pose import needs --keypoints: a folder with them, a tar, or the first part of a split one")
     if path is None:
         return _estimating(options, ffmpeg)
     if options.pose in ("openpose", "mediapipe"):
         raise InputError(f"--keypoints goes with --pose import, not with --pose {options.pose}")
     _refuse_openpose_options(options, str(path))
-    click.echo(f"keypoints from {path}", err=True)
     if path.is_dir():
-        return KeypointSource("import", "import", folders=find_folders(path), root=str(path.absolute()))
+        return _files(path, ids, rules)
+    click.echo(f"keypoints from {path}", err=True)
     parts = archive_parts(path)
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
+
+
+def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSource:
+    """The files below a folder; the first one is looked at now, so that a layout of no use ends no day's work."""
+    found = {key: str(path.absolute()) for key, path in find_keypoints(root, ids).items()}
+    if not found:
+        raise InputError(f"{root}: no keypoints of any clip in it, e.g. of {min(ids, default='?')}; {READABLE}")
+    layout = ""
+    for path in sorted(found.values()):
+        try:
+            layout = find_layout(Path(path), rules.layout).name
+            break
+        except ClipError:
+            continue  # one that is damaged fails its clip
+    click.echo(f"keypoints from {root} ({layout or 'none that can be read'})", err=True)
+    name = "import" if layout in ("", "body135") else f"import {layout}"
+    return KeypointSource(name, "import", files=found, root=str(root.absolute()))
 
 
 def _estimating(options: PoseSource, ffmpeg: str | None) -> KeypointSource:
@@ -79,27 +102,3 @@ def _refuse_openpose_options(options: PoseSource, source: str) -> None:
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
             raise InputError(f"{flag} is for OpenPose, but keypoints come from {source}; leave it out")
-
-
-def find_folders(root: Path) -> dict[str, str]:
-    """The folders of keypoint JSON below a folder, by sample id: `<id>_color.kp`, or just `<id>.kp`.
-
-    Links to folders are followed, as for videos.
-
-    Raises:
-        InputError: two folders for one id.
-    """
-    found: dict[str, str] = {}
-    seen: set[str] = set()
-    for folder, folders, _ in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:  # a link led back
-            folders.clear()
-        seen.add(real)
-        for name in [name for name in folders if name.endswith(".kp")]:
-            folders.remove(name)  # nothing to find in its thousands of files
-            sample_id = name.removesuffix(".kp").removesuffix("_color")
-            path = str(Path(folder, name).absolute())
-            if found.setdefault(sample_id, path) != path:
-                raise InputError(f"{path} and {found[sample_id]}: two folders of keypoints for {sample_id}; remove one")
-    return found

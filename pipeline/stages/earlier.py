@@ -86,7 +86,7 @@ class EarlierVersion:
             return tar.read(size)
 
     def _keypoints(self, clip: Clip) -> str:
-        folder = _stamp_folder((self.source.folders or {}).get(clip.id))
+        folder = _stamp_folder((self.source.files or {}).get(clip.id))
         return fingerprint("keypoints", 1, [clip.color, self.source.version, folder])
 
     def _poseflow(self, clip: Clip) -> str:

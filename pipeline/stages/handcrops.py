@@ -4,18 +4,20 @@ The tar holds what depends on the clip alone. Id, signer and label enter when sh
 corrected label decodes no video again.
 """
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import ClipError
 from pipeline.hands.cutter import CutStyle, Cutter, plan_hand
 from pipeline.stages.stage import Stage
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import ffmpeg_binary
+from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import color_of, depth_of
 from pipeline.workers.local import Work
 from pipeline.workspace.clip import Clip, CropTar
-from pipeline.workspace.paths import Workspace
 from pipeline.workspace.result import read_array, read_result, write_result
 from pipeline.workspace.row import Made, Row
 from shards.body135 import HANDS
@@ -25,6 +27,7 @@ from shards.format.tar import pack
 
 # JPEG quality of the crops: at 95 the model input is off by less than 0.02 on average (unit variance).
 QUALITY = 95
+_MEASURED_BITS = re.compile(r"gray(9|1\d)")
 _FIRST_OF_CLIP = b'"fps":'  # of the keys in a sample's JSON that depend on the clip alone; in a string, quotes are \"
 
 
@@ -43,6 +46,9 @@ class HandCrops(Stage):
     recipe: Recipe
     quality: int = QUALITY
     ffmpeg: str | None = None  # None: see `ffmpeg_binary`
+    take_damaged: bool = False  # take what can be decoded of damaged clips
+    # Values of the depth video that become black and white; None: its pixels are gray levels already.
+    depth_range: tuple[float, float] | None = None
 
     def applies(self, clip: Clip) -> bool:
         """Whether it has a video."""
@@ -54,11 +60,12 @@ class HandCrops(Stage):
         files = [[file.size, file.crc32] for file in (clip.keypoints, clip.poseflow)]
         recipe = self.recipe
         switches = [recipe.box_per_frame, recipe.late_hand_imputation, recipe.opencv_colour, recipe.aliased_colour]
-        return [upstream, files, switches, self.quality]
+        others = [list(self.depth_range)] if self.depth_range and clip.depth_video else []
+        return [upstream, files, switches, self.quality, *others]
 
     def work(self, clip: Clip, number: int) -> Work:
         """See `Stage`."""
-        return partial(cut_clip, clip, self.recipe, self.quality, self.workspace, self.ffmpeg)
+        return partial(cut_clip, clip, self)
 
     def found(self, clip: Clip, row: Row) -> None:
         """See `Stage`."""
@@ -67,25 +74,35 @@ class HandCrops(Stage):
         clip.handcrops = CropTar(row.bytes, facts.get("crc32"), int(facts["extent"]), places, int(facts["json_start"]))
 
 
-def cut_clip(clip: Clip, recipe: Recipe, quality: int, workspace: Workspace, ffmpeg: str | None) -> Made:
+def cut_clip(clip: Clip, stage: HandCrops) -> Made:
     """Cut a clip's hands and pack everything that a shard holds of the clip into `handcrops/<id>.tar`.
 
     The facts are: frames without the left and right hand, and where the members are.
 
     Raises:
-        ClipError: a video does not decode to the frames it should have, or an earlier result is damaged.
+        ClipError: a video does not decode to the frames it should have, depth has colors, or an earlier result is
+            damaged.
     """
-    sample, video = clip.sample, clip.video
+    recipe, workspace, video = stage.recipe, stage.workspace, clip.video
     keypoints = read_array(workspace.keypoints(clip.id), clip.keypoints)
     hands = {hand: plan_hand(keypoints, hand, video, recipe) for hand in HANDS}
-    videos = [(str(sample.color), CutStyle(False, recipe.opencv_colour, recipe.aliased_colour, quality))]
-    if sample.depth:
-        videos.append((sample.depth, CutStyle(True, recipe.opencv_colour, False, quality)))
-    cutters = [Cutter(hands, video, style) for _, style in videos]
-    streams = [Stream(path, style.kind, cutter.region) for (path, style), cutter in zip(videos, cutters, strict=True)]
-    for number, frame in decode(streams, video, ffmpeg_binary(ffmpeg)):
-        cutters[number].add(frame)
-    color, depth = cutters[0].result(), cutters[1].result() if sample.depth else None
+    color_style = CutStyle(False, recipe.opencv_colour, recipe.aliased_colour, stage.quality)
+    videos = [(color_of(clip.sample), video, color_style)]
+    if (recording := depth_of(clip.sample)) and clip.depth_video:
+        scaled = _scaled_range(clip.depth_video.pixels, stage.depth_range)
+        depth_style = CutStyle(True, recipe.opencv_colour, False, stage.quality, scaled)
+        videos.append((recording, clip.depth_video, depth_style))
+    cutters = [Cutter(hands, video, style) for _, _, style in videos]
+    streams = [
+        Stream(recording, one, style.kind, cutter.region)
+        for (recording, one, style), cutter in zip(videos, cutters, strict=True)
+    ]
+    for number, frame in decode(streams, ffmpeg_binary(stage.ffmpeg), stage.take_damaged):
+        try:
+            cutters[number].add(frame)
+        except ValueError as error:
+            raise ClipError(f"{streams[number].recording.path}: {error}") from error
+    color, depth = cutters[0].result(), cutters[1].result() if len(cutters) > 1 else None
     tracks = {
         hand: HandTrack(plan.boxes, plan.missing, color[hand][1], depth[hand][1] if depth else None)
         for hand, plan in hands.items()
@@ -99,6 +116,15 @@ def cut_clip(clip: Clip, recipe: Recipe, quality: int, workspace: Workspace, ffm
         if depth:
             members[f"{hand}_depth.mjpg"] = depth[hand][0]
     return _pack(clip.id, members, workspace.handcrops(clip.id), [int(plan.missing.sum()) for plan in hands.values()])
+
+
+def _scaled_range(pixels: str, depth_range: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The range in 16-bit values, to which FFmpeg brings depth of 9 to 14 bits; None for depth of 8 bits."""
+    measured = _MEASURED_BITS.match(pixels)
+    if depth_range is None or measured is None:
+        return None
+    factor = 2 ** (16 - int(measured[1]))
+    return depth_range[0] * factor, depth_range[1] * factor
 
 
 def _pack(sample_id: str, members: dict[str, bytes], path: Path, missing: list[int]) -> Made:

@@ -1,5 +1,6 @@
-"""Stage `keypoints`: the pose of every frame, from an estimator, from folders of JSON, or from an archive."""
+"""Stage `keypoints`: the pose of every frame, from an estimator, from files of any known layout, or from an archive."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
+from pipeline.hands.found import hands_found
 from pipeline.pose.estimators import Estimator
+from pipeline.pose.importing import LOOK, ImportRules, believed, read_import
 from pipeline.pose.keypoint_archive import KEYPOINTS, import_archive
-from pipeline.pose.openpose_json import read_folder, read_own
 from pipeline.pose.source import KeypointSource
 from pipeline.stages.stage import Stage
+from pipeline.video.encode import copy_plain
+from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import color_of
 from pipeline.workers.local import Engine, Work, end_workers
-from pipeline.workspace.clip import Clip
-from pipeline.workspace.fingerprint import stamp_keypoints
+from pipeline.workspace.clip import Clip, Video
+from pipeline.workspace.fingerprint import stamp_files
 from pipeline.workspace.result import result_file, write_result
 from pipeline.workspace.row import Made, Row
 from shards.format.sample import npy_bytes
@@ -34,22 +39,31 @@ class Keypoints(Stage):
     suffix = ".npy"
 
     source: KeypointSource
+    rules: ImportRules = LOOK
+    ffmpeg: str | None = None  # None: see `ffmpeg_binary`
 
     def depends(self, clip: Clip) -> list[Any]:
         """See the class."""
+        part = [clip.sample.start, clip.sample.end] if color_of(clip.sample).is_part else []
         if clip.sample.keypoints:
-            return [clip.color, "own", stamp_keypoints(clip.sample.keypoints)]
-        return [clip.color, self.source.version, stamp_keypoints((self.source.folders or {}).get(clip.id))]
+            return [clip.color, "own", stamp_files(clip.sample.keypoints), *self._reading(), *part]
+        files = (self.source.files or {}).get(clip.id)
+        reading = self._reading() if self.source.files is not None else []
+        return [clip.color, self.source.version, stamp_files(files), *reading, *part]
+
+    def _reading(self) -> list[Any]:
+        return [rules for rules in self.rules.as_json() if rules]
 
     def work(self, clip: Clip, number: int) -> Work:
         """See `Stage`."""
-        frames, path = clip.video.frames, self.result(clip.id)
         if clip.sample.keypoints:
-            return partial(_import_own, clip.sample.keypoints, frames, path)
-        if self.source.estimator and clip.sample.color:
-            return partial(_estimate, self.source.estimator, clip.sample.color, frames, number, path)
-        folder = (self.source.folders or {}).get(clip.id)
-        return partial(_import_folder, folder, f"{self.source.root}: no folder {clip.id}_color.kp in it", frames, path)
+            return partial(_import, Path(clip.sample.keypoints), self.rules, clip, self.result(clip.id))
+        if self.source.estimator:
+            return partial(_estimate, self.source.estimator, clip, number, self.ffmpeg, self.result(clip.id))
+        file = (self.source.files or {}).get(clip.id)
+        if file is None:
+            return partial(_absent, f"{self.source.root}: no keypoints of {clip.id} in it")
+        return partial(_import, Path(file), self.rules, clip, self.result(clip.id))
 
     def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[Row]:
         """See `Stage`; an archive is read once, as one stream."""
@@ -57,9 +71,12 @@ class Keypoints(Stage):
         if len(from_archive) < len(clips):
             yield from super().make([clip for clip in clips if not self._is_in_archive(clip)], run)
         if from_archive:
-            wanted = {clip.id: clip.video.frames for clip in from_archive}
-            arrays = import_archive(self.source.archive, wanted, KEYPOINTS)
-            yield from self.rows_of(from_archive, arrays, keep_keypoints)
+            videos = {clip.id: clip.video for clip in from_archive}
+            arrays = import_archive(self.source.archive, {key: one.frames for key, one in videos.items()}, KEYPOINTS)
+            named = ((key, array if isinstance(array, ClipError) else (key, array)) for key, array in arrays)
+            yield from self.rows_of(
+                from_archive, named, lambda found, path: keep_keypoints(found[1], videos[found[0]], found[0], path)
+            )
         if self.source.estimator:
             end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
 
@@ -71,24 +88,36 @@ class Keypoints(Stage):
         return bool(self.source.archive) and not clip.sample.keypoints
 
 
-def _estimate(estimator: Estimator, color: str, frames: int, number: int, path: Path) -> Made:
-    return keep_keypoints(estimator.estimate(color, frames, number), path)
+def _estimate(estimator: Estimator, clip: Clip, number: int, ffmpeg: str | None, path: Path) -> Made:
+    recording, frames = color_of(clip.sample), clip.video.frames
+    if clip.video.plain:
+        return keep_keypoints(estimator.estimate(recording.path, frames, number), clip.video, clip.id, path)
+    # Estimators open files their own way; of this one they would see another stream, size or part.
+    with tempfile.TemporaryDirectory(prefix="signshards-copy-") as folder:
+        copy = Path(folder, f"{clip.id}.mkv")
+        copy_plain(recording, clip.video, copy, ffmpeg_binary(ffmpeg))
+        return keep_keypoints(estimator.estimate(str(copy), frames, number), clip.video, clip.id, path)
 
 
-def _import_folder(folder: str | None, absent: str, frames: int, path: Path) -> Made:
-    if folder is None:
-        raise ClipError(absent)
-    return keep_keypoints(read_folder(Path(folder), frames), path)
+def _import(source: Path, rules: ImportRules, clip: Clip, path: Path) -> Made:
+    keypoints = read_import(source, rules, clip.video if clip.sample.color else None)
+    return keep_keypoints(keypoints.points, clip.video, str(source), path)
 
 
-def _import_own(source: str, frames: int, path: Path) -> Made:
-    keypoints = read_own(source)
-    if len(keypoints) != frames:
-        raise ClipError(f"{source}: keypoints of {len(keypoints)} frames for a video of {frames}")
-    return keep_keypoints(keypoints, path)
+def _absent(reason: str) -> Made:
+    raise ClipError(reason)
 
 
-def keep_keypoints(keypoints: np.ndarray, path: Path) -> Made:
-    """Write float32 (T, 135, 3) keypoints; the facts say in how many frames there is a person."""
-    seen = int(keypoints[..., :2].any(axis=(1, 2)).sum())
-    return write_result(path, npy_bytes(keypoints.astype(np.float32)), {"frames_with_person": seen})
+def keep_keypoints(keypoints: np.ndarray, video: Video, source: str, path: Path) -> Made:
+    """Write (T, 135, 3) keypoints as float32, once they can be believed.
+
+    The facts say in how many frames there is a person, and each hand, and what is odd about them.
+
+    Raises:
+        ClipError: they are not of this clip.
+    """
+    points, notes = believed(keypoints, video, source)
+    seen = int(points[..., :2].any(axis=(1, 2)).sum())
+    hands = hands_found(points).sum(axis=0).tolist()
+    facts = {"frames_with_person": seen, "frames_with_hand": hands, "notes": notes}
+    return write_result(path, npy_bytes(points), facts)

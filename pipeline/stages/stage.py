@@ -48,6 +48,10 @@ class Stage(ABC):
             KeyError, TypeError, ValueError: the row is not one of this stage.
         """
 
+    def notes(self, row: Row) -> list[str]:
+        """What a user should know of a clip that is done, a few words each."""
+        return [str(note) for note in row.facts.get("notes", [])]
+
     def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[Row]:
         """The rows of the clips that are to do, in any order."""
         yield from run([self._task(clip, self.work(clip, number)) for number, clip in enumerate(clips)])

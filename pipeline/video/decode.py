@@ -6,14 +6,21 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.video.probe import TIME_LIMIT, input_of, reason_of
+from pipeline.video.probe import damaged
+from pipeline.video.program import TIME_LIMIT, damage_in, reason_of
+from pipeline.video.recording import Recording, frames_of
 from pipeline.workers.process import kill_group, start_group, widen_pipe
 from pipeline.workspace.clip import Video
+
+if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
+    from ffmpeg.nodes import OutputStream
+
+_PIXELS = {"rgb": "rgb24", "gray16": "gray16le"}
 
 
 class Region(NamedTuple):
@@ -29,48 +36,55 @@ class Stream(NamedTuple):
     """What to decode of a file.
 
     `kind`: "planes" gives Y, U and V planes at half chroma size, limited-range BT.601, as most videos store them (see
-    `planes`, `crops.crop`); "gray" only Y; "rgb" what OpenCV reads, (height, width, 3).
+    `planes`, `crops.crop`); "gray" only Y; "gray16" what a depth camera measured, in two bytes; "rgb" what OpenCV
+    reads, (height, width, 3).
     """
 
-    path: str
+    recording: Recording
+    video: Video  # what it holds
     kind: str
     region: Region | None = None  # None: whole frames
 
 
-def decode(streams: Sequence[Stream], video: Video, binary: str) -> Iterator[tuple[int, np.ndarray]]:
-    """All frames (rotation applied) of one or several files that are alike: (number of the stream, uint8 bytes).
+def decode(streams: Sequence[Stream], binary: str, take_damaged: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+    """All frames, as a player shows them, of one or several files: (number of the stream, uint8 bytes).
 
     Frames of a stream come in order, streams in any. The arrays are reused: copy what is kept. All files go through
     one FFmpeg process: starting one takes 11 ms, a third of what it takes to decode a clip.
 
     Raises:
-        ClipError: FFmpeg fails, hangs, or gives another number of frames than `video` has.
+        ClipError: FFmpeg fails, hangs, gives another number of frames than was counted, or finds damage (unless
+            `take_damaged`).
     """
-    pipes = [_Pipe(_frame_bytes(stream, video)) for stream in streams]
+    pipes = [_Pipe(_frame_bytes(stream)) for stream in streams]
     with ExitStack() as held, tempfile.TemporaryFile() as log:
         for pipe in pipes:
             held.callback(pipe.close)
         process = held.enter_context(_start(streams, pipes, binary, log))
         try:
             for number in _filled(pipes):
-                if pipes[number].count > video.frames:
+                if pipes[number].count > streams[number].video.frames:
                     break
                 yield number, pipes[number].frame
         except TimeoutError as error:
-            raise ClipError(f"{streams[0].path}: {binary} gave nothing for {TIME_LIMIT:g} s") from error
+            raise ClipError(f"{streams[0].recording.path}: {binary} gave nothing for {TIME_LIMIT:g} s") from error
         finally:
             kill_group(process)
-        if all(pipe.count == video.frames for pipe in pipes):
+        log.seek(0)
+        messages = log.read().decode(errors="replace")
+        damage = None if take_damaged else damage_in(messages)
+        if all(pipe.count == one.video.frames for pipe, one in zip(pipes, streams, strict=True)) and not damage:
             return
+        recording, video = streams[0].recording, streams[0].video
         if len(streams) > 1:
             for stream in streams:  # finds out which one it is
-                for _ in decode([stream], video, binary):
+                for _ in decode([stream], binary, take_damaged):
                     pass
-        count = pipes[0].count
-        log.seek(0)
-        reason = reason_of(log.read().decode(errors="replace"))
+        if damage:
+            raise ClipError(damaged(recording, video.stream, video.frame_seconds, binary, damage))
+        count, reason = pipes[0].count, reason_of(messages)
         found = "more" if count > video.frames else str(count)
-        raise ClipError(f"{streams[0].path}: decodes to {found} frames, its container lists {video.frames} ({reason})")
+        raise ClipError(f"{recording.path}: decodes to {found} frames, where {video.frames} were counted ({reason})")
 
 
 class _Pipe:
@@ -138,22 +152,25 @@ def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: 
 
     outputs = [_output(number, stream, pipes[number].writer) for number, stream in enumerate(streams)]
     merged = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
-    command = ffmpeg.compile(merged.global_args("-hide_banner", "-nostdin", "-loglevel", "error"), cmd=binary)
+    command = ffmpeg.compile(merged.global_args("-hide_banner", "-nostdin", "-loglevel", "level+warning"), cmd=binary)
     process = start_group(command, subprocess.DEVNULL, log, pass_fds=[pipe.writer for pipe in pipes])
     for pipe in pipes:
         pipe.close_writer()
     return process
 
 
-def _output(number: int, stream: Stream, writer: int) -> Any:
+def _output(number: int, stream: Stream, writer: int) -> "OutputStream":
+    video = stream.video
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
     options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
     # ffmpeg-python takes equal inputs for one, which a file that is named twice is not; the queue's default is 8.
-    node = input_of(stream.path, threads=1, thread_queue_size=8 + number)["v:0"]
+    node = frames_of(stream.recording, video.stream, video.frame_seconds, threads=1, thread_queue_size=8 + number)
+    # Passes frames on as they are, unless the picture changes its size midway: keypoints are of the first size.
+    node = node.filter("scale", video.width, video.height)
     if region := stream.region:
         node = node.filter("crop", region.width, region.height, region.x, region.y, exact=1)
-    if stream.kind == "rgb":
-        options["pix_fmt"] = "rgb24"
+    if stream.kind in _PIXELS:
+        options["pix_fmt"] = _PIXELS[stream.kind]
     else:
         # For the usual limited-range 4:2:0 video this passes pictures on: FFmpeg's own conversion to full range costs
         # half as much as decoding.
@@ -174,8 +191,9 @@ def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.n
     )
 
 
-def _frame_bytes(stream: Stream, video: Video) -> int:
+def _frame_bytes(stream: Stream) -> int:
     region = stream.region
-    width, height = (region.width, region.height) if region else (video.width, video.height)
+    width, height = (region.width, region.height) if region else (stream.video.width, stream.video.height)
     luma = width * height
-    return {"gray": luma, "rgb": 3 * luma, "planes": luma + 2 * (-(-width // 2) * -(-height // 2))}[stream.kind]
+    planar = luma + 2 * (-(-width // 2) * -(-height // 2))
+    return {"gray": luma, "gray16": 2 * luma, "rgb": 3 * luma, "planes": planar}[stream.kind]

@@ -1,4 +1,4 @@
-"""Videos that we write: H.264 in MP4, by FFmpeg, from frames in memory."""
+"""Videos that we write by FFmpeg: H.264 in MP4 from frames in memory, and plain copies of clips."""
 
 import contextlib
 import subprocess
@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from pipeline.errors import ClipError
+from pipeline.video.program import TIME_LIMIT, reason_of
+from pipeline.video.recording import Recording, frames_of
+from pipeline.workers.process import capture
+from pipeline.workspace.clip import Video
 from shards.errors import InputError
 from shards.files import whole_file
 
@@ -48,3 +53,23 @@ def write_video(
         if process.returncode:
             reason = log.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
             raise InputError(f"{path}: FFmpeg could not write it ({reason[0]}); make room or name another file")
+
+
+def copy_plain(recording: Recording, video: Video, path: Path, binary: str) -> None:
+    """Write a clip as any program will see it, for estimators that open files their own way.
+
+    Without loss (FFV1 in Matroska): the stream that is the clip, its part in time, upright, in one size, with square
+    pixels.
+
+    Raises:
+        ClipError: FFmpeg cannot.
+    """
+    import ffmpeg
+
+    node = frames_of(recording, video.stream, video.frame_seconds, threads=1)
+    node = node.filter("scale", video.width, video.height).filter("setsar", 1)
+    output = node.output(f"file:{path}", format="matroska", vcodec="ffv1", fps_mode="passthrough", threads=1)
+    command = ffmpeg.compile(output.global_args("-loglevel", "level+error", "-nostdin").overwrite_output(), cmd=binary)
+    done = capture(command, TIME_LIMIT, recording.path)
+    if done.status:
+        raise ClipError(f"{recording.path}: cannot be copied ({reason_of(done.stderr.decode(errors='replace'))})")

@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 
+# Of the suffixes that FFmpeg reads, those that people have.
+_VIDEOS = """
+3g2 3gp asf avi dv f4v flv gif m2ts m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts mxf ogv swf ts vob webm wmv
+"""
+VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _VIDEOS.split())
+
 Stamp = list[int]  # size in bytes and mtime (ns) of an input file
 
 
@@ -22,12 +28,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Video:
-    """What a clip's video holds, as a player shows it (rotation applied)."""
+    """What a video holds, as a player shows it: rotation applied, pixels made square."""
 
     frames: int
     width: int
     height: int
     fps: float  # frames per second, the mean over the video
+    stream: int = 0  # number of the stream in its file
+    pixels: str = "yuv420p"  # FFmpeg's name of the pixel format
+    frame_seconds: float = 0.0  # of a part of a longer video, see `input_of`
+    aspect: float = 1.0  # width / height of a pixel as it is stored; `width` is the stored one times this
+    plain: bool = True  # any program that opens the file sees these frames
+    notes: tuple[str, ...] = ()  # what a user should know of it, a few words each
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,11 @@ class Clip:
     """A clip of a run. A stage reads what the stages before it have set, and sets its own when it is done."""
 
     sample: Sample
-    color: Stamp | None
+    color: Stamp | str | None  # of a folder of pictures, a digest of its files' stamps
     depth: Stamp | None
     fingerprints: dict[str, str] = field(default_factory=dict)  # stage: of everything that its result depends on
     video: Video = field(init=False, repr=False)
+    depth_video: Video | None = None  # what the depth video holds
     keypoints: ResultFile = field(init=False, repr=False)
     poseflow: ResultFile = field(init=False, repr=False)
     handcrops: CropTar | None = None  # None: passed by, since the clip has no video

@@ -25,7 +25,7 @@ def stamp(path: str | Path | None) -> Stamp | None:
     return [stat.st_size, stat.st_mtime_ns] if stat else None
 
 
-def stamp_keypoints(path: str | None) -> Stamp | str | None:
+def stamp_files(path: str | None) -> Stamp | str | None:
     """The stamp of a file; of a folder, a digest of the names, sizes and times of its files: some 7 µs per file.
 
     What cannot be looked at (a link that leads nowhere, a folder without permission) has its name in the digest, and no

@@ -1,35 +1,53 @@
 """The manifest: which clips there are, and what is known of them."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.workspace.clip import Sample
+from pipeline.workspace.clip import VIDEO_SUFFIXES, Sample
+from pipeline.workspace.clip_list import read_clip_list
 from shards.errors import InputError
 from shards.files import whole_file
+from shards.labels import class_gaps, plain_id, read_labels
 from shards.names import id_problem, is_split_name, is_utf8, signer_of
-from shards.tables import parse_class, read_classes, read_labels, read_rows
+from shards.tables import read_classes
 
-COLUMNS = ("id", "split", "signer", "label", "color", "depth")
 _TYPES = {"label": pa.int32(), "start": pa.float64(), "end": pa.float64()}
 _SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) for field in fields(Sample)])
 
 
-def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
-    """The samples of an AUTSL tree (`{train,val,test}/<id>_color.mp4`, `<id>_depth.mp4`) or of a manifest CSV, by id.
+@dataclass(frozen=True)
+class Data:
+    """What `--data` names."""
+
+    samples: list[Sample]  # by id
+    classes: list[str] | None = None  # names, where the clip list has names for labels
+    warnings: list[str] = field(default_factory=list)  # what may be a mistake, a line each
+
+
+def read_data(data: Path, classes: Path | None = None, use_depth: bool = True) -> Data:
+    """The samples of an AUTSL tree (`{train,val,test}/<id>_color.mp4`, `<id>_depth.mp4`) or of a clip list, by id.
+
+    Args:
+        data: folder or CSV.
+        classes: class names, for a clip list whose labels are names.
+        use_depth: false leaves the depth videos out.
 
     Raises:
         InputError: nothing there, a wrong row, or an id that occurs twice.
     """
-    samples = list(_from_csv(data) if data.is_file() else _from_tree(data))
-    if not samples:
-        raise InputError(f"{data}: has no rows; list the clips below the header")
-    if not use_depth:
-        samples = [replace(sample, depth=None) for sample in samples]
+    if data.is_file():
+        listed = read_clip_list(data, read_classes(classes) if classes else None)
+        values = [vars(row) for row in listed.rows]
+        names = [field.name for field in fields(Sample)]
+        found = Data([Sample(**{name: value[name] for name in names}) for value in values], listed.classes)
+    else:
+        found = _from_tree(data)
+    samples = [sample if use_depth else replace(sample, depth=None) for sample in found.samples]
     seen: dict[str, Sample] = {}
     for sample in samples:
         name = sample.color or sample.keypoints
@@ -40,60 +58,63 @@ def read_data(data: Path, use_depth: bool = True) -> list[Sample]:
         if other := seen.get(sample.id):
             raise InputError(f"id {sample.id} occurs twice: {other.color or other.keypoints} and {name}; rename one")
         seen[sample.id] = sample
-    return [seen[sample_id] for sample_id in sorted(seen)]
+    warnings = [*found.warnings, *_shared(samples), class_gaps(sample.label for sample in samples)]
+    return Data([seen[key] for key in sorted(seen)], found.classes, [line for line in warnings if line])
 
 
-def _from_tree(folder: Path) -> Iterator[Sample]:
+def _from_tree(folder: Path) -> Data:
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder or CSV file; --data takes an AUTSL tree or a manifest CSV")
+        raise InputError(f"{folder}: no such folder or CSV file; --data takes an AUTSL tree or a clip list")
     # macOS writes ._NAME beside a file.
-    clips = sorted(path for path in folder.glob("*/*_color.mp4") if not path.name.startswith("."))
-    if not clips:
-        raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts give --data a CSV id,split,…")
-    for clip in clips:
-        if not is_split_name(clip.parent.name):
-            raise InputError(
-                f"{clip.parent}: its name cannot name a split; move or rename it, or list the clips in a CSV"
-            )
-        sample_id = clip.name.removesuffix("_color.mp4")
-        depth = clip.with_name(f"{sample_id}_depth.mp4")
-        yield Sample(
-            sample_id,
-            clip.parent.name,
-            signer_of(sample_id),
-            None,
-            str(clip.absolute()),
-            str(depth.absolute()) if depth.exists() or depth.is_symlink() else None,
-        )
+    files = sorted(path for path in folder.glob("*/*") if not path.name.startswith(".") and _is_video(path))
+    colors = {path: path.stem.removesuffix("_color") for path in files if path.stem.endswith("_color")}
+    if not colors:
+        raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts see `pipeline clips --help`")
+    depths: dict[tuple[Path, str], Path] = {}
+    for path in files:
+        if path.stem.endswith("_depth"):
+            key = (path.parent, path.stem.removesuffix("_depth"))
+            if other := depths.get(key):
+                raise InputError(f"{other} and {path}: both are depth of {key[1]}; remove one")
+            depths[key] = path
+    samples = [_sample(color, name, depths.pop((color.parent, name), None)) for color, name in colors.items()]
+    used = {path for sample in samples for path in (sample.color, sample.depth)}
+    left = [path for path in files if str(path.absolute()) not in used]
+    example = f"{len(left)} videos are no <id>_color and no depth of one, e.g. {left[0]}; left out" if left else ""
+    return Data(samples, None, [f"{folder}: {example}"] if left else [])
 
 
-def _from_csv(path: Path) -> Iterator[Sample]:
-    rows = read_rows(path)
-    _, header = next(rows, (0, []))
-    if header not in (list(COLUMNS), list(COLUMNS[:-1])):
-        raise InputError(
-            f"{path}: its first line must be id,split,signer,label,color[,depth], not {','.join(header)!r}"
-        )
-    base = str(path.parent.absolute())
-    for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(f"{path}:{line}: {len(row)} columns where the header has {len(header)}")
-        value = dict(zip(header, row, strict=True))
-        if not is_split_name(value["split"]):
-            raise InputError(f"{path}:{line}: {value['split']!r} cannot name a split")
-        label = None if value["label"] == "" else parse_class(value["label"], path, line)
-        if not value["color"]:
-            raise InputError(f"{path}:{line}: no color video")
-        # Strings, not Paths: 73,000 of them would take a second.
-        color = os.path.join(base, value["color"])  # noqa: PTH118
-        depth = os.path.join(base, value["depth"]) if value.get("depth") else None  # noqa: PTH118
-        yield Sample(value["id"], value["split"], value["signer"], label, color, depth)
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _sample(color: Path, name: str, depth: Path | None) -> Sample:
+    if not is_split_name(color.parent.name):
+        raise InputError(f"{color.parent}: its name cannot name a split; move or rename it, or list the clips in a CSV")
+    sample_id = plain_id(name)
+    depth_path = str(depth.absolute()) if depth else None
+    return Sample(sample_id, color.parent.name, signer_of(sample_id), None, str(color.absolute()), depth_path)
+
+
+def _shared(samples: Iterable[Sample]) -> Iterator[str]:
+    """A warning for files that are clips of two splits or classes."""
+    first: dict[tuple[str, float | None, float | None], Sample] = {}
+    both = []
+    for sample in samples:
+        file = os.path.realpath(sample.color or sample.keypoints or "")
+        other = first.setdefault((file, sample.start, sample.end), sample)
+        if (other.split, other.label) != (sample.split, sample.label):
+            both.append((other, sample))
+    if both:
+        one, other = both[0]
+        name = one.color or one.keypoints
+        yield f"{len(both)} files are clips of two splits or classes, e.g. {name} ({one.id} and {other.id})"
 
 
 def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[str]]:
     """Samples with the classes, and the splits where it has them, of a headerless CSV `id,class[,split]`.
 
-    Returns the samples and the ids in the CSV that name no clip.
+    A clip list is taken, too. Returns the samples and the ids in the CSV that name no clip.
 
     Raises:
         InputError: see `read_labels`; or no row names a clip.
@@ -110,19 +131,19 @@ def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[
     return labeled, sorted(labels.keys() - known)
 
 
-def class_names(samples: list[Sample], path: Path | None) -> list[str]:
-    """The names in the classes CSV, or "0", "1", … up to the largest class of any sample.
+def class_names(samples: list[Sample], path: Path | None, names: list[str] | None = None) -> list[str]:
+    """The names in the classes CSV, else `names`, else "0", "1", … up to the largest class of any sample.
 
     Raises:
         InputError: when a sample has a class that the CSV does not name.
     """
     count = 1 + max((sample.label for sample in samples if sample.label is not None), default=-1)
     if path is None:
-        return [str(number) for number in range(count)]
-    names = read_classes(path)
-    if count > len(names):
-        raise InputError(f"{path}: names {len(names)} classes, but a sample has class {count - 1}")
-    return names
+        return names or [str(number) for number in range(count)]
+    read = read_classes(path)
+    if count > len(read):
+        raise InputError(f"{path}: names {len(read)} classes, but a sample has class {count - 1}")
+    return read
 
 
 def write_manifest(path: Path, samples: list[Sample]) -> None:

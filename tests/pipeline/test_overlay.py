@@ -11,7 +11,9 @@ from pipeline.errors import ClipError
 from pipeline.hands.boxes import hand_boxes
 from pipeline.overlay import PANEL, Answer, Canvas, answer_at, draw_frames, draw_panel, draw_video
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import Recording
 from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
@@ -63,14 +65,14 @@ def colored_share(strip: np.ndarray, name: str) -> float:
 def test_a_video_is_written_with_every_frame(clip, info, keypoints, tmp_path):
     draw_video(clip, info, keypoints, YES, tmp_path / "out.mp4")
     binary = ffmpeg_binary()
-    before, after = probe([str(clip), str(tmp_path / "out.mp4")], binary)
+    before, after = probe([Recording(str(clip)), Recording(str(tmp_path / "out.mp4"))], binary)
     assert (after.frames, after.fps) == (before.frames, before.fps)
     assert (after.width, after.height) == (682, 512 + PANEL)
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
     # The clip can still be seen: away from what is drawn, its enlarged pixels.
-    frames = [frame.copy() for _, frame in decode([Stream(str(clip), "rgb")], before, binary)]
+    frames = [frame.copy() for _, frame in decode([Stream(Recording(str(clip)), before, "rgb")], binary)]
     frame = Image.fromarray(frames[0].reshape(HEIGHT, WIDTH, 3)).resize((682, 512), Image.Resampling.BICUBIC)
-    copy = next(decode([Stream(str(tmp_path / "out.mp4"), "rgb")], after, binary))[1].reshape(-1, 682, 3)
+    copy = next(decode([Stream(Recording(str(tmp_path / "out.mp4")), after, "rgb")], binary))[1].reshape(-1, 682, 3)
     assert np.abs(np.asarray(frame, int)[:60] - copy[:60]).mean() < 6
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from pipeline.video.probe import ffmpeg_binary
+from pipeline.video.program import ffmpeg_binary
 from shards.errors import InputError
 from shards.format.sample import MEMBERS
 from shards.format.shardset import MemberReader, ShardSet, open_shards

@@ -13,7 +13,9 @@ from pipeline.pose.keypoint_archive import import_archive
 from pipeline.stages.frames import count_frames
 from pipeline.stages.handcrops import CropSettings, make_sample
 from pipeline.stages.poseflow import pose_flow
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import Workspace
@@ -76,7 +78,7 @@ def _poseflow(clips: list[Sample], data: BenchData, repeats: int) -> Table:
 
 def _handcrops(clips: list[Sample], data: BenchData, repeats: int, where: str) -> Table:
     binary = ffmpeg_binary()
-    videos = {clip.id: probe([clip.color], binary)[0] for clip in clips}
+    videos = {clip.id: probe([Recording(clip.color)], binary)[0] for clip in clips}
     workspace = Workspace(data.work)
 
     def decode() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.hands.cutter import CutStyle, Cutter, HandPlan, plan_hand
 from pipeline.video.decode import Stream, decode
+from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Video
 from shards.body135 import HANDS
 from shards.format.recipe import DEFAULT, REFERENCE
@@ -134,7 +135,7 @@ def test_a_crop_is_the_same_whatever_else_is_cut(ffmpeg: str, tmp_path: Path, bo
             for hand, box in (("left", left), ("right", right))
         }
         cutter = Cutter(plans, video, CutStyle(is_depth=False, opencv_color=False, aliased=False, quality=95))
-        for _, frame in decode([Stream(path, "planes", cutter.region)], video, ffmpeg):
+        for _, frame in decode([Stream(Recording(path), video, "planes", cutter.region)], ffmpeg):
             cutter.add(frame)
         return cutter.result()["left"][0]
 

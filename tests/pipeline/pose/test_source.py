@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from pipeline.pose.source import find_folders
-
 
 def test_folders_of_keypoints_are_found_through_links(tmp_path: Path) -> None:
     elsewhere, root = tmp_path / "elsewhere", tmp_path / "kp"

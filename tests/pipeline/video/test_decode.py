@@ -16,6 +16,7 @@ from pipeline.errors import ClipError
 from pipeline.video import decode as module
 from pipeline.video.decode import Region, Stream, decode, planes
 from pipeline.video.probe import probe
+from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Video
 
 VIDEO = Video(12, 160, 120, 30)
@@ -31,10 +32,11 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def frames_of(streams: list[Stream], video: Video, ffmpeg: str) -> list[list[np.ndarray]]:
+def frames_of(wanted: list[tuple], video: Video, ffmpeg: str) -> list[list[np.ndarray]]:
     """Per stream its frames."""
-    frames = [[] for _ in streams]
-    for number, frame in decode(streams, video, ffmpeg):
+    frames = [[] for _ in wanted]
+    streams = [Stream(Recording(path), video, *rest) for path, *rest in wanted]
+    for number, frame in decode(streams, ffmpeg):
         frames[number].append(frame.copy())
     return frames
 
@@ -49,19 +51,19 @@ def clip(ffmpeg: str, tmp_path: Path) -> str:
 @pytest.mark.parametrize(("kind", "pixel_format"), [("rgb", "rgb24"), ("planes", "yuv420p")])
 def test_frames_are_ffmpegs_own(ffmpeg: str, tmp_path: Path, size: str, kind: str, pixel_format: str) -> None:
     path = make_pattern(ffmpeg, tmp_path / "a.mp4", "-frames:v", "4", "-pix_fmt", "yuv420p", size=size)
-    (frames,) = frames_of([Stream(path, kind)], probe([path], ffmpeg)[0], ffmpeg)
+    (frames,) = frames_of([(path, kind)], probe([Recording(path)], ffmpeg)[0], ffmpeg)
     assert b"".join(frame.tobytes() for frame in frames) == raw(ffmpeg, path, "-pix_fmt", pixel_format)
 
 
 def test_every_frame_of_a_variable_rate_comes(ffmpeg: str, tmp_path: Path) -> None:
     select = "select='eq(n,0)+eq(n,1)+eq(n,2)+eq(n,20)+eq(n,21)+eq(n,30)'"
     path = make_pattern(ffmpeg, tmp_path / "v.mp4", "-vf", select, "-fps_mode", "vfr", "-pix_fmt", "yuv420p")
-    assert len(frames_of([Stream(path, "gray")], Video(6, 160, 120, 5), ffmpeg)[0]) == 6
+    assert len(frames_of([(path, "gray")], Video(6, 160, 120, 5), ffmpeg)[0]) == 6
 
 
 def test_full_range_videos_are_brought_to_limited_range(ffmpeg: str, tmp_path: Path) -> None:
     path = make_pattern(ffmpeg, tmp_path / "a.mp4", "-frames:v", "2", "-pix_fmt", "yuvj420p")
-    (frames,) = frames_of([Stream(path, "gray")], Video(2, 160, 120, 30), ffmpeg)
+    (frames,) = frames_of([(path, "gray")], Video(2, 160, 120, 30), ffmpeg)
     full = np.frombuffer(raw(ffmpeg, path, "-pix_fmt", "yuvj420p"), np.uint8).reshape(2, -1)[:, : 160 * 120]
     assert np.abs(np.stack(frames) - (full * (219 / 255) + 16)).max() <= 1
 
@@ -69,7 +71,7 @@ def test_full_range_videos_are_brought_to_limited_range(ffmpeg: str, tmp_path: P
 # Not "rgb": there the conversion looks at neighbours, and nobody asks for a region.
 @pytest.mark.parametrize("kind", ["gray", "planes"])
 def test_a_region_is_a_part_of_the_frame(ffmpeg: str, clip: str, kind: str) -> None:
-    cut, whole = frames_of([Stream(clip, kind, Region(20, 34, 61, 43)), Stream(clip, kind)], VIDEO, ffmpeg)
+    cut, whole = frames_of([(clip, kind, Region(20, 34, 61, 43)), (clip, kind)], VIDEO, ffmpeg)
     assert len(cut) == len(whole) == 12
     rows, columns = slice(34, 34 + 43), slice(20, 20 + 61)
     for part, frame in zip(cut, whole, strict=True):
@@ -89,9 +91,9 @@ def test_planes_have_the_colours_of_the_picture(ffmpeg: str, tmp_path: Path) -> 
     colours = ["-vf", "scale=out_color_matrix=bt709:out_range=limited", "-colorspace", "bt709", "-color_range", "tv"]
     command = [ffmpeg, "-loglevel", "error", *source, *colours, "-pix_fmt", "yuv444p", "-qp", "0", path]
     subprocess.run(command, check=True)
-    (video,) = probe([path], ffmpeg)
+    (video,) = probe([Recording(path)], ffmpeg)
     assert (video.width, video.height) == (161, 121)
-    ((frame,),) = frames_of([Stream(path, "planes")], video, ffmpeg)
+    ((frame,),) = frames_of([(path, "planes")], video, ffmpeg)
     y, u, v = planes(frame, 161, 121)
     assert (y.shape, u.shape, v.shape) == ((121, 161), (61, 81), (61, 81))
     for plane, value in ((y, 81), (u, 90), (v, 240)):
@@ -102,8 +104,8 @@ def test_rotation_is_applied(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     turned = str(tmp_path / "turned.mp4")
     command = [ffmpeg, "-loglevel", "error", "-display_rotation", "90", "-i", clip, "-c", "copy", turned]
     subprocess.run(command, check=True)
-    (upright,) = frames_of([Stream(clip, "gray")], VIDEO, ffmpeg)
-    (frames,) = frames_of([Stream(turned, "gray")], Video(12, 120, 160, 30), ffmpeg)
+    (upright,) = frames_of([(clip, "gray")], VIDEO, ffmpeg)
+    (frames,) = frames_of([(turned, "gray")], Video(12, 120, 160, 30), ffmpeg)
     for frame, other in zip(frames, upright, strict=True):
         np.testing.assert_array_equal(frame.reshape(160, 120), np.rot90(other.reshape(120, 160), 1))
 
@@ -115,18 +117,18 @@ def test_two_videos_at_once_give_what_they_give_alone(ffmpeg: str, tmp_path: Pat
         make_pattern(ffmpeg, tmp_path / f"{rate}.mp4", "-vf", f"setpts=N/{rate}/TB", *passed_on) for rate in ("60", "7")
     )
     video = Video(60, 160, 120, 60)
-    together = frames_of([Stream(fast, "planes"), Stream(slow, "rgb")], video, ffmpeg)
-    alone = frames_of([Stream(fast, "planes")], video, ffmpeg) + frames_of([Stream(slow, "rgb")], video, ffmpeg)
+    together = frames_of([(fast, "planes"), (slow, "rgb")], video, ffmpeg)
+    alone = frames_of([(fast, "planes")], video, ffmpeg) + frames_of([(slow, "rgb")], video, ffmpeg)
     for one, other in zip(together, alone, strict=True):
         assert len(one) == len(other) == 60
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_wrong_count_is_named(ffmpeg: str, clip: str) -> None:
-    with pytest.raises(ClipError, match="decodes to more frames, its container lists 10"):
-        frames_of([Stream(clip, "gray")], Video(10, 160, 120, 30), ffmpeg)
-    with pytest.raises(ClipError, match="decodes to 12 frames, its container lists 13"):
-        frames_of([Stream(clip, "gray")], Video(13, 160, 120, 30), ffmpeg)
+    with pytest.raises(ClipError, match="decodes to more frames, where 10 were counted"):
+        frames_of([(clip, "gray")], Video(10, 160, 120, 30), ffmpeg)
+    with pytest.raises(ClipError, match="decodes to 12 frames, where 13 were counted"):
+        frames_of([(clip, "gray")], Video(13, 160, 120, 30), ffmpeg)
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -137,8 +139,8 @@ def test_of_two_videos_the_wrong_one_is_named(ffmpeg: str, clip: str, tmp_path: 
         make_clip(ffmpeg, other, 11)
     else:
         other.write_bytes(Path(clip).read_bytes()[:2000])
-    streams = [Stream(clip, "planes"), Stream(clip, "gray")]
-    streams[number] = Stream(str(other), "gray")
+    streams = [(clip, "planes"), (clip, "gray")]
+    streams[number] = (str(other), "gray")
     with pytest.raises(ClipError, match=f"^{re.escape(str(other))}: decodes to"):
         frames_of(streams, VIDEO, ffmpeg)
 
@@ -149,7 +151,7 @@ def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path,
     binary = hanging_ffmpeg(tmp_path, marker)
     start = time.monotonic()
     with pytest.raises(ClipError, match=re.escape(f"{clip}: {binary} gave nothing for 0.3 s")):
-        frames_of([Stream(clip, "gray"), Stream(clip, "gray")], VIDEO, binary)
+        frames_of([(clip, "gray"), (clip, "gray")], VIDEO, binary)
     assert time.monotonic() - start < 5
     wait_until(lambda: not processes_of(marker), 5)
 
@@ -161,7 +163,7 @@ def test_the_time_limit_is_ffmpegs_and_not_that_of_who_takes_the_frames(
     make_clip(ffmpeg, Path(clip), 60)
     monkeypatch.setattr(module, "TIME_LIMIT", 0.5)
     count = 0
-    for _ in decode([Stream(clip, "rgb")], Video(60, 160, 120, 30), ffmpeg):
+    for _ in decode([Stream(Recording(clip), Video(60, 160, 120, 30), "rgb")], ffmpeg):
         if not count:
             time.sleep(1)
         count += 1
@@ -174,7 +176,8 @@ def test_a_reader_that_stops_early_leaves_no_ffmpeg(ffmpeg: str, tmp_path: Path,
     marker = uuid.uuid4().hex
     monkeypatch.setitem(os.environ, "TEST_MARKER", marker)
     before = open_files()
-    frames = decode([Stream(clip, "rgb"), Stream(clip, "gray")], Video(60, 160, 120, 30), ffmpeg)
+    video = Video(60, 160, 120, 30)
+    frames = decode([Stream(Recording(clip), video, kind) for kind in ("rgb", "gray")], ffmpeg)
     next(frames)
     assert any("rawvideo" in line for line in processes_of(marker))
     frames.close()
@@ -185,5 +188,5 @@ def test_a_reader_that_stops_early_leaves_no_ffmpeg(ffmpeg: str, tmp_path: Path,
 def test_no_ffmpeg_there(clip: str) -> None:
     before = open_files()
     with pytest.raises(ClipError, match="/nonexistent: cannot be started"):
-        frames_of([Stream(clip, "rgb")], VIDEO, "/nonexistent")
+        frames_of([(clip, "rgb")], VIDEO, "/nonexistent")
     assert open_files() == before

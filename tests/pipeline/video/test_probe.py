@@ -13,7 +13,9 @@ from helpers.driving import processes_of, wait_until
 from pipeline.errors import ClipError
 from pipeline.video import probe as module
 from pipeline.video.decode import Stream, decode
-from pipeline.video.probe import ffmpeg_binary, named_ffmpeg, probe, reason_of, refuse_old
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary, named_ffmpeg, reason_of, refuse_old
+from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Video
 from shards.errors import InputError
 
@@ -28,17 +30,19 @@ def test_probe(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     slow = make_pattern(
         ffmpeg, tmp_path / "slow.mp4", "-r", "12.5", "-frames:v", "5", "-pix_fmt", "yuv420p", size="64x48"
     )
-    assert probe([clip, slow], ffmpeg) == [Video(12, 160, 120, 30.0), Video(5, 64, 48, 12.5)]
+    assert probe([Recording(clip), Recording(slow)], ffmpeg) == [Video(12, 160, 120, 30.0), Video(5, 64, 48, 12.5)]
     one = make_pattern(ffmpeg, tmp_path / "one.mp4", "-frames:v", "1", "-pix_fmt", "yuv420p")
-    assert probe([one], ffmpeg) == [Video(1, 160, 120, 30.0)]
-    assert probe([one, one], ffmpeg) == 2 * [Video(1, 160, 120, 30.0)]  # a manifest may name a file twice
+    assert probe([Recording(one)], ffmpeg) == [Video(1, 160, 120, 30.0)]
+    assert probe([Recording(one), Recording(one)], ffmpeg) == 2 * [
+        Video(1, 160, 120, 30.0)
+    ]  # a manifest may name a file twice
 
 
 def test_probe_counts_every_frame_of_a_variable_rate(ffmpeg: str, tmp_path: Path) -> None:
     # Frames 0, 1, 2, 10, 20, 30 of a second: 5 intervals in 30/30 s.
     select = "select=lt(n\\,3)+eq(n\\,10)+eq(n\\,20)+eq(n\\,30)"
     path = make_pattern(ffmpeg, tmp_path / "v.mp4", "-vf", select, "-fps_mode", "vfr", "-pix_fmt", "yuv420p")
-    (video,) = probe([path], ffmpeg)
+    (video,) = probe([Recording(path)], ffmpeg)
     assert (video.frames, video.fps) == (6, pytest.approx(5.0, abs=0.01))
 
 
@@ -49,27 +53,33 @@ def test_probe_names_the_one_that_is_wrong(ffmpeg: str, clip: str, tmp_path: Pat
     empty.touch()
     for wrong, said in ((text, "not a readable video"), (empty, "empty file"), (tmp_path / "none.mp4", "no such file")):
         with pytest.raises(ClipError, match=rf"{wrong}: {said}"):
-            probe([clip, str(wrong)], ffmpeg)
+            probe([Recording(clip), Recording(str(wrong))], ffmpeg)
 
 
 def test_a_playlist_opens_nothing(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     playlist = tmp_path / "list.mp4"
     playlist.write_text(f"#EXTM3U\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
     with pytest.raises(ClipError, match="not a readable video"):
-        probe([str(playlist)], ffmpeg)
+        probe([Recording(str(playlist))], ffmpeg)
     with pytest.raises(ClipError, match=r"http://127.0.0.1:9/a.mp4: no such file"):
-        probe(["http://127.0.0.1:9/a.mp4"], ffmpeg)
+        probe([Recording("http://127.0.0.1:9/a.mp4")], ffmpeg)
 
 
 def test_rotation_turns_the_size(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     turned = str(tmp_path / "turned.mp4")
     command = [ffmpeg, "-loglevel", "error", "-display_rotation", "90", "-i", clip, "-c", "copy", turned]
     subprocess.run(command, check=True)
-    (video,) = probe([turned], ffmpeg)
+    (video,) = probe([Recording(turned)], ffmpeg)
     assert (video.width, video.height) == (120, 160)
     # Of two inputs the log belongs to the right one, and the output's section to none.
-    assert [(v.width, v.height) for v in probe([clip, turned], ffmpeg)] == [(160, 120), (120, 160)]
-    assert [(v.width, v.height) for v in probe([turned, clip], ffmpeg)] == [(120, 160), (160, 120)]
+    assert [(v.width, v.height) for v in probe([Recording(clip), Recording(turned)], ffmpeg)] == [
+        (160, 120),
+        (120, 160),
+    ]
+    assert [(v.width, v.height) for v in probe([Recording(turned), Recording(clip)], ffmpeg)] == [
+        (120, 160),
+        (160, 120),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,15 +89,15 @@ def test_a_comment_turns_nothing(ffmpeg: str, clip: str, tmp_path: Path, comment
     noted = str(tmp_path / "noted.mp4")
     command = [ffmpeg, "-loglevel", "error", "-i", clip, "-metadata", f"comment={comment}", "-c", "copy", noted]
     subprocess.run(command, check=True)
-    assert probe([noted], ffmpeg) == [Video(12, 160, 120, 30.0)]
+    assert probe([Recording(noted)], ffmpeg) == [Video(12, 160, 120, 30.0)]
 
 
 def test_frames_without_a_presentation_time(ffmpeg: str, tmp_path: Path) -> None:
     """MPEG-4 with B-frames in AVI: 4 of 10 packets have a decoding time only."""
     path = make_pattern(ffmpeg, tmp_path / "b.avi", "-frames:v", "10", "-c:v", "mpeg4", "-bf", "2")
-    (video,) = probe([path], ffmpeg)
+    (video,) = probe([Recording(path)], ffmpeg)
     assert video == Video(10, 160, 120, 30.0)
-    assert sum(1 for _ in decode([Stream(path, "gray")], video, ffmpeg)) == 10
+    assert sum(1 for _ in decode([Stream(Recording(path), video, "gray")], ffmpeg)) == 10
 
 
 def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> None:
@@ -95,9 +105,9 @@ def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> N
     whole = make_pattern(ffmpeg, tmp_path / "whole.mp4", "-frames:v", "24", "-g", "12", "-pix_fmt", "yuv420p")
     trimmed = str(tmp_path / "trimmed.mp4")
     subprocess.run([ffmpeg, "-loglevel", "error", "-ss", "0.6", "-i", whole, "-c", "copy", trimmed], check=True)
-    videos = probe([trimmed, whole], ffmpeg)
+    videos = probe([Recording(trimmed), Recording(whole)], ffmpeg)
     assert videos == [Video(6, 160, 120, 30.0), Video(24, 160, 120, 30.0)]
-    assert sum(1 for _ in decode([Stream(trimmed, "gray")], videos[0], ffmpeg)) == 6
+    assert sum(1 for _ in decode([Stream(Recording(trimmed), videos[0], "gray")], ffmpeg)) == 6
 
 
 def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path, monkeypatch) -> None:
@@ -107,14 +117,14 @@ def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path,
     start = time.monotonic()
     said = re.escape(f"{clip}: {binary} did not finish in 0.3 s")
     with pytest.raises(ClipError, match=said):
-        probe([clip], binary)
+        probe([Recording(clip)], binary)
     assert time.monotonic() - start < 5
     wait_until(lambda: not processes_of(marker), 5)
 
 
 def test_no_ffmpeg_there(clip: str) -> None:
     with pytest.raises(ClipError, match="/nonexistent: cannot be started"):
-        probe([clip], "/nonexistent")
+        probe([Recording(clip)], "/nonexistent")
     with pytest.raises(InputError, match="/nonexistent: no such program; --ffmpeg names FFmpeg's binary"):
         named_ffmpeg("/nonexistent")
 
@@ -147,7 +157,9 @@ def test_an_ffmpeg_that_does_not_run(tmp_path: Path) -> None:
 
 
 def test_an_option_that_ffmpeg_does_not_know_is_the_reason(ffmpeg: str) -> None:
-    done = subprocess.run([ffmpeg, "-such_an_option", "1", "-i", "x", "y"], capture_output=True, text=True)
+    done = subprocess.run(
+        [ffmpeg, "-loglevel", "level+info", "-such_an_option", "1", "-i", "x", "y"], capture_output=True, text=True
+    )
     assert reason_of(done.stderr) == "Unrecognized option 'such_an_option'."
 
 

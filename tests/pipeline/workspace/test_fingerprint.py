@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pipeline.workspace.fingerprint import fingerprint, stamp, stamp_keypoints
+from pipeline.workspace.fingerprint import fingerprint, stamp, stamp_files
 
 
 def test_fingerprints_depend_on_values_alone() -> None:
@@ -24,22 +24,22 @@ def test_stamps(tmp_path: Path) -> None:
 
 def test_the_stamp_of_a_folder_sees_every_change_of_a_file_in_it(tmp_path: Path) -> None:
     folder = tmp_path / "kp"
-    assert stamp_keypoints(None) is stamp_keypoints(str(folder)) is None
+    assert stamp_files(None) is stamp_files(str(folder)) is None
     folder.mkdir()
-    seen = [stamp_keypoints(str(folder))]
+    seen = [stamp_files(str(folder))]
     for number in range(3):
         (folder / f"{number}.json").write_text("{}")
-    seen.append(stamp_keypoints(str(folder)))
-    assert stamp_keypoints(str(folder)) == seen[-1]
+    seen.append(stamp_files(str(folder)))
+    assert stamp_files(str(folder)) == seen[-1]
     old = (folder / "1.json").stat()
     with (folder / "1.json").open("r+") as file:
         file.write("[]")  # in place: the folder's own time stays
     os.utime(folder / "1.json", ns=(old.st_atime_ns, old.st_mtime_ns + 10**9))
-    seen.append(stamp_keypoints(str(folder)))
+    seen.append(stamp_files(str(folder)))
     (folder / "2.json").rename(folder / "3.json")
-    seen.append(stamp_keypoints(str(folder)))
+    seen.append(stamp_files(str(folder)))
     (folder / "0.json").unlink()
-    seen.append(stamp_keypoints(str(folder)))
+    seen.append(stamp_files(str(folder)))
     assert len({str(value) for value in seen}) == len(seen)
 
 
@@ -47,26 +47,26 @@ def test_a_file_of_the_future_hides_no_change(tmp_path: Path) -> None:
     for name in ("0.json", "1.json"):
         (tmp_path / name).write_text("{}")
     os.utime(tmp_path / "1.json", ns=(1, 2**62))
-    before = stamp_keypoints(str(tmp_path))
+    before = stamp_files(str(tmp_path))
     (tmp_path / "0.json").write_text("[]")  # of the same size
     os.utime(tmp_path / "0.json", ns=(1, 1))
-    assert stamp_keypoints(str(tmp_path)) != before
+    assert stamp_files(str(tmp_path)) != before
 
 
 def test_the_stamp_of_a_file_is_its_own(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_text("{}")
-    assert stamp_keypoints(str(tmp_path / "a.npy")) == stamp(tmp_path / "a.npy")
+    assert stamp_files(str(tmp_path / "a.npy")) == stamp(tmp_path / "a.npy")
 
 
 def test_what_cannot_be_looked_at_is_no_error(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "0.json").write_text("{}")
     (tmp_path / "1.json").symlink_to("gone")
-    before = stamp_keypoints(str(tmp_path))
+    before = stamp_files(str(tmp_path))
     (tmp_path / "gone").write_text("[]")
-    assert stamp_keypoints(str(tmp_path)) != before
+    assert stamp_files(str(tmp_path)) != before
 
     def denied(folder: str) -> None:
         raise PermissionError(13, "Permission denied", folder)
 
     monkeypatch.setattr(os, "scandir", denied)
-    assert stamp_keypoints(str(tmp_path)) is not None
+    assert stamp_files(str(tmp_path)) is not None

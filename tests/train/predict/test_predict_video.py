@@ -16,7 +16,9 @@ from helpers.tiny_model import tiny_checkpoint
 
 from pipeline.cli import main as pipeline
 from pipeline.from_videos import find_clips
-from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.video.probe import probe
+from pipeline.video.program import ffmpeg_binary
+from pipeline.video.recording import Recording
 from shards.format.recipe import DEFAULT, REFERENCE
 from train.data.window import Window
 from train.predict.sliding import window_starts
@@ -105,7 +107,7 @@ def test_sliding_over_a_clip_and_drawing_it(checkpoint, tiny, tmp_path, ffmpeg):
     assert np.allclose(
         [[float(row[1]), float(row[2])] for row in found], [[n / 30, (n + 7) / 30] for n in starts], atol=1e-3
     )
-    original, copy = probe([str(clip), str(drawn)], ffmpeg_binary(ffmpeg))
+    original, copy = probe([Recording(str(clip)), Recording(str(drawn))], ffmpeg_binary(ffmpeg))
     assert (copy.frames, copy.fps) == (original.frames, original.fps) == (25, 30)
 
 

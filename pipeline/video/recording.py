@@ -1,0 +1,143 @@
+"""What a clip is a part of: a video file or a folder of numbered pictures, and how FFmpeg opens it."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.errors import ClipError
+from pipeline.workspace.clip import Sample
+
+if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
+    from ffmpeg.nodes import FilterableStream
+
+# A clip is only a clip: the demuxers of recorded video. Not those that open other files (DASH, HLS, concat, playlists).
+DEMUXERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
+    "rm,dv,wtv,yuv4mpegpipe,image2,jpeg_pipe,png_pipe,webp_pipe"
+)
+_BEGINNINGS = (
+    (b"version https://git-lfs", "it is a pointer of Git LFS: `git lfs pull` fetches the file"),
+    (b"<!doctype html", "it is an HTML page: download the video again"),
+    (b"<html", "it is an HTML page: download the video again"),
+    (b"PK\x03\x04", "it is a zip archive: unpack it"),
+    (b"\x1f\x8b", "it is a gzip archive: unpack it"),
+    (b"\0" * 64, "it begins with zeros: copy it again"),
+)
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+_NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
+
+
+class Recording(NamedTuple):
+    """A file or folder, and which part of it a clip is."""
+
+    path: str
+    start: float | None = None  # seconds from its beginning; None: from there
+    end: float | None = None  # exclusive; None: to its end
+    rate: float = 25.0  # pictures per second of a folder
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the clip is a part in time of a longer video."""
+        return self.start is not None or self.end is not None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a whole file, that any program can open."""
+        return not self.is_part and not self.is_folder
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of pictures."""
+        return Path(self.path).is_dir()
+
+
+def color_of(sample: Sample) -> Recording:
+    """What a sample's color video is a part of; only of a sample that has one."""
+    return Recording(str(sample.color), sample.start, sample.end)
+
+
+def depth_of(sample: Sample) -> Recording | None:
+    """The same of its depth video."""
+    return Recording(sample.depth, sample.start, sample.end) if sample.depth else None
+
+
+def input_of(recording: Recording, start: float | None = None, **options: float | str) -> "FilterableStream":
+    """A recording as FFmpeg's input, from `start` seconds on.
+
+    Raises:
+        ClipError: a folder whose pictures are not numbered one after another.
+    """
+    import ffmpeg
+
+    if recording.is_folder:
+        pattern, first = picture_pattern(Path(recording.path))
+        sequence = {"format": "image2", "framerate": recording.rate, "start_number": first}
+        return ffmpeg.input(f"file:{pattern}", protocol_whitelist="file", **sequence, **options)
+    if start:
+        options["ss"] = f"{start:.6f}"
+    # "file:" and the whitelists: a clip's name is never a URL, and a playlist renamed to mp4 opens nothing else.
+    return ffmpeg.input(f"file:{recording.path}", protocol_whitelist="file", format_whitelist=DEMUXERS, **options)
+
+
+def frames_of(recording: Recording, stream: int, frame_seconds: float, **options: float | str) -> "FilterableStream":
+    """The frames of a clip: of one stream, and of its part in time.
+
+    A part begins half a frame (of `frame_seconds`) before its time and ends half a frame before its end, so that times
+    rounded to milliseconds name the frames that are meant.
+
+    Raises:
+        ClipError: see `input_of`.
+    """
+    start = max((recording.start or 0) - frame_seconds / 2, 0)
+    node = input_of(recording, start, **options)[str(stream)]
+    if recording.end is None:
+        return node
+    # Not FFmpeg's own `-to`, which lets one more frame pass.
+    return node.filter("trim", end=f"{max(recording.end - frame_seconds / 2 - start, 0):.6f}")
+
+
+def picture_pattern(folder: Path) -> tuple[str, int]:
+    """The pictures of a folder as FFmpeg's pattern (`frame%04d.jpg`), and the first number.
+
+    Raises:
+        ClipError: no pictures, several kinds or names, or a number is missing.
+    """
+    names = [
+        path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")
+    ]
+    parts = [match.groups() for name in names if (match := _NUMBERED.fullmatch(name))]
+    if not names or len(parts) < len(names):
+        raise ClipError(f"{folder}: is a folder, but not of numbered pictures ({', '.join(PICTURES)})")
+    if len({(before, suffix) for before, _, suffix in parts}) > 1:
+        raise ClipError(f"{folder}: its pictures have several names or suffixes; a clip has one, and a number")
+    before, _, suffix = parts[0]
+    numbers = sorted(int(number) for _, number, _ in parts)
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        gap = next(number for number in range(numbers[0], numbers[-1] + 2) if number not in set(numbers))
+        raise ClipError(f"{folder}: the picture number {gap} is missing, or one is there twice")
+    widths = {len(number) for _, number, _ in parts}
+    digits = f"%0{widths.pop()}d" if len(widths) == 1 else "%d"
+    # FFmpeg reads % in a pattern as the place of the number.
+    return f"{str(folder).replace('%', '%%')}/{before.replace('%', '%%')}{digits}{suffix}", numbers[0]
+
+
+def refuse_non_video(recording: Recording) -> None:
+    """Look at what a file begins with, which says more than FFmpeg's complaint.
+
+    Raises:
+        ClipError: it is missing, empty, or begins like something else than a video.
+    """
+    path = recording.path
+    file = Path(path)
+    if recording.is_folder:
+        return
+    if not file.is_file():
+        link = file.is_symlink()
+        raise ClipError(f"{path}: {f'leads to {file.readlink()}, which is not there' if link else 'no such file'}")
+    with file.open("rb") as opened:
+        start = opened.read(256)
+    if not start:
+        raise ClipError(f"{path}: empty file")
+    for beginning, reason in _BEGINNINGS:
+        if start.lstrip(b" \t\r\n\xef\xbb\xbf").lower().startswith(beginning.lower()):
+            raise ClipError(f"{path}: not a video: {reason}")
