@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.errors import ClipError, RunError, is_disk_trouble
 from pipeline.overlay import Answer, draw_video
+from pipeline.pose.importing import LOOK
 from pipeline.pose.source import PoseSource, keypoint_source
 from pipeline.run_stages import RunSettings, run_stages
 from pipeline.video.program import ffmpeg_binary, refuse_old

@@ -108,9 +108,9 @@ def _upright(points: np.ndarray, seen: np.ndarray) -> Problem | None:
     across, up = np.abs(left - right), nose - (left + right) / 2
     lying = (across[:, 1] > 2 * across[:, 0]) & (np.abs(up[:, 0]) > 2 * np.abs(up[:, 1]))
     if lying.mean() > _MOST_FRAMES:
-        return Problem("the person lies on the side: x and y are exchanged, or the picture was not turned", True)
+        return Problem("the person lies on the side: x and y are exchanged, or the picture was not turned", False)
     if (up[:, 1] > np.abs(up[:, 0])).mean() > _MOST_FRAMES:
-        return Problem("the person stands on the head: y goes up, or the picture was not turned", True)
+        return Problem("the person stands on the head: y goes up, or the picture was not turned", False)
     if (left[:, 0] < right[:, 0]).mean() > _MOST_FRAMES:
         return Problem("the left shoulder is left in the picture: left and right exchanged, or seen from behind", False)
     return None
@@ -132,7 +132,7 @@ def _hands(points: np.ndarray, seen: np.ndarray) -> Problem | None:
         nearer_to_other.append((np.linalg.norm(middle - points[rows, other, :2], axis=1) < distance)[both])
     exchanged, away = np.concatenate(nearer_to_other), np.concatenate(far)
     if len(exchanged) and exchanged.mean() > _MOST_FRAMES:
-        return Problem("the hands are at the other hand's wrist: left and right hand exchanged", True)
+        return Problem("the hands are at the other hand's wrist: left and right hand exchanged", False)
     if len(away) and away.mean() > 0.5:
         return Problem(f"hands lie more than a shoulder's width from their wrists in {away.mean():.0%}", False)
     return None

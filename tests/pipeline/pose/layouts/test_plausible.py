@@ -44,8 +44,8 @@ def test_units_and_pictures(points: np.ndarray) -> None:
         (np.where(points[..., 2:] > 0, fractions * 2 - 1, 0), "coordinates of -1…1 are taken for pixels", True),
         (change(points, times=0.5), "upper left quarter", False),
         (change(points, times=3), "keypoints of a larger one", True),
-        (points[..., [1, 0, 2]], "the person lies on the side", True),
-        (np.where(points[..., 2:] > 0, [0, 480, 0] + points * [1, -1, 1], 0), "stands on the head", True),
+        (points[..., [1, 0, 2]], "the person lies on the side", False),
+        (np.where(points[..., 2:] > 0, [0, 480, 0] + points * [1, -1, 1], 0), "stands on the head", False),
         (np.where(points[..., 2:] > 0, [640, 0, 0] + points * [-1, 1, 1], 0), "the left shoulder is left", False),
     ):
         (found,) = said(wrong)
@@ -55,7 +55,7 @@ def test_units_and_pictures(points: np.ndarray) -> None:
 def test_hands(points: np.ndarray) -> None:
     swapped = points.copy()
     swapped[:, 25:45], swapped[:, 45:65] = points[:, 45:65], points[:, 25:45]
-    assert said(swapped) == [("the hands are at the other hand's wrist: left and right hand exchanged", True)]
+    assert said(swapped) == [("the hands are at the other hand's wrist: left and right hand exchanged", False)]
     away = change(points, slice(25, 65), plus=200)
     (found,) = said(away)
     assert "from their wrists" in found[0] and not found[1]
