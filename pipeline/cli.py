@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from shards.command_line import Commands
-from shards.format.writer import SAMPLES_PER_SHARD
+from shards.format.dataset import SAMPLES_PER_SHARD
 
 _STAGES = ("frames", "keypoints", "poseflow", "handcrops", "shards")
 

@@ -24,8 +24,8 @@ from pipeline.workspace.manifest import apply_labels, class_names, read_data, wr
 from pipeline.workspace.part import Part, parse_part
 from pipeline.workspace.paths import Workspace
 from shards.errors import InputError
+from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.format.recipe import RECIPES
-from shards.format.writer import SAMPLES_PER_SHARD
 
 SOME_FAILED = 3
 _SHOWN = 10
