@@ -38,6 +38,12 @@ def test_samples_without_class(run, shards: Path) -> None:
     assert "1 samples of val have no class" in run("list", shards).stdout
 
 
+def test_samples_without_video(run, mixed: Path, tiny_work: Path) -> None:
+    assert "1 samples of extra have no video" in run("list", mixed).stdout
+    assert json.loads(run("list", "--json", mixed).stdout)["splits"]["extra"]["without_video"] == 1
+    assert "no video" not in run("list", tiny_work / "shards").stdout
+
+
 @pytest.mark.parametrize("command", [["list"], ["verify"], ["verify", "--full"]])
 @pytest.mark.parametrize("splits", [{}, {"val": {"index": "val.parquet", "shards": []}}])
 def test_a_set_without_shards(run, shards: Path, command: list[str], splits: dict) -> None:

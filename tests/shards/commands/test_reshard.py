@@ -166,6 +166,20 @@ def test_without_pose_leaves_the_json_alone(run, source: Path, tmp_path: Path) -
         assert MemberReader(first).read(sample, 4) == MemberReader(second).read(sample, 4)
 
 
+def test_samples_without_video(run, mixed: Path, tmp_path: Path) -> None:
+    """They are copied, and have no depth to drop."""
+    for drop in ([], ["depth"], ["pose"]):
+        out = tmp_path / "-".join(["out", *drop])
+        arguments = [word for name in drop for word in ("--drop", name)]
+        assert run("reshard", "--shards", mixed, *arguments, "--out", out).exit_code == 0
+        assert verify(out, True, 1).faults == []
+        found = open_shards(str(out))
+        number = found.ids.to_pylist().index("signer0_keypoints")
+        assert found.has("left.mjpg").tolist().count(False) == 1 and not found.has("left.mjpg")[number]
+        first = open_shards(str(mixed))
+        assert MemberReader(found).read(number, 0) == MemberReader(first).read(0, 0)
+
+
 def test_killed_run_goes_on(run, source: Path, tmp_path: Path) -> None:
     out, fresh = tmp_path / "out", tmp_path / "fresh"
     arguments = ["reshard", "--shards", str(source), "--samples-per-shard", "2", "--jobs", "1", "--out"]

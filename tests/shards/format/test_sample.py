@@ -27,6 +27,13 @@ def test_info_has_the_types_it_promises(members: dict[str, bytes]) -> None:
     assert info.hands["right"].missing.sum() == 2  # the fixture loses the right wrist in two frames
 
 
+def test_a_sample_without_video_has_no_hands(keypoint_members: dict[str, bytes]) -> None:
+    info = info_from_json(keypoint_members["json"])
+    assert info.hands == {}
+    assert info.to_json() == keypoint_members["json"]
+    assert "hands" not in json.loads(info.to_json())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -34,7 +41,10 @@ def test_info_has_the_types_it_promises(members: dict[str, bytes]) -> None:
         lambda value: None,
         lambda value: value | {"hands": {}},
         lambda value: value | {"hands": {"left": 3, "right": 3}},
-        lambda value: value | {"colour": "red"},
+        lambda value: value | {"color": "red"},
+        *(lambda value, key=key: value | {key: 0} for key in ("fps", "width", "height", "frames")),
+        lambda value: value | {"frames": -1},
+        lambda value: value | {"hands": None},
         lambda value: {key: value[key] for key in value if key != "fps"},
         lambda value: value | {"hands": {"left": {"boxes": [[0, 0, 1]], "missing": [], "jpegs": []}, "right": {}}},
         lambda value: value | {"hands": {"left": {"boxes": [[10**12] * 4], "missing": [], "jpegs": []}, "right": {}}},
