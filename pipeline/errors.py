@@ -2,14 +2,14 @@
 
 import errno
 
-import click
+from shards.errors import OneLineError
 
 
 class ClipError(Exception):
     """A clip that cannot be used; the message is the one-line reason that the ledger keeps."""
 
 
-class RunError(click.ClickException):
+class RunError(OneLineError):
     """A run that cannot go on, through no fault of its command line: one line on stderr, exit status 1."""
 
     exit_code = 1

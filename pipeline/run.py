@@ -20,8 +20,8 @@ from pipeline.workspace.lock import workspace_lock
 from pipeline.workspace.manifest import apply_labels, class_names, read_data, write_manifest
 from pipeline.workspace.paths import STAGES, Workspace
 from shards.command_line import settings_from
+from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.format.recipe import RECIPES
-from shards.format.writer import SAMPLES_PER_SHARD
 
 
 def run_command(options: RunOptions) -> int:

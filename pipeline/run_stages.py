@@ -30,9 +30,8 @@ from pipeline.workspace.row import DONE, FAILED, Row
 from pipeline.workspace.shard_folder import rows_to_keep, shards_folder
 from shards.errors import InputError
 from shards.files import remove_leftovers
-from shards.format.dataset import Dataset
+from shards.format.dataset import SAMPLES_PER_SHARD, Dataset
 from shards.format.recipe import DEFAULT, Recipe
-from shards.format.writer import SAMPLES_PER_SHARD
 from shards.progress import progress
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from shards.command_line import Commands
-from shards.format.writer import SAMPLES_PER_SHARD
+from shards.command_line import Commands, settings_from
+from shards.format.dataset import SAMPLES_PER_SHARD
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,11 +34,11 @@ _SETTINGS = {"show_default": True}
 @main.command("list", context_settings=_SETTINGS)
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the classes' names and counts.")
-def list_command(folder: Path, as_json: bool) -> None:
+def list_shards(folder: Path, as_json: bool) -> None:
     """Show what a shard set holds: splits, samples, bytes, classes, signers, recipe."""
-    from shards.commands.listing import show
+    from shards.commands.listing import list_command
 
-    show(folder, as_json)
+    list_command(folder, as_json)
 
 
 @main.command(context_settings=_SETTINGS)
@@ -51,16 +51,9 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
     The quick check looks at sizes, tar headers and JSON members; it cannot see a changed pixel, --full can. Faults are
     printed one a line, and the exit status is then 3.
     """
-    from shards.commands.verify import verify as check
+    from shards.commands.verify import verify_command
 
-    report = check(folder, full, jobs)
-    for fault in report.faults:
-        click.echo(fault)
-    what = f"{report.shards} shards, {report.samples} samples, {report.bytes / 1e6:.1f} MB"
-    if report.faults:
-        click.echo(f"{folder}: {len(report.faults)} faults in {what}", err=True)
-        sys.exit(3)
-    click.echo(f"{folder}: all right: {what}" + ("" if full else " (contents not read: --full does)"))
+    sys.exit(verify_command(folder, full, jobs))
 
 
 @main.command(context_settings=_SETTINGS)
@@ -72,14 +65,14 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="With --by.  [default: 0]")
 @click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
 @click.option("--out", required=True, type=_FILE, help="Headerless CSV id,split, for `shards reshard --assign`.")
-def split(labels: Path | None, shards: str | None, out: Path, **options: object) -> None:
+def split(**options: object) -> None:
     """Propose which sample goes into which split.
 
     --by signer leaves no signer on two sides; --by sample does not care, and warns.
     """
-    from shards.commands.split import SplitOptions, split_command
+    from shards.commands.split import SplitSettings, split_command
 
-    split_command(labels, shards, out, SplitOptions(**options))
+    split_command(settings_from(options, SplitSettings))
 
 
 @main.command(context_settings=_SETTINGS)
@@ -91,20 +84,20 @@ def split(labels: Path | None, shards: str | None, out: Path, **options: object)
     help="Folder, glob or train-{000..099}.tar; several merge.",
 )
 @click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed run, which then goes on.")
-@click.option("--assign", type=_FILE, help="Headerless CSV id,split or id,class,split; other ids are left out.")
+@click.option("--assign", type=_FILE, help="CSV id,split or id,class,split; other ids are left out.")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), default=SAMPLES_PER_SHARD, help="Samples in a tar.")
 @click.option("--classes", metavar="LIST", help="Only these classes, by number, e.g. 0,3; they keep their numbers.")
 @click.option("--signers", metavar="LIST", help="Only these signers.")
 @click.option("--drop", multiple=True, type=click.Choice(("depth", "pose")), help="Members to leave out.")
 @_JOBS
-def reshard(shards: tuple[str, ...], out: Path, jobs: int, **options: object) -> None:
+def reshard(**options: object) -> None:
     """Make other shards of the same samples: other splits, another size, a subset, several sets in one.
 
     Members are copied byte for byte; the originals stay as they are.
     """
-    from shards.commands.reshard_command import ReshardOptions, reshard_command
+    from shards.commands.reshard import ReshardSettings, reshard_command
 
-    reshard_command(shards, out, ReshardOptions(**options), jobs)
+    reshard_command(settings_from(options, ReshardSettings))
 
 
 @main.command(context_settings=_SETTINGS)

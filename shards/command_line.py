@@ -1,4 +1,4 @@
-"""What the command lines have in common: one-line errors, options of several values, options as dataclasses."""
+"""What the command lines have in common: one-line errors, safe output, options of several values, typed settings."""
 
 import errno
 import math
@@ -9,26 +9,37 @@ from typing import Any, TypeVar
 
 import click
 
-from shards.errors import InputError
+from shards.errors import InputError, OneLineError, escaped
 
 Settings = TypeVar("Settings")
 # Of these the command line is to blame, of a full disk, say, it is not.
 _WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # which have no class of their own
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def print_line(text: str, err: bool = False) -> None:
+    """Print one line, escaped, on stdout, or on stderr with `err`."""
+    click.echo(escaped(text), err=err)
 
 
 @contextmanager
 def _one_line() -> Iterator[None]:
-    """Make an OSError one line on stderr: exit status 2 for a wrong path, else 1."""
+    """Make an OSError one line on stderr, with exit status 2 for a wrong path, else 1.
+
+    This is the only place that words them; what writes files sees to it that the error names the file (see
+    `shards.files.writing`).
+    """
     try:
         yield
     except BrokenPipeError:
         raise  # of `shards list | head`; click ends quietly
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
+        hint = "; make room, or give another place" if error.errno in _NO_ROOM else ""
         to_blame = isinstance(error, _WRONG_PATH) or error.errno in _WRONG_NAME
-        kind = InputError if to_blame else click.ClickException
-        raise kind(f"{where}cannot be read or written ({error.strerror or error})") from error
+        kind = InputError if to_blame else OneLineError
+        raise kind(f"{where}cannot be read or written ({error.strerror or error}){hint}") from error
 
 
 class Command(click.Command):

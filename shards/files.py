@@ -1,10 +1,11 @@
-"""Writing files so that a file that exists is whole, and saying before the work starts whether they can be written."""
+"""Writing files so that a file that exists is whole, and finding out before the work whether they can be written."""
 
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shards.errors import InputError
@@ -17,32 +18,53 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`, renamed to `path` when the block succeeds and removed when it fails.
 
     The name is unlike any other writer's: two workers that write the same file (a cluster may start a task twice) each
-    rename a whole one. A device or a pipe, such as /dev/null, is written to, not replaced.
+    rename a whole one. A link is followed (see `_followed`). A device or a pipe, such as /dev/null, is written to, not
+    replaced. OSErrors name `path`, as for `writing`.
     """
-    if path.exists() and not path.is_file():
-        yield path
+    target = _followed(path) if path.is_symlink() else path
+    if target.exists() and not target.is_file():
+        yield target
         return
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
     try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename in (None, str(temporary)):
-            error.filename = str(path)  # the name that people know
-        raise
+        with writing(path, temporary):
+            yield temporary
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _followed(link: Path) -> Path:
+    """The file that a link leads to, or the link itself where it leads nowhere or to a read-only file.
+
+    git-annex and DVC link to files in a store and make them read-only: their bytes must stay, so the link is replaced.
+    """
+    target = Path(os.path.realpath(link))
+    if target.is_symlink() or not target.parent.is_dir():  # a loop, or into a folder that is not there
+        return link
+    if target.exists() and not target.stat().st_mode & stat.S_IWUSR:
+        return link
+    return target
+
+
+@contextmanager
+def writing(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """A block that writes a file: an OSError that names no file, or the temporary one, then names this one.
+
+    `shards.command_line` makes one line of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.filename == str(temporary):
+            error.filename = str(path)
+        raise
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_bytes(data)
-
-
-def is_among(path: Path, others: Iterable[Path]) -> bool:
-    """Whether a path leads to the same file as one of the others, however each is spelled."""
-    return os.path.realpath(path) in map(os.path.realpath, others)
 
 
 def remove_leftovers(folder: Path) -> int:
@@ -56,36 +78,29 @@ def remove_leftovers(folder: Path) -> int:
     return removed
 
 
+def is_among(path: Path, others: Iterable[Path]) -> bool:
+    """Whether a path is the same file as one of the others: however spelled, through links, or as a hard link."""
+    here = _identities(path)
+    return any(here & _identities(other) for other in others)
+
+
+def _identities(path: Path) -> set[str | tuple[int, int]]:
+    found: set[str | tuple[int, int]] = {os.path.realpath(path)}
+    with suppress(OSError):  # not there yet
+        status = path.stat()
+        found.add((status.st_dev, status.st_ino))
+    return found
+
+
 def check_output(path: Path, *others: Path) -> None:
-    """InputError where no file can be written at `path`, or it is one of the others that a command reads or writes."""
+    """Make sure that a file can be written at `path`, and that a command does not read or write it already.
+
+    Raises:
+        InputError: its folder does not exist, it is a folder, or it is one of `others`.
+    """
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: its folder does not exist; make it, or give another")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give a file")
     if is_among(path, others):
         raise InputError(f"{path}: has another part in this command already; give another file")
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """A block that writes a file; its OSErrors become InputErrors.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"{path}: cannot be written ({reason}); make room, or give another place") from error
-
-
-@contextmanager
-def output_file(path: Path) -> Iterator[Path]:
-    """A temporary path for a file that is to be written whole or not at all, see `shards.files.whole_file`.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    with writing(path), whole_file(path) as temporary:
-        yield temporary

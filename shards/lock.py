@@ -4,6 +4,8 @@ They are POSIX record locks (fcntl). The kernel drops one when its process ends,
 the server, which drops it when the client's lease runs out; no file has to be cleaned up. (flock would not do: a
 process on the NFS server itself and one on a client would not see each other's.) Who holds a lock alone is written into
 its file, for people.
+
+The file is never one that a link leads to, and nothing is emptied that no lock of ours has written.
 """
 
 import errno
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 
+_SIGNATURE = "process "
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # A record lock belongs to the process: a second one on the same file would be granted to it, and closing it would drop
 # the first.
@@ -25,8 +28,9 @@ _held: set[Path] = set()
 
 @contextmanager
 def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "another process") -> Iterator[None]:
-    """Hold the lock of a file, which is made where it does not exist; where the file system has no locks, say so and go
-    on.
+    """Hold the lock of a file, which is made where it does not exist.
+
+    Where the file system has no locks, this says so and goes on.
 
     Args:
         path: the file.
@@ -35,13 +39,13 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
         unsigned: who holds it where nobody has signed, for messages.
 
     Raises:
-        InputError: another process holds it, or this one already.
-        OSError: the file cannot be opened.
+        InputError: another process holds it, or this one already; the file holds something else.
+        OSError: the file cannot be opened, or is a link.
     """
-    path = path.resolve()
+    path = path.parent.resolve() / path.name
     if path in _held:
         raise InputError(f"{path}: another run of this process works on {what}; wait for its end")
-    with path.open("a+", encoding="utf-8") as file:
+    with open(path, "a+", encoding="utf-8", errors="replace", opener=_open_no_link) as file:
         try:
             fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
@@ -51,9 +55,12 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
             if error.errno not in _NO_LOCKS:
                 raise
             print(f"{path}: no locks on this file system; see that only one driver runs on {what}", file=sys.stderr)
+        file.seek(0)
+        if (found := file.read(len(_SIGNATURE))) and found != _SIGNATURE:
+            raise InputError(f"{path}: holds something else than a lock; move it away")
         file.truncate(0)  # what a killed process wrote
         if not shared:
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.write(f"{_SIGNATURE}{os.getpid()} on {socket.gethostname()}")
             file.flush()
         _held.add(path)
         try:
@@ -64,6 +71,11 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
                 file.truncate(0)
 
 
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def _owner(path: Path) -> str:
     """Who holds a lock alone; "" where that is not known."""
-    return path.read_text(encoding="utf-8", errors="replace").strip()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(300).strip()

@@ -3,25 +3,33 @@
 import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from shards.errors import InputError
 from shards.files import whole_file
 from shards.names import is_split_name
 
+Value = TypeVar("Value", bound=tuple)
+
 
 def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of a UTF-8 CSV, blank lines left out, cells stripped.
+
+    A row over several lines (a quoted cell may hold line ends) has the number of its first one.
 
     Raises:
         InputError: when it cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            for line, row in enumerate(csv.reader(file), 1):
+            reader = csv.reader(file)
+            line = 1
+            for row in reader:
                 if any("\0" in cell for cell in row):  # which no path may have; UTF-16 is full of it
                     raise InputError(f"{path}:{line}: holds a NUL byte; save it as CSV in UTF-8")
                 if any(cell.strip() for cell in row):
                     yield line, [cell.strip() for cell in row]
+                line = reader.line_num + 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
 
@@ -39,40 +47,70 @@ def read_labels(path: Path) -> dict[str, tuple[int, str | None]]:
     Raises:
         InputError: a wrong row, no row, or an id with two classes or splits.
     """
-    labels: dict[str, tuple[int, str | None]] = {}
+    return _by_id(path, _label_rows(path))
+
+
+def _label_rows(path: Path) -> Iterator[tuple[int, str, tuple[int, str | None]]]:
     for line, row in read_rows(path):
         if len(row) not in (2, 3):
             raise InputError(f"{path}:{line}: expected id,class or id,class,split, found {len(row)} columns")
-        if len(row) == 3 and not is_split_name(row[2]):
-            raise InputError(f"{path}:{line}: {row[2]!r} cannot name a split")
-        value = (parse_class(row[1], path, line), row[2] if len(row) == 3 else None)
-        if labels.setdefault(row[0], value) != value:
-            raise InputError(f"{path}:{line}: {row[0]} has another class or split further up")
-    if not labels:
-        raise InputError(f"{path}: has no rows")
-    return labels
+        split = _parse_split(row[2], path, line) if len(row) == 3 else None
+        yield line, row[0], (parse_class(row[1], path, line), split)
 
 
-def read_assignment(path: Path) -> dict[str, str]:
-    """Splits by id of a headerless CSV `id,split` or `id,class,split` (a first line `id,…,split` is passed over).
+def read_assignment(path: Path) -> dict[str, tuple[int | None, str]]:
+    """Class and split, by id, of a CSV `id,split` (then the class is None) or `id,class,split`.
+
+    A first line `id,split` or `id,class,split` is passed over. Without it, a split that is a number is refused: it is
+    the class in a CSV of labels, `id,class`.
 
     Raises:
-        InputError: a wrong row, no row, or an id that occurs twice.
+        InputError: a wrong row, no row, or an id with two classes or splits.
     """
-    splits: dict[str, str] = {}
+    return _by_id(path, _assignment_rows(path))
+
+
+def _assignment_rows(path: Path) -> Iterator[tuple[int, str, tuple[int | None, str]]]:
+    header = False
     for line, row in read_rows(path):
         if line == 1 and (row[0], row[-1]) == ("id", "split"):
+            header = True
             continue
         if len(row) not in (2, 3):
             raise InputError(f"{path}:{line}: expected id,split or id,class,split, found {len(row)} columns")
-        if not is_split_name(row[-1]):
-            raise InputError(f"{path}:{line}: {row[-1]!r} cannot name a split")
-        if row[0] in splits:
-            raise InputError(f"{path}:{line}: {row[0]} is further up already")
-        splits[row[0]] = row[-1]
-    if not splits:
+        if len(row) == 2 and row[1].isdigit() and not header:
+            raise InputError(
+                f"{path}:{line}: {row[1]!r} is a class, as it seems, and not a split; "
+                "give id,split or id,class,split, or a first line id,split"
+            )
+        label = parse_class(row[1], path, line) if len(row) == 3 else None
+        yield line, row[0], (label, _parse_split(row[-1], path, line))
+
+
+def _parse_split(text: str, path: Path, line: int) -> str:
+    if not is_split_name(text):
+        raise InputError(f"{path}:{line}: {text!r} cannot name a split")
+    return text
+
+
+def _by_id(path: Path, rows: Iterable[tuple[int, str, Value]]) -> dict[str, Value]:
+    """What the rows (line, id, value) say of each id; the same row twice counts once."""
+    values: dict[str, Value] = {}
+    lines: dict[str, int] = {}
+    for line, sample_id, value in rows:
+        if values.setdefault(sample_id, value) != value:
+            here, there = _shown(value), _shown(values[sample_id])
+            raise InputError(
+                f"{path}:{line}: {sample_id} has {here}, but {there} in line {lines[sample_id]}; leave one out"
+            )
+        lines.setdefault(sample_id, line)
+    if not values:
         raise InputError(f"{path}: has no rows")
-    return splits
+    return values
+
+
+def _shown(cells: tuple) -> str:
+    return ",".join(str(cell) for cell in cells if cell is not None)
 
 
 def write_assignment(path: Path, rows: Iterable[tuple[str, str]]) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import resource
 import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -32,6 +34,23 @@ def autsl_labels() -> Path:
 @pytest.fixture(scope="session")
 def ffmpeg() -> str:
     return imageio_ffmpeg.get_ffmpeg_exe()
+
+
+@pytest.fixture
+def full_disk():
+    """A disk without room: within `with full_disk(1000):`, a file of more bytes cannot be written."""
+
+    @contextmanager
+    def limited(size: int):
+        # Python ignores SIGXFSZ: the write fails.
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from shards.command_line import Command
 from shards.errors import InputError
-from shards.files import check_output, output_file
+from shards.files import check_output, whole_file
 from train.data.pixels import IMAGENET_MEAN, IMAGENET_STD
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.models.vtn import POSE_FEATURES
@@ -70,7 +71,7 @@ def write_program(program: ExportedProgram, checkpoint: Checkpoint, path: Path) 
     Raises:
         InputError: it does not agree.
     """
-    with output_file(path) as temporary:
+    with whole_file(path) as temporary:
         # torch.export.save writes to a name only if it ends in .pt2.
         with temporary.open("wb") as file:
             torch.export.save(program, file, extra_files={METADATA: json.dumps(metadata(checkpoint))})
@@ -100,7 +101,7 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
     if exported is None:
         raise RuntimeError("torch.onnx.export gave no program")
     exported.model.metadata_props["signshards"] = json.dumps(metadata(checkpoint))
-    with output_file(path) as temporary:
+    with whole_file(path) as temporary:
         exported.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
 
@@ -126,7 +127,7 @@ def _check(path: Path, checkpoint: Checkpoint, run: Any) -> float:
     return largest
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--onnx", type=click.Path(path_type=Path), help="ONNX file to write.")
 @click.option("--torch-export", type=click.Path(path_type=Path), help="torch.export file (.pt2) to write.")

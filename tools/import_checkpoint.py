@@ -8,6 +8,7 @@ from typing import Any
 import click
 from torch import Size, Tensor
 
+from shards.command_line import Command
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.recipe import REFERENCE
@@ -95,7 +96,7 @@ def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: P
     return settings
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
 @click.option("--temporal-stride", type=click.IntRange(min=1), help="Stride of the window, where REFERENCE has none.")

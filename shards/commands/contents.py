@@ -6,19 +6,22 @@ import numpy as np
 import simplejpeg
 
 from shards.body135 import HANDS, POINTS
-from shards.format.sample import DEPTH_MEMBERS, HandTrack, SampleInfo, array_from_npy, info_from_json
+from shards.format.sample import DEPTH_MEMBERS, MEMBERS, HandTrack, SampleInfo, array_from_npy, info_from_json
 
-_REQUIRED = ("json", "left.mjpg", "right.mjpg", "flow.npy")
+_CROPS = tuple(name for name in MEMBERS if name.endswith(".mjpg"))
+# Larger crops are shrunk before they are stored; a JPEG of some hundred bytes could decode to gigabytes.
+_LARGEST_SHORT_SIDE = 256
 
 
 def content_faults(members: Mapping[str, bytes | memoryview], classes: int) -> Iterator[str]:
     """What is wrong with a sample, in a few words each; nothing for a good one.
 
     Args:
-        members: content by member name; `pose.npy` and the two depth members may be left out.
+        members: content by member name; `pose.npy` and the two depth members may be left out, and all crops where the
+            sample has no video.
         classes: how many the shard set has.
     """
-    if absent := [name for name in _REQUIRED if name not in members]:
+    if absent := [name for name in ("json", "flow.npy") if name not in members]:
         yield f"has no {', '.join(absent)}"
         return
     try:
@@ -31,10 +34,19 @@ def content_faults(members: Mapping[str, bytes | memoryview], classes: int) -> I
     yield from _array_faults(members["flow.npy"], "flow.npy", (info.frames - 1, POINTS, 2))
     if "pose.npy" in members:
         yield from _array_faults(members["pose.npy"], "pose.npy", (info.frames, POINTS, 3))
+    if info.hands:
+        yield from _hand_faults(info, members)
+    elif crops := [name for name in _CROPS if name in members]:
+        yield f"has {', '.join(crops)}, but no hands in its json"
+
+
+def _hand_faults(info: SampleInfo, members: Mapping[str, bytes | memoryview]) -> Iterator[str]:
+    if absent := [f"{hand}.mjpg" for hand in HANDS if f"{hand}.mjpg" not in members]:
+        yield f"has no {', '.join(absent)}"
+        return
     if len({name in members for name in DEPTH_MEMBERS}) > 1:
         yield "has depth of one hand only"
-    for hand in HANDS:
-        track = info.hands[hand]
+    for hand, track in info.hands.items():
         yield from _track_faults(info, hand)
         yield from _jpeg_faults(members[f"{hand}.mjpg"], f"{hand}.mjpg", track.jpegs, _color_spaces(track))
         depth = f"{hand}_depth.mjpg"
@@ -45,7 +57,7 @@ def content_faults(members: Mapping[str, bytes | memoryview], classes: int) -> I
 
 
 def _color_spaces(track: HandTrack) -> tuple[str, ...]:
-    # A hand that no frame shows is one grey square.
+    # A hand that no frame shows is one gray square.
     return ("Gray", "YCbCr") if track.missing.all() else ("YCbCr",)
 
 
@@ -90,10 +102,12 @@ def _jpeg_problem(data: memoryview, width: int, height: int, spaces: tuple[str, 
     if bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
         return "does not begin and end as a JPEG does"
     try:
-        _, _, space, _ = simplejpeg.decode_jpeg_header(data)
-        decoded = simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
+        found_height, found_width, space, _ = simplejpeg.decode_jpeg_header(data)
+        if (found_width, found_height) != (width, height):
+            return f"is {found_width}×{found_height}, in the json {width}×{height}"
+        if min(width, height) > _LARGEST_SHORT_SIDE:
+            return f"is {width}×{height}, larger than any crop"
+        simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
     except ValueError as error:
         return f"is damaged ({error})"
-    if decoded.shape[:2] != (height, width):
-        return f"is {decoded.shape[1]}×{decoded.shape[0]}, in the json {width}×{height}"
     return None if space in spaces else f"is {space}, not {' or '.join(spaces)}"

@@ -5,13 +5,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
+import pyarrow as pa
 
+from shards.command_line import print_line
 from shards.errors import InputError
-from shards.format.dataset import Dataset, read_dataset
-from shards.format.index import read_index
-from shards.format.sample import DEPTH_MEMBERS
+from shards.format.dataset import Dataset, index_name, read_dataset
+from shards.format.index import PLACE_COLUMNS, read_index
 
 
 def collect(folder: Path) -> dict[str, Any]:
@@ -30,18 +30,19 @@ def collect(folder: Path) -> dict[str, Any]:
 
 
 def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
-    table = read_index(folder / f"{split}.parquet")
+    path = folder / index_name(split)
+    table = read_index(path)
     if not len(table):
-        raise InputError(f"{folder / split}.parquet: lists no samples; `shards verify {folder}`")
+        raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
     shards = dataset.splits[split]
     labels = Counter(table["label"].to_pylist())
-    depth = table[f"{DEPTH_MEMBERS[0].partition('.')[0]}_offset"]
     frames = table["frames"].to_numpy()
     return {
         "shards": len(shards),
         "samples": sum(shard.samples for shard in shards),
         "bytes": sum(shard.bytes for shard in shards),
-        "with_depth": len(depth) - depth.null_count,
+        "with_depth": _count(table, "left_depth.mjpg"),
+        "without_video": len(table) - _count(table, "left.mjpg"),
         "unlabelled": labels.pop(None, 0),
         "frames": {"least": int(frames.min()), "median": float(np.median(frames)), "most": int(frames.max())},
         "classes": {str(label): labels[label] for label in sorted(labels)},
@@ -49,22 +50,30 @@ def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     }
 
 
-def show(folder: Path, as_json: bool) -> None:
-    """Print it."""
+def _count(table: pa.Table, member: str) -> int:
+    """How many samples have a member."""
+    places = table[PLACE_COLUMNS[member][0]]
+    return len(places) - places.null_count
+
+
+def list_command(folder: Path, as_json: bool) -> None:
+    """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
     found = collect(folder)
     if as_json:
-        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        for line in json.dumps(found, indent=1).splitlines():
+            print_line(line)
         return
     settings = "".join(f", {key} {value}" for key, value in found["settings"].items())
-    click.echo(f"{folder}: recipe {found['recipe']}{settings}; {len(found['classes'])} classes")
+    print_line(f"{folder}: recipe {found['recipe']}{settings}; {len(found['classes'])} classes")
     width = max(5, *map(len, found["splits"]))
-    click.echo(f"{'split':<{width}}  shards  samples         MB  classes  signers  with depth  frames")
+    print_line(f"{'split':<{width}}  shards  samples         MB  classes  signers  with depth  frames")
     for name, split in found["splits"].items():
         frames = split["frames"]
-        click.echo(
+        print_line(
             f"{name:<{width}}{split['shards']:>8}{split['samples']:>9}{split['bytes'] / 1e6:>11.1f}"
             f"{len(split['classes']):>9}{len(split['signers']):>9}{split['with_depth']:>12}"
             f"  {frames['least']} to {frames['most']}, median {frames['median']:g}"
         )
-        if split["unlabelled"]:
-            click.echo(f"  {split['unlabelled']} samples of {name} have no class")
+        for key, lack in (("unlabelled", "class"), ("without_video", "video")):
+            if split[key]:
+                print_line(f"  {split[key]} samples of {name} have no {lack}")

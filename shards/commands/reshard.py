@@ -6,13 +6,15 @@ Threads, not processes: hashing, reading and writing let go of the interpreter, 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from shards.command_line import print_line
 from shards.commands.reshard_journal import Journal, Written, refuse_strangers
-from shards.commands.reshard_plan import Plan, Source, about, new_sizes
+from shards.commands.reshard_plan import Plan, Source, about, assign, make_plan, new_sizes, read_sources, select
+from shards.commands.split_plan import LabeledSamples, describe
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Shard, sha256_of
@@ -22,6 +24,57 @@ from shards.format.writer import Entry, Extent, Piece, finish, write_shard
 from shards.lock import file_lock
 from shards.names import is_utf8
 from shards.progress import progress
+from shards.tables import read_assignment
+
+
+@dataclass(frozen=True)
+class ReshardSettings:
+    """The options of `shards reshard`, as typed."""
+
+    shards: tuple[str, ...]
+    out: Path
+    assign: Path | None
+    samples_per_shard: int
+    classes: str | None
+    signers: str | None
+    drop: tuple[str, ...]
+    jobs: int
+
+
+def reshard_command(settings: ReshardSettings) -> None:
+    """Plan, make the new shard set, and print what is in it.
+
+    Raises:
+        InputError: see `read_sources`, `select`, `assign` and `reshard`.
+    """
+    dataset, sources = read_sources(settings.shards)
+    signers = None if settings.signers is None else {part.strip() for part in settings.signers.split(",")}
+    chosen = select(sources, _classes(settings.classes), signers)
+    if settings.assign:
+        assignment = read_assignment(settings.assign)
+        chosen = assign(chosen, assignment, settings.assign)
+        if idle := len(assignment.keys() - {source.id for source in sources}):
+            print_line(f"{settings.assign}: {idle} of its ids are not in the shards", err=True)
+    if len(chosen) < len(sources):
+        print_line(f"{len(sources) - len(chosen)} of {len(sources)} samples are left out", err=True)
+    columns = zip(*((source.id, source.label, source.signer, source.split) for source in chosen), strict=True)
+    ids, labels, names, splits = map(list, columns)
+    for line in describe(LabeledSamples(ids, labels, names), splits):
+        print_line(line, err=line.startswith("warning"))
+    plan = make_plan(dataset, chosen, settings.samples_per_shard, settings.drop)
+    outcome = reshard(plan, settings.out, settings.jobs)
+    kept = f", {outcome.kept} were there already" if outcome.kept else ""
+    shards = f"{outcome.written + outcome.kept} shards{kept}"
+    print_line(f"{settings.out}: {shards}, {outcome.samples} samples, {outcome.bytes / 1e6:.1f} MB")
+
+
+def _classes(text: str | None) -> set[int] | None:
+    if text is None:
+        return None
+    try:
+        return {int(part) for part in text.split(",")}
+    except ValueError as error:
+        raise InputError(f"--classes {text}: expected numbers of classes, as in 0,3") from error
 
 
 class Outcome(NamedTuple):
@@ -75,8 +128,10 @@ def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tu
 
 def _make(plan: Plan, path: Path, samples: list[Source], before: Written | None) -> Written:
     """Write a shard, unless what an earlier run of this plan wrote is still there, byte for byte."""
-    if before and path.is_file() and sha256_of(path) == before.shard.sha256:
-        return before
+    if before and path.is_file():
+        found = Shard(path.name, len(samples), path.stat().st_size, sha256_of(path))
+        if found == before.shard and len(before.json_sizes) == (len(samples) if plan.dropped else 0):
+            return before
     json_sizes: list[int] = []
     shard = write_shard(path, (_pieces(sample, plan.dropped, json_sizes) for sample in samples))
     return Written(shard, tuple(json_sizes))
@@ -85,11 +140,10 @@ def _make(plan: Plan, path: Path, samples: list[Source], before: Written | None)
 def _pieces(sample: Source, dropped: frozenset[str], json_sizes: list[int]) -> Extent | list[Piece]:
     """What is copied of a sample; appends the size of its JSON where members are dropped."""
     path, start, _ = sample.extent
-    head = BLOCK
     with path.open("rb") as file:
         file.seek(start)
         # A cheap look at where we are: an index of another run would have us copy rubbish.
-        if file.read(head) != tar_header(sample.id, "json", sample.sizes["json"]):
+        if file.read(BLOCK) != tar_header(sample.id, "json", sample.sizes["json"]):
             raise InputError(f"{path}: {sample.id} is not where the index says; `shards verify {path.parent}`")
         if not dropped:
             return sample.extent
@@ -102,8 +156,7 @@ def _pieces(sample: Source, dropped: frozenset[str], json_sizes: list[int]) -> E
     for name in MEMBERS[1:]:
         if name in places and name not in dropped:
             offset, size = places[name]
-            before = BLOCK
-            pieces.append(Extent(path, start + offset - before, before + padded(size)))
+            pieces.append(Extent(path, start + offset - BLOCK, BLOCK + padded(size)))
     return pieces
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shards.errors import InputError
 from shards.files import write_whole
@@ -41,19 +41,19 @@ class Journal:
         write_whole(self._path, "".join(json.dumps(line) + "\n" for line in lines).encode())
 
     def _read(self, plan: str) -> None:
-        for number, line in enumerate(self._path.read_bytes().splitlines()):
+        first, *lines = self._path.read_bytes().splitlines() or [b""]
+        # It was written whole, so a damaged one is not that of a killed run.
+        if _parsed(first) != {"plan": plan}:
+            raise InputError(
+                f"{self._path.parent}: a reshard with other options or sources was begun here; "
+                "run it again with those, or give --out a new folder"
+            )
+        for value in map(_parsed, lines):
             try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            if number == 0 and value != {"plan": plan}:
-                raise InputError(
-                    f"{self._path.parent}: a reshard with other options or sources was begun here; "
-                    "run it again with those, or give --out a new folder"
-                )
-            if number:
                 written = Written(Shard(**value["shard"]), tuple(value["json_sizes"]))
-                self.before[written.shard.name] = written
+            except (KeyError, TypeError):
+                continue  # the half line that a kill may have left
+            self.before[written.shard.name] = written
 
     def add(self, written: Written) -> None:
         """Note that a shard is finished."""
@@ -66,8 +66,17 @@ def refuse_strangers(folder: Path) -> None:
     """InputError where a folder holds shards or the like, and no journal tells of a plan for them."""
     if (folder / FILE_NAME).exists():
         return
-    if found := sorted(path.name for path in folder.iterdir() if path.suffix in (".tar", ".parquet", ".json")):
-        raise InputError(f"{folder}: holds {found[0]} already; give --out a new folder")
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if found := next((name for name in names if name.endswith((".tar", ".parquet", ".json"))), None):
+        raise InputError(f"{folder}: holds {found} already; give --out a new folder")
+
+
+def _parsed(line: bytes) -> Any:
+    """A line of the journal, None where it is none."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _to_json(written: Written) -> dict[str, object]:

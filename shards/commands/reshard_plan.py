@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import InputError
-from shards.format.dataset import Dataset, read_dataset, refuse_unlike
+from shards.format.dataset import Dataset, refuse_unlike
 from shards.format.sample import DEPTH_MEMBERS, MEMBERS
 from shards.format.shardset import ShardSet, open_shards
 from shards.format.tar import BLOCK, lay_out
@@ -71,13 +71,6 @@ def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
 
 
 def _sources(shards: ShardSet) -> Iterable[Source]:
-    datasets = {folder: read_dataset(folder) for folder in {path.parent for path in shards.paths}}
-    known = {
-        folder / shard.name: (split, shard.sha256)
-        for folder, dataset in datasets.items()
-        for split, members in dataset.splits.items()
-        for shard in members
-    }
     ids, signers = shards.ids.to_pylist(), shards.signers.to_pylist()
     columns = (shards.shard, shards.labels, shards.frames, shards.offsets, shards.sizes)
     for sample_id, signer, *values in zip(ids, signers, *(column.tolist() for column in columns), strict=True):
@@ -88,16 +81,20 @@ def _sources(shards: ShardSet) -> Iterable[Source]:
         layout = lay_out(members)
         if [start + place[0] for place in layout.places.values()] != [offset for offset in offsets if offset >= 0]:
             raise InputError(f"{path}: members of {sample_id} are not side by side in the index; `shards verify` it")
-        split, sha256 = known[path]
-        extent = Extent(path, start, layout.extent)
-        yield Source(sample_id, split, None if label < 0 else label, signer, frames, extent, members, sha256)
+        yield Source(
+            id=sample_id,
+            split=shards.shard_splits[number],
+            label=None if label < 0 else label,
+            signer=signer,
+            frames=frames,
+            extent=Extent(path, start, layout.extent),
+            sizes=members,
+            shard_sha256=shards.shard_sums[number],
+        )
 
 
-def select(
-    sources: list[Source], assignment: Mapping[str, str] | None, classes: set[int] | None, signers: set[str] | None
-) -> list[Source]:
-    """The samples of these classes and signers, in the splits that the assignment gives them (without a split: left
-    out). None: all of them; as they are.
+def select(sources: list[Source], classes: set[int] | None, signers: set[str] | None) -> list[Source]:
+    """The samples of these classes and signers; None: of all.
 
     Raises:
         InputError: a class or signer that no sample has, or nothing is left.
@@ -108,14 +105,34 @@ def select(
     ):
         if unknown := (wanted or set()) - there:
             raise InputError(f"{option}: no sample has {', '.join(sorted(map(str, unknown)))}")
-    chosen = [
-        source if assignment is None else replace(source, split=assignment[source.id])
+    return _some_left(
+        source
         for source in sources
-        if (classes is None or source.label in classes)
-        and (signers is None or source.signer in signers)
-        and (assignment is None or source.id in assignment)
-    ]
-    if not chosen:
+        if (classes is None or source.label in classes) and (signers is None or source.signer in signers)
+    )
+
+
+def assign(sources: list[Source], assignment: Mapping[str, tuple[int | None, str]], path: Path) -> list[Source]:
+    """The samples in the splits that an assignment (id: class and split) gives them; without a split they are left out.
+
+    Raises:
+        InputError: the assignment, read from `path`, has another class than a sample, or nothing is left.
+    """
+    chosen = []
+    for source in sources:
+        if source.id in assignment:
+            label, split = assignment[source.id]
+            if label is not None and label != source.label:
+                raise InputError(
+                    f"{path}: {source.id} has class {label}, but {source.label} in {source.extent.path}; here classes "
+                    "stay as they are (`pipeline run --labels` changes them): give a CSV id,split"
+                )
+            chosen.append(replace(source, split=split))
+    return _some_left(chosen)
+
+
+def _some_left(sources: Iterable[Source]) -> list[Source]:
+    if not (chosen := list(sources)):
         raise InputError("no sample is left; do the ids of --assign, --classes and --signers fit --shards?")
     return chosen
 

@@ -1,14 +1,14 @@
 """`shards split`: from labels or shards to an assignment CSV."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import click
-
-from shards.commands.split_plan import Labelled, by_sample, by_signer, describe, hold_out
+from shards.command_line import print_line
+from shards.commands.split_plan import LabeledSamples, by_sample, by_signer, describe, hold_out
 from shards.errors import InputError
-from shards.files import is_among
-from shards.format.shardset import open_shards
+from shards.files import check_output
+from shards.format.shardset import files_of, open_shards
 from shards.names import is_split_name, signer_of
 from shards.tables import read_labels, write_assignment
 
@@ -16,9 +16,13 @@ _NAMES = ("train", "val", "test")
 _FRACTIONS = "0.8,0.2"
 
 
-class SplitOptions(NamedTuple):
-    """How to divide, as typed: signers to hold out, or by what and in which shares."""
+@dataclass(frozen=True)
+class SplitSettings:
+    """The options of `shards split`, as typed."""
 
+    labels: Path | None
+    shards: str | None
+    out: Path
     holdout_signers: str | None
     by: str | None
     fractions: str | None
@@ -26,47 +30,47 @@ class SplitOptions(NamedTuple):
     names: str | None
 
 
-def split_command(labels: Path | None, shards: str | None, out: Path, options: SplitOptions) -> None:
+def split_command(settings: SplitSettings) -> None:
     """Divide, write the CSV, and print what came of it.
 
     Raises:
-        InputError: options that contradict each other, or samples that cannot be divided so.
+        InputError: options that contradict each other, an output that is an input, or samples that cannot be divided.
     """
-    if (labels is None) == (shards is None):
+    if (settings.labels is None) == (settings.shards is None):
         raise InputError("give either --labels or --shards: where the samples are listed")
-    if (options.holdout_signers is None) == (options.by is None):
+    if (settings.holdout_signers is None) == (settings.by is None):
         raise InputError("give either --holdout-signers or --by: how to divide")
-    if options.by is None and (options.fractions, options.seed) != (None, None):
+    if settings.by is None and (settings.fractions, settings.seed) != (None, None):
         raise InputError("--fractions and --seed go with --by, not with --holdout-signers")
-    if labels and is_among(out, [labels]):
-        raise InputError(f"{out}: holds the labels; give --out another file")
-    samples = read_samples(labels, shards)
-    splits = divide(samples, options)
-    write_assignment(out, zip(samples.ids, splits, strict=True))
+    samples, sources = _read_samples(settings)
+    check_output(settings.out, *sources)
+    splits = _divide(samples, settings)
+    write_assignment(settings.out, zip(samples.ids, splits, strict=True))
     for line in describe(samples, splits):
-        click.echo(line, err=line.startswith("warning"))
-    click.echo(f"{out}: {len(splits)} rows id,split")
+        print_line(line, err=line.startswith("warning"))
+    print_line(f"{settings.out}: {len(splits)} rows id,split")
 
 
-def read_samples(labels: Path | None, shards: str | None) -> Labelled:
-    """The samples of a label CSV (signers from AUTSL's ids) or of shards (signers from the index)."""
-    if labels is not None:
-        rows = read_labels(labels)
-        return Labelled(list(rows), [label for label, _ in rows.values()], [signer_of(key) for key in rows])
-    found = open_shards(shards or "")
+def _read_samples(settings: SplitSettings) -> tuple[LabeledSamples, list[Path]]:
+    """The samples of a label CSV (signers from AUTSL's ids) or of shards (signers from the index), and the files."""
+    if settings.labels is not None:
+        rows = read_labels(settings.labels)
+        labels: list[int | None] = [label for label, _ in rows.values()]
+        return LabeledSamples(list(rows), labels, [signer_of(key) for key in rows]), [settings.labels]
+    found = open_shards(settings.shards or "")
     classes = [None if label < 0 else label for label in found.labels.tolist()]
-    return Labelled(found.ids.to_pylist(), classes, found.signers.to_pylist())
+    return LabeledSamples(found.ids.to_pylist(), classes, found.signers.to_pylist()), files_of(found)
 
 
-def divide(samples: Labelled, options: SplitOptions) -> list[str]:
+def _divide(samples: LabeledSamples, settings: SplitSettings) -> list[str]:
     """The split of every sample."""
-    if options.holdout_signers is not None:
-        signers = [signer.strip() for signer in options.holdout_signers.split(",")]
-        first, second = _names(options.names, 2)
+    if settings.holdout_signers is not None:
+        signers = [signer.strip() for signer in settings.holdout_signers.split(",")]
+        first, second = _names(settings.names, 2)
         return hold_out(samples, signers, (first, second))
-    fractions = _fractions(_FRACTIONS if options.fractions is None else options.fractions)
-    names = _names(options.names, len(fractions))
-    return (by_signer if options.by == "signer" else by_sample)(samples, fractions, names, options.seed or 0)
+    fractions = _fractions(_FRACTIONS if settings.fractions is None else settings.fractions)
+    names = _names(settings.names, len(fractions))
+    return (by_signer if settings.by == "signer" else by_sample)(samples, fractions, names, settings.seed or 0)
 
 
 def _fractions(text: str) -> list[float]:
@@ -74,7 +78,8 @@ def _fractions(text: str) -> list[float]:
         fractions = [float(part) for part in text.split(",")]
     except ValueError:
         fractions = []
-    if len(fractions) < 2 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+    # Put so that NaN, of which every comparison is false, is none.
+    if not (all(0 < part < 1 for part in fractions) and math.isclose(sum(fractions), 1, abs_tol=1e-6)):
         raise InputError(f"--fractions {text}: expected two or more positive numbers that add up to 1, as in 0.8,0.2")
     return fractions
 

@@ -1,4 +1,9 @@
-"""Dividing samples into splits: pure functions of ids, classes, signers and a seed."""
+"""Dividing samples into splits: pure functions of ids, classes, signers and a seed.
+
+Not by scikit-learn: its StratifiedGroupKFold makes folds of one size and its GroupShuffleSplit looks at no classes, so
+neither divides by shares. On AUTSL's 28,142 labels and fifths, over five seeds, their misfit (see `_misfit`) was 14 to
+171 and 30 to 1,241, that of `by_signer` 7. People also have splits from seeds of ours, which must stay as they are.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +14,7 @@ from shards.names import signer_order
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabeledSamples:
     """N samples to be divided."""
 
     ids: list[str]
@@ -17,7 +22,7 @@ class Labelled:
     signers: list[str]  # "" where unknown
 
 
-def hold_out(samples: Labelled, signers: list[str], names: tuple[str, str]) -> list[str]:
+def hold_out(samples: LabeledSamples, signers: list[str], names: tuple[str, str]) -> list[str]:
     """The split of every sample: `names[1]` for those signers, `names[0]` for the others.
 
     Raises:
@@ -33,7 +38,7 @@ def hold_out(samples: Labelled, signers: list[str], names: tuple[str, str]) -> l
     return [names[signer in signers] for signer in samples.signers]
 
 
-def by_signer(samples: Labelled, fractions: list[float], names: list[str], seed: int) -> list[str]:
+def by_signer(samples: LabeledSamples, fractions: list[float], names: list[str], seed: int) -> list[str]:
     """The split of every sample: no signer on two sides, and every class divided about as `fractions` say.
 
     Signers, in an order drawn from the seed, go one by one where they make the least misfit (see `_misfit`); then one
@@ -54,7 +59,7 @@ def by_signer(samples: Labelled, fractions: list[float], names: list[str], seed:
     return [names[split] for split in side[signer].tolist()]
 
 
-def by_sample(samples: Labelled, fractions: list[float], names: list[str], seed: int) -> list[str]:
+def by_sample(samples: LabeledSamples, fractions: list[float], names: list[str], seed: int) -> list[str]:
     """The split of every sample: every class divided as `fractions`, whoever signs.
 
     Class by class, in an order within it that is drawn from the seed, every sample goes to the split that is furthest
@@ -85,7 +90,7 @@ def leaking_signers(signers: list[str], splits: list[str]) -> dict[str, list[str
     return dict(sorted(leaks.items(), key=lambda item: signer_order(item[0])))
 
 
-def describe(samples: Labelled, splits: list[str]) -> list[str]:
+def describe(samples: LabeledSamples, splits: list[str]) -> list[str]:
     """A line per split: samples, classes, signers; then what is wrong with the division, if anything is."""
     lines = []
     classes = {label for label in samples.labels if label is not None}
@@ -109,7 +114,7 @@ def describe(samples: Labelled, splits: list[str]) -> list[str]:
     return lines
 
 
-def _need_signers(samples: Labelled) -> None:
+def _need_signers(samples: LabeledSamples) -> None:
     if "" in samples.signers:
         sample_id = samples.ids[samples.signers.index("")]
         raise InputError(

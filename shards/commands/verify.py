@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from joblib import Parallel, delayed
+
+from shards.command_line import print_line
 from shards.commands.contents import content_faults
 from shards.errors import InputError
-from shards.format.dataset import FILE_NAME, Dataset, Shard, read_dataset
+from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
+from shards.format.pattern import tars_in
 from shards.format.tar import padded
 from shards.progress import progress
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
 _FAULTS_PER_SHARD = 10
+FAULTS_FOUND = 3  # exit status
 
 
 class Report(NamedTuple):
@@ -30,14 +35,25 @@ class Report(NamedTuple):
     faults: list[str]  # one line each, each naming a file
 
 
+def verify_command(folder: Path, full: bool, jobs: int) -> int:
+    """Check a shard set and print what was found; returns the exit status."""
+    report = verify(folder, full, jobs)
+    for fault in report.faults:
+        print_line(fault)
+    what = f"{report.shards} shards, {report.samples} samples, {report.bytes / 1e6:.1f} MB"
+    if report.faults:
+        print_line(f"{folder}: {len(report.faults)} faults in {what}", err=True)
+        return FAULTS_FOUND
+    print_line(f"{folder}: all right: {what}" + ("" if full else " (contents not read: --full does)"))
+    return 0
+
+
 def verify(folder: Path, full: bool, jobs: int) -> Report:
     """Check the shard set in a folder.
 
     Raises:
         InputError: there is no `dataset.json` that can be read.
     """
-    from joblib import Parallel, delayed
-
     dataset = read_dataset(folder)
     shards = [shard for split in dataset.splits.values() for shard in split]
     faults, rows = _indexes(folder, dataset)
@@ -56,7 +72,7 @@ def _indexes(folder: Path, dataset: Dataset) -> tuple[list[str], dict[str, list[
     faults: list[str] = []
     rows: dict[str, list[dict[str, Any]]] = {}
     for split, shards in dataset.splits.items():
-        path = folder / f"{split}.parquet"
+        path = folder / index_name(split)
         try:
             table = read_index(path).to_pylist()
         except InputError as error:
@@ -85,7 +101,7 @@ def _class_faults(rows: list[dict[str, Any]], classes: int) -> Iterator[str]:
 
 def _strangers(folder: Path, shards: list[Shard]) -> list[str]:
     known = {shard.name for shard in shards}
-    strange = sorted(path for path in folder.glob("*.tar") if path.name not in known)
+    strange = [path for path in tars_in(folder) if path.name not in known]
     return [f"{path}: not in {FILE_NAME}; it does not belong to this shard set" for path in strange]
 
 
@@ -134,7 +150,9 @@ def _full_faults(path: Path, shard: Shard, rows: list[dict[str, Any]], classes: 
     position = 0
     with path.open("rb") as file:
         for row in rows:
-            places = {name: (row[at], row[size]) for name, (at, size) in PLACE_COLUMNS.items() if row[at] is not None}
+            places = {
+                name: (row[start], row[size]) for name, (start, size) in PLACE_COLUMNS.items() if row[start] is not None
+            }
             data = file.read(max(offset + padded(size) for offset, size in places.values()) - position)
             digest.update(data)
             view = memoryview(data)

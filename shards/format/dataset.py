@@ -8,13 +8,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from shards.errors import InputError
 from shards.files import write_whole
+from shards.format.pattern import tars_in
 from shards.format.recipe import Recipe, recipe_from_json
 from shards.names import is_split_name, is_utf8
 
 FILE_NAME = "dataset.json"
 FORMAT = "signshards-1"
+SAMPLES_PER_SHARD = 256  # unless a user wants another number
+_SHARD_NAME = re.compile(r"(.+)-\d{3,}\.tar", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,16 @@ class Dataset:
             "settings": self.settings,
             "classes": self.classes,
             "splits": {
-                split: {"index": f"{split}.parquet", "shards": [asdict(shard) for shard in shards]}
+                split: {"index": index_name(split), "shards": [asdict(shard) for shard in shards]}
                 for split, shards in sorted(self.splits.items())
             },
         }
         write_whole(folder / FILE_NAME, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def index_name(split: str) -> str:
+    """The file name of a split's index."""
+    return f"{split}.parquet"
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -65,33 +75,71 @@ def read_dataset(folder: Path) -> Dataset:
     if not is_utf8(real := os.path.realpath(folder)):
         raise InputError(f"{real!r}: its name is not UTF-8; rename it")
     try:
-        value = json.loads(path.read_bytes())
+        # orjson refuses what json takes and no reader could use: nesting without end, numbers without end, surrogates.
+        value = orjson.loads(path.read_bytes())
     except FileNotFoundError as error:
-        hint = "it is written last, so the shards stage has not finished here" if folder.is_dir() else "no such folder"
-        raise InputError(f"{path}: not found ({hint})") from error
+        raise InputError(f"{path}: not found ({_absence(folder)})") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run the shards stage again") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InputError(f"{path}: not of format {FORMAT}; run the shards stage again")
     try:
-        splits = {split: [Shard(**shard) for shard in entry["shards"]] for split, entry in value["splits"].items()}
-        _check_names(path, splits)
-        dataset = Dataset(recipe_from_json(value["recipe"], str(path)), value["settings"], value["classes"], splits)
-        _check_types(dataset)
-        return dataset
+        splits = {split: _split(split, entry) for split, entry in value["splits"].items()}
+        if not splits:
+            raise TypeError("it lists no shards")
+        return Dataset(
+            recipe_from_json(value["recipe"], str(path)),
+            _typed(value["settings"], dict, "settings is not an object"),
+            _class_names(value["classes"]),
+            splits,
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
 
 
-def _check_types(dataset: Dataset) -> None:
-    """TypeError where a part is not of the type that readers rely on."""
-    if not isinstance(dataset.settings, dict):
-        raise TypeError("settings is not an object")
-    if not isinstance(dataset.classes, list) or not all(isinstance(name, str) for name in dataset.classes):
-        raise TypeError("classes is not a list of names")
-    for shard in (shard for shards in dataset.splits.values() for shard in shards):
-        if [type(shard.samples), type(shard.bytes), type(shard.sha256)] != [int, int, str]:
-            raise TypeError(f"samples, bytes or sha256 of {shard.name}")
+def _absence(folder: Path) -> str:
+    """Why a folder has no `dataset.json`."""
+    if not folder.is_dir():
+        return "no such folder"
+    strange = next((path.name for path in tars_in(folder) if not _SHARD_NAME.fullmatch(path.name)), None)
+    if strange:
+        return f"{strange} is no shard, rather a sample on its way into one; a workspace's shards are in its shards/"
+    return "it is written last, so the shards stage has not finished here"
+
+
+def _split(split: str, entry: dict[str, Any]) -> list[Shard]:
+    """The shards of a split; TypeError where something is not as readers rely on it. Names become paths: none may lead
+    out of the folder."""
+    if not is_split_name(split):
+        raise TypeError(f"{split!r} cannot name a split")
+    if entry["index"] != index_name(split):
+        raise TypeError(f"{entry['index']!r} cannot name the index of {split}")
+    shards = [Shard(**shard) for shard in entry["shards"]]
+    if not shards:
+        raise TypeError(f"{split} lists no shards")
+    for shard in shards:
+        name = _SHARD_NAME.fullmatch(_typed(shard.name, str, f"a name of {split}"))
+        if name is None or name.group(1) != split:
+            raise TypeError(f"{shard.name!r} cannot name a shard of {split}")
+        fault = f"samples, bytes or sha256 of {shard.name}"
+        if min(_typed(shard.samples, int, fault), _typed(shard.bytes, int, fault)) < 0:
+            raise TypeError(fault)
+        _typed(shard.sha256, str, fault)
+    if len({shard.name for shard in shards}) < len(shards):
+        raise TypeError(f"{split} lists a shard twice")
+    return shards
+
+
+def _class_names(value: Any) -> list[str]:
+    fault = "classes is not a list of names"
+    return [_typed(name, str, fault) for name in _typed(value, list, fault)]
+
+
+def _typed(value: Any, kind: type, fault: str) -> Any:
+    """The value; TypeError(fault) where it is not of this very type (a bool is no int)."""
+    if type(value) is not kind:
+        raise TypeError(fault)
+    return value
 
 
 def refuse_unlike(folder: Path, dataset: Dataset, first_folder: Path, first: Dataset) -> None:
@@ -103,18 +151,6 @@ def refuse_unlike(folder: Path, dataset: Dataset, first_folder: Path, first: Dat
     for part in ("recipe", "settings", "classes"):
         if getattr(dataset, part) != getattr(first, part):
             raise InputError(f"{folder}: its {part} differ from those of {first_folder}; take shards of one kind only")
-
-
-def _check_names(path: Path, splits: dict[str, list[Shard]]) -> None:
-    """Names become paths: none may lead out of the folder."""
-    if not splits or not all(splits.values()):
-        raise InputError(f"{path}: lists no shards, or a split without any; run the shards stage again")
-    for split, shards in splits.items():
-        if not is_split_name(split):
-            raise InputError(f"{path}: {split!r} cannot name a split; run the shards stage again")
-        for shard in shards:
-            if not re.fullmatch(re.escape(split) + r"-\d{3,}\.tar", shard.name, re.ASCII):
-                raise InputError(f"{path}: {shard.name!r} cannot name a shard of {split}; run the shards stage again")
 
 
 def sha256_of(path: Path) -> str:

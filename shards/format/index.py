@@ -5,17 +5,19 @@ Columns: `id`, `shard` (file name), `label` (class, null where there is none), `
 `left_depth_size`; null where the sample has no such member).
 """
 
+import os
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shards.errors import InputError
 from shards.files import whole_file
 from shards.format.sample import MEMBERS, info_from_json
-from shards.format.tar import end_of_archive, padded, split_member_name
+from shards.format.tar import BLOCK, end_of_archive, padded, split_member_name
 
 # Of a member, the columns of its offset and its size: `left_depth_offset` and `left_depth_size` for `left_depth.mjpg`.
 PLACE_COLUMNS = {
@@ -32,53 +34,69 @@ SCHEMA = pa.schema(
     ]
     + [(name, pa.int64()) for names in PLACE_COLUMNS.values() for name in names]
 )
+_ALWAYS_THERE = ("id", "shard", "signer", "frames", *PLACE_COLUMNS["json"])
 
 
 def scan_shard(path: Path) -> list[dict[str, Any]]:
     """The index rows of a shard, read from its tar headers and JSON members.
 
+    Not by tarfile's reader: it takes anything that is no header for the end of the archive, keeps all headers, and
+    follows extended ones, which no shard has, as deep and as far as they say.
+
     Raises:
         InputError: when it is not a whole tar of samples, as `shards.format.writer` writes it.
     """
     rows: list[dict[str, Any]] = []
-    extent = 0
+    position = 0
     try:
-        with tarfile.open(path, "r:", encoding="utf-8") as tar:
-            while (header := tar.next()) is not None:
-                tar.members = []  # tarfile keeps every header it has seen
-                _add_member(rows, path, tar, header)
-                extent = header.offset_data + padded(header.size)
-        _check_end(path, extent)
-    except (tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path}: not a whole shard ({error}); make or copy it again") from error
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while any(block := file.read(BLOCK)):
+                header = _header(path, position, block)
+                end = position + BLOCK + padded(header.size)
+                if end > size:
+                    raise InputError(f"{path}: cut off inside {header.name}; copy it again")
+                _add_member(rows, path, header, position + BLOCK, file)
+                position = file.seek(end)
+            file.seek(position)
+            _check_end(path, position, file)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); make or copy it again") from error
     return rows
 
 
-def _add_member(rows: list[dict[str, Any]], path: Path, tar: tarfile.TarFile, header: tarfile.TarInfo) -> None:
+def _header(path: Path, position: int, block: bytes) -> tarfile.TarInfo:
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+    except (tarfile.HeaderError, ValueError) as error:
+        raise InputError(
+            f"{path}: neither a member nor the end of the archive at byte {position} ({error}); copy it again"
+        ) from error
+
+
+def _add_member(rows: list[dict[str, Any]], path: Path, header: tarfile.TarInfo, offset: int, file: BinaryIO) -> None:
     sample_id, member = split_member_name(header.name)
-    if member not in MEMBERS or not header.isfile():
+    if member not in MEMBERS or header.type != tarfile.REGTYPE or header.size < 0:
         raise InputError(f"{path}: {header.name} is not a member of a sample; was another tool at work here?")
     if not rows or rows[-1]["id"] != sample_id:
         rows.append(dict.fromkeys(SCHEMA.names) | {"id": sample_id, "shard": path.name})
     row = rows[-1]
     if any(row[PLACE_COLUMNS[later][0]] is not None for later in MEMBERS[MEMBERS.index(member) :]):
         raise InputError(f"{path}: {header.name} stands after a member it should precede, or twice; make it again")
-    at, length = PLACE_COLUMNS[member]
-    row[at], row[length] = header.offset_data, header.size
+    row.update(zip(PLACE_COLUMNS[member], (offset, header.size), strict=True))
     if member == "json":
-        content = tar.extractfile(header)
-        info = info_from_json(content.read() if content else b"")
+        try:
+            info = info_from_json(file.read(header.size))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{path}: {header.name} cannot be read ({error}); make or copy it again") from error
         if info.id != sample_id:
             raise InputError(f"{path}: {header.name} is about sample {info.id}; make or copy it again")
         row.update(label=info.label, signer=info.signer, frames=info.frames)
 
 
-def _check_end(path: Path, extent: int) -> None:
-    """tarfile takes the end of the file, and anything that is no header, for the end of the archive: so must not we."""
-    with path.open("rb") as file:
-        file.seek(extent)
-        expected = end_of_archive(extent)
-        found = file.read(len(expected) + 1)
+def _check_end(path: Path, extent: int, file: BinaryIO) -> None:
+    expected = end_of_archive(extent)
+    found = file.read(len(expected) + 1)
     if len(found) < len(expected):
         raise InputError(f"{path}: cut off: no end of the archive after the members' {extent} bytes; copy it again")
     if found != expected:
@@ -95,12 +113,37 @@ def read_index(path: Path) -> pa.Table:
     """The index of a split.
 
     Raises:
-        InputError: when it is missing, damaged, or not one of ours.
+        InputError: when it is missing, damaged, not one of ours, or has values that no sample can have.
     """
     try:
-        table = pq.read_table(path)
+        # Not `read_table`, to which a folder named `a=b` on the way is another column.
+        with pq.ParquetFile(path) as file:
+            if not file.schema_arrow.equals(SCHEMA):
+                raise InputError(f"{path}: not an index of this version (columns {_columns(file.schema_arrow)})")
+            table = file.read()
+            table.validate(full=True)
+            fault = _range_fault(table)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot read this index ({error}); run the shards stage again") from error
-    if table.schema.names != SCHEMA.names:
-        raise InputError(f"{path}: not an index of this version (columns {table.schema.names})")
+    if fault:
+        raise InputError(f"{path}: {fault}; run the shards stage again")
     return table
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in zip(schema.names, schema.types, strict=True))
+
+
+def _range_fault(table: pa.Table) -> str | None:
+    """What no sample can have, in numbers, of which offsets and sizes are used before a byte is seen."""
+    for name in _ALWAYS_THERE:
+        if table[name].null_count:
+            return f"a sample has no {name}"
+    for names in PLACE_COLUMNS.values():
+        if not table[names[0]].is_null().equals(table[names[1]].is_null()):
+            return f"a sample has one of {names[0]} and {names[1]}"
+    for name in set(SCHEMA.names) - {"id", "shard", "signer"}:
+        least = pc.min(table[name]).as_py()
+        if least is not None and least < (1 if name == "frames" else 0):
+            return f"a sample has {name} {least}"
+    return None

@@ -2,6 +2,7 @@
 
 import glob
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,8 @@ def expand(pattern: str) -> list[Path]:
     """The tars that a pattern names, in its order, each in the real path of its folder.
 
     `train-{000..099}.tar` and `train-<000..099>.tar` count, with the zeros of the first number; `{a,b}` lists; `*`, `?`
-    and `[…]` match the file system, sorted; a folder means every tar in it.
+    and `[…]` match the file system, sorted; a folder means every tar in it. Files and folders that exist under their
+    very names are meant, whatever braces or brackets are in these.
 
     Raises:
         InputError: when a part of the pattern names no file, or two name the same.
@@ -41,19 +43,32 @@ def whole_folders(pattern: str) -> list[Path]:
     return [path.resolve() for path in map(Path, _expand_braces(pattern)) if path.is_dir()]
 
 
+def tars_in(folder: Path) -> list[Path]:
+    """The tars in a folder, sorted; names with a dot in front are none (macOS leaves `._train-000.tar`)."""
+    return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
+
+
 def _match(name: str) -> list[Path]:
     path = Path(name)
     if path.is_dir():
-        return sorted(path.glob("*.tar"))
+        return tars_in(path)
     if path.is_file():
         return [path]
-    return [Path(found) for found in sorted(glob.glob(name))]
+    there = _existing(name)
+    return [Path(found) for found in sorted(glob.glob(glob.escape(there) + name[len(there) :]))]
+
+
+def _existing(text: str) -> str:
+    """The longest beginning of a path, all of it or up to a slash, that exists under this very name."""
+    ends = [len(text), *(match.start() for match in re.finditer("/", text))]
+    # os.path: Path.exists raises an error where a name, as that of a long list in braces, is too long for a file.
+    return max((text[:end] for end in ends if os.path.exists(text[:end])), key=len, default="")  # noqa: PTH110
 
 
 def _expand_braces(text: str) -> list[str]:
-    choices: list[list[str]] = []
-    position = 0
-    for match in re.finditer(f"{_RANGE.pattern}|{_LIST.pattern}", text):
+    position = len(_existing(text))
+    choices: list[list[str]] = [[text[:position]]]
+    for match in re.compile(f"{_RANGE.pattern}|{_LIST.pattern}").finditer(text, position):
         choices.append([text[position : match.start()]])
         first, last, names = match.groups()
         choices.append(_numbers(first, last) if names is None else names.split(","))

@@ -15,8 +15,8 @@ class Recipe:
     """One switch per quirk; each comment says what the quirk does, then what happens without it, and why."""
 
     name: str
-    # The window of sampled frames starts at (T - L) // (2·stride): off-centre for strides over 1, and it may pad
-    # although frames are left. Without: centred, and padded only when the clip is too short.
+    # The window of sampled frames starts at (T - L) // (2·stride): off-center for strides over 1, and it may pad
+    # although frames are left. Without: centered, and padded only when the clip is too short.
     off_centre_window: bool = False
     # Training sees the same window as testing. Without: a random start, a free augmentation.
     fixed_training_window: bool = False
@@ -35,23 +35,23 @@ class Recipe:
     # A missing hand is cut as the whole frame and, inside the window, imputed one position too late. Without: the
     # nearest good crop of the clip, marked as missing.
     late_hand_imputation: bool = False
-    # A missing right hand swaps colour and depth; imputing a left hand copies colour into depth. Without: never mixed.
+    # A missing right hand swaps color and depth; imputing a left hand copies color into depth. Without: never mixed.
     mixed_depth: bool = False
-    # Frames are converted to RGB as OpenCV has FFmpeg do it, quickly and 1 to 2 grey levels too dark. Without: a crop's
+    # Frames are converted to RGB as OpenCV has FFmpeg do it, quickly and 1 to 2 gray levels too dark. Without: a crop's
     # JPEG holds the video's own luma and chroma.
     opencv_colour: bool = False
-    # Crops over 256 are shrunk without antialiasing in colour (with it in depth). Without: antialiased in both.
+    # Crops over 256 are shrunk without antialiasing in color (with it in depth). Without: antialiased in both.
     aliased_colour: bool = False
     # A horizontal flip mirrors pixels only. Without: hands are swapped, flow and keypoints mirrored, as in a mirror.
     flip_pixels_only: bool = False
     # Multi-scale crops draw only the first 4 of the 10 scale pairs, at offsets computed for a 224 window, so that
     # larger windows run over the edge. Without: all 10 pairs, always inside.
     clipped_multiscale: bool = False
-    # Features are normalised without epsilon: a constant input gives NaN. Without: an epsilon.
+    # Features are normalized without epsilon: a constant input gives NaN. Without: an epsilon.
     bare_normalisation: bool = False
     # Attention logits are divided by the root of the model width. Without: of the head width.
     attention_by_model_width: bool = False
-    # Depth crops go through the colour ResNet although the model has a second one. Without: through their own.
+    # Depth crops go through the color ResNet although the model has a second one. Without: through their own.
     depth_through_colour_cnn: bool = False
 
     def to_json(self) -> dict[str, Any]:

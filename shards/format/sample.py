@@ -3,12 +3,15 @@
 A sample is a handful of tar members that share the basename before the first dot:
 
     <id>.json               this module's `SampleInfo`
-    <id>.left.mjpg          colour crops of the left hand: baseline JPEGs, one after another
+    <id>.left.mjpg          color crops of the left hand: baseline JPEGs, one after another
     <id>.right.mjpg
-    <id>.left_depth.mjpg    grey JPEGs of the same boxes; only where the clip has depth
+    <id>.left_depth.mjpg    gray JPEGs of the same boxes; only where the clip has depth
     <id>.right_depth.mjpg
     <id>.flow.npy           pose flow, float32 (T-1, 135, 2): angle in radians, magnitude in neck lengths
     <id>.pose.npy           keypoints, float32 (T, 135, 3): x, y in pixels, score; missing = 0
+
+A sample without video, of which only keypoints are known, has `json`, `flow.npy` and `pose.npy`, and no hands in its
+JSON.
 """
 
 import io
@@ -48,25 +51,27 @@ class SampleInfo:
     signer: str
     label: int | None  # class; None for a clip without a label
     fps: float
-    width: int  # of the video
+    width: int  # of the video, or of the pictures in which the keypoints were found
     height: int
     frames: int  # T
-    hands: dict[str, HandTrack] = field(repr=False)
+    hands: dict[str, HandTrack] = field(repr=False)  # by `HANDS`; empty for a sample without video
 
     def to_json(self) -> bytes:
-        """UTF-8 JSON; the same info always gives the same bytes."""
-        hands = {}
-        for name, hand in self.hands.items():
-            hands[name] = {"boxes": hand.boxes.tolist(), "missing": hand.missing.astype(int).tolist()}
-            hands[name]["jpegs"] = hand.jpegs.tolist()
-            if hand.depth_jpegs is not None:
-                hands[name]["depth_jpegs"] = hand.depth_jpegs.tolist()
-        value = {key: getattr(self, key) for key in ("id", "signer", "label", "fps", "width", "height", "frames")}
-        return json.dumps(value | {"hands": hands}, separators=(",", ":"), ensure_ascii=False).encode()
+        """UTF-8 JSON; the same info always gives the same bytes. Without video it has no key `hands`."""
+        value: dict[str, Any] = {key: getattr(self, key) for key in _TYPES}
+        if self.hands:
+            value["hands"] = {name: _track_json(hand) for name, hand in self.hands.items()}
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+# In the order of the JSON.
 _TYPES = {"id": (str,), "signer": (str,), "label": (int, type(None)), "fps": (int, float)}
 _TYPES |= dict.fromkeys(("width", "height", "frames"), (int,))
+
+
+def _track_json(hand: HandTrack) -> dict[str, list]:
+    value = {"boxes": hand.boxes.tolist(), "missing": hand.missing.astype(int).tolist(), "jpegs": hand.jpegs.tolist()}
+    return value if hand.depth_jpegs is None else value | {"depth_jpegs": hand.depth_jpegs.tolist()}
 
 
 def info_from_json(data: bytes) -> SampleInfo:
@@ -75,7 +80,9 @@ def info_from_json(data: bytes) -> SampleInfo:
     try:
         if wrong := [key for key, kinds in _TYPES.items() if type(value[key]) not in kinds]:
             raise ValueError(f"not the JSON of a sample: {wrong[0]} is {value[wrong[0]]!r}")
-        hands = {name: _track(value["hands"][name]) for name in HANDS}
+        if small := [key for key in ("fps", "width", "height", "frames") if value[key] <= 0]:
+            raise ValueError(f"not the JSON of a sample: {small[0]} is {value[small[0]]!r}")
+        hands = {name: _track(value["hands"][name]) for name in HANDS} if "hands" in value else {}
         return SampleInfo(**{**value, "hands": hands})
     except (TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not the JSON of a sample: {error}") from error

@@ -3,7 +3,6 @@
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shards.errors import InputError
-from shards.format.dataset import FILE_NAME, Dataset, read_dataset, refuse_unlike
+from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, refuse_unlike
 from shards.format.index import PLACE_COLUMNS, read_index
 from shards.format.pattern import expand, whole_folders
 from shards.format.sample import MEMBERS
@@ -26,6 +25,8 @@ class ShardSet:
     dataset: Dataset
     source: str  # what the user typed, for errors
     paths: list[Path]  # the shards
+    shard_splits: list[str]  # the split of each shard
+    shard_sums: list[str]  # the SHA-256 of each shard, as its `dataset.json` has it
     shard: np.ndarray  # int32 (N,): place in `paths`
     ids: pa.StringArray
     signers: pa.StringArray
@@ -37,8 +38,13 @@ class ShardSet:
     def __len__(self) -> int:
         return len(self.frames)
 
+    @property
+    def splits(self) -> np.ndarray:
+        """str (N,): the split of every sample."""
+        return np.array(self.shard_splits)[self.shard]
+
     def has(self, member: str) -> np.ndarray:
-        """bool (N,): which samples have this member."""
+        """bool (N,): which samples have this member. Without video there is no `left.mjpg`."""
         return self.offsets[:, MEMBERS.index(member)] >= 0
 
 
@@ -47,37 +53,42 @@ def open_shards(pattern: str) -> ShardSet:
 
     Raises:
         InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipe,
-            settings or classes; an id that is in two folders; a class without a name.
+            settings or classes; an id that occurs twice; a class without a name; a sample beyond its shard's end.
     """
     paths = expand(pattern)
     datasets = {folder: read_dataset(folder) for folder in dict.fromkeys(path.parent for path in paths)}
-    for folder in whole_folders(pattern):
-        _refuse_missing(folder, datasets[folder], paths)
     first, dataset = next(iter(datasets.items()))
-    tables = []
+    listed: dict[Path, tuple[str, Shard]] = {}
     for folder, here in datasets.items():
         refuse_unlike(folder, here, first, dataset)
-        tables.append(_rows(folder, here, [path.name for path in paths if path.parent == folder]))
-    table = pa.concat_tables(tables)
+        listed |= {folder / shard.name: (split, shard) for split, shards in here.splits.items() for shard in shards}
+    _check_files(paths, listed, set(whole_folders(pattern)))
+    table = pa.concat_tables([_rows(folder, paths, listed, len(dataset.classes)) for folder in datasets])
     if not len(table):
         raise InputError(f"{pattern}: these shards hold no samples")
-    if len(datasets) > 1:  # the writers of a folder see to it that no id is in there twice
-        _refuse_doubles(table)
-    place = {str(path): number for number, path in enumerate(paths)}
-    return ShardSet(
-        dataset,
-        pattern,
-        paths,
-        np.array([place[path] for path in table["path"].to_pylist()], np.int32),
-        table["id"].combine_chunks(),
-        table["signer"].combine_chunks(),
-        table["label"].fill_null(-1).to_numpy().astype(np.int32),
-        table["frames"].to_numpy().astype(np.int32),
-        *(
-            np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1)
-            for names in zip(*PLACE_COLUMNS.values(), strict=True)
-        ),
+    shard = table["number"].to_numpy()
+    offsets, sizes = (
+        np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1)
+        for names in zip(*PLACE_COLUMNS.values(), strict=True)
     )
+    entries = [listed[path] for path in paths]
+    found = ShardSet(
+        dataset=dataset,
+        source=pattern,
+        paths=paths,
+        shard_splits=[split for split, _ in entries],
+        shard_sums=[entry.sha256 for _, entry in entries],
+        shard=shard,
+        ids=table["id"].combine_chunks(),
+        signers=table["signer"].combine_chunks(),
+        labels=table["label"].fill_null(-1).to_numpy(),
+        frames=table["frames"].to_numpy(),
+        offsets=offsets,
+        sizes=sizes,
+    )
+    _check_ids(found)
+    _check_places(found, np.array([entry.bytes for _, entry in entries]))
+    return found
 
 
 def files_of(shards: ShardSet) -> list[Path]:
@@ -87,51 +98,64 @@ def files_of(shards: ShardSet) -> list[Path]:
     return [*shards.paths, *indexes, *(folder / FILE_NAME for folder in folders)]
 
 
-def _refuse_missing(folder: Path, dataset: Dataset, paths: list[Path]) -> None:
-    here = set(paths)
-    for shard in chain.from_iterable(dataset.splits.values()):
-        if (path := folder / shard.name) not in here:
+def _check_files(paths: list[Path], listed: dict[Path, tuple[str, Shard]], whole: set[Path]) -> None:
+    """Make sure that the shards are those that were listed, and in `whole` folders all of them."""
+    for path in paths:
+        if path not in listed:
+            raise InputError(f"{path}: not in {FILE_NAME} beside it; it does not belong to this shard set")
+        size, expected = path.stat().st_size, listed[path][1].bytes
+        if size != expected:
+            raise InputError(f"{path}: {size} bytes, but {FILE_NAME} says {expected}; copy it again")
+    for path in listed.keys() - set(paths):
+        if path.parent in whole:
             raise InputError(
-                f"{path}: not found, but in {FILE_NAME}; copy it again, or name those here: {folder}/*.tar"
+                f"{path}: not found, but in {FILE_NAME}; copy it again, or name those here: {path.parent}/*.tar"
             )
 
 
-def _rows(folder: Path, dataset: Dataset, names: list[str]) -> pa.Table:
-    """The index rows of the named shards of a folder, with their path, after a look at each file's size."""
-    known = {shard.name: (split, shard) for split, shards in dataset.splits.items() for shard in shards}
-    for name in names:
-        if name not in known:
-            raise InputError(f"{folder / name}: not in {FILE_NAME} beside it; it does not belong to this shard set")
-        size = (folder / name).stat().st_size
-        if size != known[name][1].bytes:
-            raise InputError(
-                f"{folder / name}: {size} bytes, but {FILE_NAME} says {known[name][1].bytes}; copy it again"
-            )
+def _rows(folder: Path, paths: list[Path], listed: dict[Path, tuple[str, Shard]], classes: int) -> pa.Table:
+    """The index rows of those of the shards that are in a folder, with the shard's number in `paths`."""
+    splits: dict[str, dict[str, int]] = {}  # split: file name: number
+    for number, path in enumerate(paths):
+        if path.parent == folder:
+            splits.setdefault(listed[path][0], {})[path.name] = number
     tables = []
-    for split in dict.fromkeys(known[name][0] for name in names):
-        table = read_index(folder / f"{split}.parquet")
-        wanted = [name for name in names if known[name][0] == split]
-        tables.append(table.filter(pc.is_in(table["shard"], pa.array(wanted))))
+    for split, numbers in splits.items():
+        table = read_index(folder / index_name(split))
+        place = pc.index_in(table["shard"], pa.array(list(numbers)))
+        table, place = table.filter(place.is_valid()), place.drop_null()
+        tables.append(table.append_column("number", pa.chunked_array([np.array([*numbers.values()], np.int32)[place]])))
     table = pa.concat_tables(tables)
-    expected = sum(known[name][1].samples for name in names)
+    expected = sum(listed[path][1].samples for path in paths if path.parent == folder)
     if len(table) != expected:
         raise InputError(f"{folder}: its index lists {len(table)} samples for these shards, {FILE_NAME} {expected}")
     largest = pc.max(table["label"]).as_py()
-    if largest is not None and largest >= len(dataset.classes):
+    if largest is not None and largest >= classes:
         raise InputError(
-            f"{folder}: has samples of class {largest}, but {FILE_NAME} names {len(dataset.classes)} classes; "
-            "copy or make it again"
+            f"{folder}: has samples of class {largest}, but {FILE_NAME} names {classes} classes; copy or make it again"
         )
-    return table.append_column("path", pa.array([str(folder / name) for name in table["shard"].to_pylist()]))
+    return table
 
 
-def _refuse_doubles(table: pa.Table) -> None:
-    counts = pc.value_counts(table["id"])
+def _check_ids(shards: ShardSet) -> None:
+    counts = pc.value_counts(shards.ids)
     doubles = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(doubles):
-        sample_id = doubles[0]["values"].as_py()
-        one, other = table.filter(pc.equal(table["id"], sample_id))["path"].to_pylist()[:2]
-        raise InputError(f"id {sample_id} is in {one} and in {other}; leave one out")
+        sample_id = doubles[0]["values"]
+        one, other = np.flatnonzero(pc.equal(shards.ids, sample_id).to_numpy(zero_copy_only=False))[:2]
+        paths = shards.paths[shards.shard[one]], shards.paths[shards.shard[other]]
+        raise InputError(f"id {sample_id} is in {paths[0]} and in {paths[1]}; leave one out")
+
+
+def _check_places(shards: ShardSet, shard_bytes: np.ndarray) -> None:
+    """Make sure that no member is said to lie beyond the end of its shard."""
+    room = shard_bytes[shards.shard][:, None] - shards.offsets  # no sum, which could overflow
+    beyond = np.flatnonzero((shards.sizes > room).any(axis=1))
+    if len(beyond):
+        path = shards.paths[shards.shard[beyond[0]]]
+        raise InputError(
+            f"{path}: ends before {shards.ids[beyond[0]]} does in the index; `shards verify {path.parent}`"
+        )
 
 
 class MemberReader:
@@ -139,19 +163,17 @@ class MemberReader:
 
     def __init__(self, shards: ShardSet) -> None:
         self._shards = shards
-        self._files: OrderedDict[int, int] = OrderedDict()
-        self._arena = memoryview(bytearray(1 << 20))
+        self._files: OrderedDict[int, int] = OrderedDict()  # shard: file descriptor, the last used at the end
+        self._memory = memoryview(bytearray(1 << 20))  # what `span` hands out
         self._used = 0
 
     def read(self, sample: int, member: int, start: int = 0, size: int | None = None) -> bytes:
         """`size` bytes (default: all) of member number `member` (in `MEMBERS`) of sample number `sample`, from `start`.
 
         Raises:
-            InputError: when the shard ends before them.
+            InputError: when the sample has no such member, or the shard ends before these bytes.
         """
-        size = int(self._shards.sizes[sample, member]) - start if size is None else size
-        shards = self._shards
-        file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member]) + start
+        file, offset, size = self._byte_range(sample, member, start, size)
         data = os.pread(file, size, offset)
         self._check(sample, len(data), size)
         return data
@@ -161,10 +183,8 @@ class MemberReader:
 
         Fresh memory for every read would cost more than the reads (0.4 of 1.05 ms for a sample with depth).
         """
-        size = int(self._shards.sizes[sample, member]) - start if size is None else size
+        file, offset, size = self._byte_range(sample, member, start, size)
         data = self._room(size)
-        shards = self._shards
-        file, offset = self._file(int(shards.shard[sample])), int(shards.offsets[sample, member]) + start
         self._check(sample, os.preadv(file, [data], offset), size)
         return data
 
@@ -172,19 +192,19 @@ class MemberReader:
         """Let the next `span` write where earlier ones did."""
         self._used = 0
 
-    def _room(self, size: int) -> memoryview:
-        if self._used + size > len(self._arena):
-            # What has been handed out stays in the old arena.
-            self._arena, self._used = memoryview(bytearray(2 * len(self._arena) + size)), 0
-        end = self._used + size
-        data = self._arena[self._used : end]
-        self._used = end
-        return data
+    def close(self) -> None:
+        """Close the shards; reading again opens them again."""
+        while self._files:
+            os.close(self._files.popitem()[1])
 
-    def _check(self, sample: int, got: int, size: int) -> None:
-        if got != size:
-            shards = self._shards
-            raise InputError(f"{shards.paths[shards.shard[sample]]}: ends inside {shards.ids[sample]}; copy it again")
+    def _byte_range(self, sample: int, member: int, start: int, size: int | None) -> tuple[int, int, int]:
+        """The open shard of a sample, and the offset and size of what to read there."""
+        shards, offset = self._shards, int(self._shards.offsets[sample, member])
+        if offset < 0:
+            path = shards.paths[shards.shard[sample]]
+            raise InputError(f"{path}: {shards.ids[sample]} has no {MEMBERS[member]}; take shards that have it")
+        size = int(shards.sizes[sample, member]) - start if size is None else size
+        return self._file(int(shards.shard[sample])), offset + start, size
 
     def _file(self, shard: int) -> int:
         if shard in self._files:
@@ -195,7 +215,16 @@ class MemberReader:
             self._files[shard] = os.open(self._shards.paths[shard], os.O_RDONLY)
         return self._files[shard]
 
-    def close(self) -> None:
-        """Close the shards; reading again opens them again."""
-        while self._files:
-            os.close(self._files.popitem()[1])
+    def _room(self, size: int) -> memoryview:
+        if self._used + size > len(self._memory):
+            # What has been handed out stays where it is.
+            self._memory, self._used = memoryview(bytearray(2 * len(self._memory) + size)), 0
+        end = self._used + size
+        data = self._memory[self._used : end]
+        self._used = end
+        return data
+
+    def _check(self, sample: int, got: int, size: int) -> None:
+        if got != size:
+            path = self._shards.paths[self._shards.shard[sample]]
+            raise InputError(f"{path}: ends inside {self._shards.ids[sample]}; copy it again")

@@ -48,10 +48,17 @@ def tar_member(sample_id: str, name: str, content: bytes) -> bytes:
 
 
 def tar_header(sample_id: str, name: str, size: int) -> bytes:
-    """The header of a member: one block, the same everywhere (mtime, owner and group are 0)."""
+    """The header of a member: one block, the same everywhere (mtime, owner and group are 0).
+
+    Raises:
+        ValueError: the id is longer than `shards.names.LONGEST_ID`, so that its name needs more than one.
+    """
     header = tarfile.TarInfo(f"{sample_id}.{name}")
     header.size = size
-    return header.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
+    block = header.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
+    if len(block) != BLOCK:
+        raise ValueError(f"{header.name} is too long for the header of a tar")
+    return block
 
 
 def padded(size: int) -> int:

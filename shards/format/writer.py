@@ -9,13 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.format.dataset import Dataset, Shard
+from shards.format.dataset import Dataset, Shard, index_name
 from shards.format.index import PLACE_COLUMNS, SCHEMA, write_index
 from shards.format.tar import Layout, end_of_archive
 
 Item = TypeVar("Item")
 
-SAMPLES_PER_SHARD = 256
 # Stays in the second-level cache between reading, hashing and writing.
 _CHUNK = 1 << 18
 
@@ -98,8 +97,7 @@ def index_rows(name: str, entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     for about, layout in entries:
         row = dict.fromkeys(SCHEMA.names) | about | {"shard": name}
         for member, (offset, size) in layout.places.items():
-            at, length = PLACE_COLUMNS[member]
-            row[at], row[length] = start + offset, size
+            row.update(zip(PLACE_COLUMNS[member], (start + offset, size), strict=True))
         yield row
         start += layout.extent
 
@@ -118,7 +116,7 @@ def finish(folder: Path, dataset: Dataset, shards: Iterable[tuple[str, Shard, It
         splits.setdefault(split, []).append(shard)
         rows.setdefault(split, []).extend(index_rows(shard.name, entries))
     for split, split_rows in rows.items():
-        write_index(folder / f"{split}.parquet", split_rows)
+        write_index(folder / index_name(split), split_rows)
     dataset = replace(dataset, splits=splits)
     dataset.write(folder)
     return dataset

@@ -12,8 +12,7 @@ from pipeline.workspace.ledger import read_rows
 from pipeline.workspace.row import DONE
 from shards.command_line import settings_from
 from shards.errors import InputError
-from shards.format.dataset import read_dataset
-from shards.format.writer import SAMPLES_PER_SHARD
+from shards.format.dataset import SAMPLES_PER_SHARD, read_dataset
 
 
 def invoke(*arguments: object) -> tuple[int, list[str]]:

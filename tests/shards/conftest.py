@@ -1,15 +1,20 @@
 """Shard sets that tests may damage, and the `shards` command in this process."""
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from shards.cli import main
-from shards.format.index import read_index, scan_shard
+from shards.format.dataset import read_dataset
+from shards.format.index import read_index, scan_shard, write_index
 from shards.format.sample import MEMBERS
+from shards.format.tar import pack, padded
+from shards.format.writer import Extent, write_shard
 
 
 @pytest.fixture
@@ -41,6 +46,32 @@ def members(tiny_work: Path) -> dict[str, bytes]:
         name: data[row[f"{prefix}_offset"] : row[f"{prefix}_offset"] + row[f"{prefix}_size"]]
         for name, prefix in places.items()
     }
+
+
+@pytest.fixture(scope="session")
+def keypoint_members(members: dict[str, bytes]) -> dict[str, bytes]:
+    """A sample without video: what is left of `members` without crops."""
+    value = json.loads(members["json"])
+    del value["hands"]
+    value["id"] = "signer0_keypoints"
+    data = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return {"json": data, "flow.npy": members["flow.npy"], "pose.npy": members["pose.npy"]}
+
+
+@pytest.fixture
+def mixed(shards: Path, keypoint_members: dict[str, bytes], tmp_path: Path) -> Path:
+    """A shard set of a sample without video and one with: extra-000.tar."""
+    packed = pack("signer0_keypoints", keypoint_members)
+    (tmp_path / "sample").write_bytes(packed.data)
+    # The first sample of the split: from its first header to the end of its last member.
+    row = scan_shard(shards / "val-000.tar")[0]
+    video = Extent(shards / "val-000.tar", 0, row["pose_offset"] + padded(row["pose_size"]))
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shard = write_shard(folder / "extra-000.tar", [Extent(tmp_path / "sample", 0, packed.extent), video])
+    write_index(folder / "extra.parquet", scan_shard(folder / "extra-000.tar"))
+    replace(read_dataset(shards), splits={"extra": [shard]}).write(folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.files import check_output, output_file, remove_leftovers, whole_file, write_whole, writing
+from shards.files import check_output, is_among, remove_leftovers, whole_file, write_whole, writing
 
 _HALF = """
 import sys, time
@@ -108,21 +109,22 @@ def test_where_a_file_can_be_written(tmp_path, monkeypatch):
         check_output(tmp_path)
 
 
-def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path, full_disk):
+def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path, full_disk):
     path = tmp_path / "p.csv"
     path.write_text("old")
-    with full_disk(1000), pytest.raises(InputError) as error, output_file(path) as temporary:
+    with full_disk(1000), pytest.raises(OSError) as error, whole_file(path) as temporary:
         temporary.write_bytes(bytes(2000))
-    assert error.value.message == f"{path}: cannot be written (File too large); make room, or give another place"
+    assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(path))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_other_errors_stay_what_they_are(tmp_path):
-    with pytest.raises(ZeroDivisionError), output_file(tmp_path / "p.csv"):
-        raise ZeroDivisionError
-    with pytest.raises(InputError, match=r"p\.csv: cannot be written \(no number\)"), writing(tmp_path / "p.csv"):
+def test_an_error_without_a_name_gets_one(tmp_path):
+    with pytest.raises(OSError) as error, writing(tmp_path / "p.csv"):
         raise OSError("no number")
+    assert error.value.filename == str(tmp_path / "p.csv")
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "p.csv"):
+        raise ZeroDivisionError
 
 
 def test_what_is_read_is_not_written_over(tmp_path):
@@ -134,6 +136,42 @@ def test_what_is_read_is_not_written_over(tmp_path):
     for path in (tmp_path / "read", tmp_path / "link", tmp_path / ".." / tmp_path.name / "read"):
         with pytest.raises(InputError, match="has another part in this command already"):
             check_output(path, tmp_path / "other", tmp_path / "read")
+
+
+def test_a_hard_link_is_the_same_file(tmp_path):
+    (tmp_path / "read").write_text("mine")
+    (tmp_path / "hard").hardlink_to(tmp_path / "read")
+    (tmp_path / "twin").write_text("mine")
+    assert is_among(tmp_path / "hard", [tmp_path / "other", tmp_path / "read"])
+    assert not is_among(tmp_path / "twin", [tmp_path / "read"])
+    assert not is_among(tmp_path / "absent", [tmp_path / "read", tmp_path / "gone"])
+
+
+def test_a_link_is_written_through_and_stays(tmp_path):
+    (tmp_path / "store").mkdir()
+    link, target = tmp_path / "out.csv", tmp_path / "store" / "kept.csv"
+    link.symlink_to("store/kept.csv")
+    for data in (b"first", b"second"):  # the file is not there yet, then it is
+        with whole_file(link) as temporary:
+            assert temporary.parent == target.parent  # so that the rename is atomic
+            temporary.write_bytes(data)
+        assert link.is_symlink()
+        assert target.read_bytes() == data
+    assert names(tmp_path / "store") == ["kept.csv"]
+
+
+def test_a_link_that_cannot_be_followed_is_replaced(tmp_path):
+    stored = tmp_path / "object"
+    stored.write_bytes(b"stored")
+    stored.chmod(0o444)  # as git-annex and DVC keep theirs
+    for target in (stored, tmp_path / "absent" / "a", tmp_path / "link"):
+        link = tmp_path / "link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        write_whole(link, b"new")
+        assert not link.is_symlink()
+        assert link.read_bytes() == b"new"
+    assert stored.read_bytes() == b"stored"
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])

@@ -73,3 +73,24 @@ def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch, capsys
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), file_lock(tmp_path / "absent" / "a.lock", "this folder"):
         pass
+
+
+def test_what_a_link_leads_to_is_neither_locked_nor_emptied(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("process of thought")
+    (tmp_path / "a.lock").symlink_to("mine")
+    with pytest.raises(OSError) as error, file_lock(tmp_path / "a.lock", "this folder"):
+        pass
+    assert error.value.filename == str(tmp_path / "a.lock")
+    assert (tmp_path / "mine").read_text() == "process of thought"
+    (tmp_path / "link").symlink_to(tmp_path)  # a folder may be reached through one
+    with file_lock(tmp_path / "link" / "b.lock", "this folder"):
+        assert "another run of this process" in refused(tmp_path / "b.lock")
+
+
+def test_a_file_that_is_no_lock_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "a.lock").write_text("notes of mine")
+    assert "a.lock: holds something else" in refused(tmp_path / "a.lock")
+    assert (tmp_path / "a.lock").read_text() == "notes of mine"
+    (tmp_path / "a.lock").write_text("process 1 on here")  # of a killed run
+    with file_lock(tmp_path / "a.lock", "this folder"):
+        pass

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.names import is_split_name, signer_of, signer_order
-from shards.tables import read_assignment, read_classes, read_labels, write_assignment
+from shards.tables import read_assignment, read_classes, read_labels, read_rows, write_assignment
 
 
 @pytest.fixture
@@ -17,21 +16,25 @@ def test_labels_with_and_without_splits_windows_lines_and_a_mark(path: Path) -> 
     assert read_labels(path) == {"signer0_sample1": (41, None), "b": (0, None)}
     path.write_text("a,1,train\nb,2,val\n")
     assert read_labels(path) == {"a": (1, "train"), "b": (2, "val")}
-    assert read_assignment(path) == {"a": "train", "b": "val"}
+    assert read_assignment(path) == {"a": (1, "train"), "b": (2, "val")}
 
 
 def test_assignment_with_and_without_header(path: Path) -> None:
     for header in ("", "id,split\n"):
         path.write_text(f"{header}a,train\nb,dev\n")
-        assert read_assignment(path) == {"a": "train", "b": "dev"}
+        assert read_assignment(path) == {"a": (None, "train"), "b": (None, "dev")}
     path.write_text("a,train\nid,split\n")
-    assert read_assignment(path) == {"a": "train", "id": "split"}
+    assert read_assignment(path) == {"a": (None, "train"), "id": (None, "split")}
+    path.write_text("id,split\na,0\n")
+    assert read_assignment(path) == {"a": (None, "0")}
+    path.write_text("id,class,split\na,0,1\n")
+    assert read_assignment(path) == {"a": (0, "1")}
 
 
 def test_assignment_round_trip(path: Path) -> None:
     rows = [("işaret 1", "train"), ('a"b,c', "val")]
     write_assignment(path, rows)
-    assert read_assignment(path) == dict(rows)
+    assert read_assignment(path) == {sample_id: (None, split) for sample_id, split in rows}
     assert path.read_bytes().count(b"\r") == 0
 
 
@@ -42,7 +45,10 @@ def test_assignment_round_trip(path: Path) -> None:
         ("", "no rows"),
         ("a\n", r"a\.csv:1: expected"),
         ("a,b,c,d\n", r"a\.csv:1: expected"),
-        ("a,train\na,val\n", r"a\.csv:2: a is further up"),
+        ("a,train\na,val\n", r"a\.csv:2: a has val, but train in line 1"),
+        ("a,0,train\na,0,val\n", r"a\.csv:2: a has 0,val, but 0,train in line 1"),
+        ("a,train\nb,0\n", r"a\.csv:2: '0' is a class"),
+        ("a,x,train\n", r"a\.csv:1: class 'x' is not a whole number"),
         ("a,../x\n", r"a\.csv:1: '\.\./x' cannot name a split"),
         ("a,\n", "cannot name a split"),
     ],
@@ -68,27 +74,26 @@ def test_wrong_labels(path: Path, content: str) -> None:
         read_labels(path)
 
 
+def test_both_values_of_an_id_are_named(path: Path) -> None:
+    path.write_text("a,0,train\n\na,0,val\n")
+    for read in (read_labels, read_assignment):
+        with pytest.raises(InputError, match=r"a\.csv:3: a has 0,val, but 0,train in line 1"):
+            read(path)
+
+
+def test_lines_are_those_of_the_file(path: Path) -> None:
+    path.write_text('"a\nb",1\n\n"c",x\n')
+    assert [line for line, _ in read_rows(path)] == [1, 4]
+    with pytest.raises(InputError, match=r"a\.csv:4: class 'x'"):
+        read_labels(path)
+
+
 def test_unreadable(path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read as CSV"):
         read_labels(path)
     path.write_bytes(b"\xff\xff,1\n")
     with pytest.raises(InputError, match="cannot be read as CSV"):
         read_labels(path)
-
-
-def test_signers_and_split_names() -> None:
-    assert [signer_of(key) for key in ("signer12_sample3", "signer1_sample2_x", "x", "signer_sample1")] == [
-        "12",
-        "",
-        "",
-        "",
-    ]
-    assert [is_split_name(name) for name in ("train", "", "a/b", "a.b", "-x", "\udcff")] == [True] + [False] * 5
-
-
-def test_signers_are_sorted_by_number() -> None:
-    signers = ["²", "10", "anna", "9", "", "٣", "1" * 5000]
-    assert sorted(signers, key=signer_order) == ["٣", "9", "10", "", "1" * 5000, "anna", "²"]
 
 
 def test_autsl(autsl_labels):

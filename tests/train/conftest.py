@@ -1,7 +1,5 @@
 """Shard sets for the trainer's tests."""
 
-import resource
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,23 +23,6 @@ def made(tmp_path_factory):
         return known[key]
 
     return make
-
-
-@pytest.fixture
-def full_disk():
-    """A disk without room: within `with full_disk(1000):`, a file of more bytes cannot be written."""
-
-    @contextmanager
-    def limited(size: int):
-        # Python ignores SIGXFSZ: the write fails.
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    return limited
 
 
 @pytest.fixture(scope="session")

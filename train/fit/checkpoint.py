@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.files import check_output, output_file
+from shards.files import check_output, whole_file
 from shards.format.recipe import Recipe, recipe_from_json
 from train.data.window import Window
 from train.models.vtn import VTN, ModelSettings
@@ -37,7 +37,8 @@ class Checkpoint:
         """Write the file, whole or not at all.
 
         Raises:
-            InputError: the folder cannot be written to.
+            InputError: there is no such folder.
+            OSError: it cannot be written to.
         """
         value = {
             "format": FORMAT,
@@ -51,7 +52,7 @@ class Checkpoint:
         if self.training:
             value["training"] = self.training
         check_output(path)
-        with output_file(path) as temporary:
+        with whole_file(path) as temporary:
             try:
                 torch.save(value, temporary)
             except RuntimeError as error:

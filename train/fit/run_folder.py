@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.files import output_file, remove_leftovers, write_whole
+from shards.files import remove_leftovers, whole_file, write_whole
 from shards.lock import file_lock
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import Ranks
@@ -104,12 +104,12 @@ def keep_last(folder: Path) -> None:
     """Make `last.pt` the previous one, too, ahead of writing a new one: there is always a whole checkpoint.
 
     Raises:
-        InputError: there is no room for a copy of it.
+        OSError: there is no room for a copy of it.
     """
     last = folder / LAST
     if not last.exists():
         return
-    with output_file(folder / PREVIOUS) as temporary:
+    with whole_file(folder / PREVIOUS) as temporary:
         try:
             temporary.hardlink_to(last)
         except OSError:  # a file system without hard links

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from shards.errors import InputError
-from shards.files import output_file, writing
+from shards.files import whole_file, writing
 
 COLUMNS = (
     "epoch",
@@ -26,7 +26,7 @@ COLUMNS = (
 class RunLog:
     """One row per epoch. A resumed run drops the rows from its epoch on before it goes on.
 
-    Each method, the constructor too, raises InputError where the folder cannot be written to.
+    Each method, the constructor too, raises OSError where the folder cannot be written to.
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:
@@ -42,7 +42,7 @@ class RunLog:
     def add(self, row: dict[str, float]) -> None:
         """Keep an epoch's figures."""
         self._rows.append({name: f"{row[name]:.6g}" if name in row else "" for name in COLUMNS})
-        with output_file(self._path) as temporary, temporary.open("w", newline="") as file:
+        with whole_file(self._path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(self._rows)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.files import output_file
+from shards.files import whole_file
 from shards.format.shardset import ShardSet, open_shards
 from train.data.dataset import LoaderSettings
 from train.fit.checkpoint import Checkpoint
@@ -88,10 +88,10 @@ def write_predictions(path: Path, prediction: Prediction, template: Sequence[str
     """Write `id,class` for the ids of a template that were predicted, in its order; without one, for all, by id.
 
     Raises:
-        InputError: the file cannot be written.
+        OSError: the file cannot be written.
     """
     best = dict(zip(prediction.ids, prediction.logits.argmax(axis=1).tolist(), strict=True))
-    with output_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         rows = ((sample_id, best[sample_id]) for sample_id in _order(best, template))
         csv.writer(file, lineterminator="\n").writerows(rows)
 
@@ -100,7 +100,7 @@ def write_likeliest(path: Path, prediction: Prediction, template: Sequence[str] 
     """Write the `count` most likely classes of every id (in the order of `write_predictions`), or of every window.
 
     Raises:
-        InputError: the file cannot be written.
+        OSError: the file cannot be written.
     """
     if prediction.times is not None:
         order = np.argsort(np.array(prediction.ids), kind="stable")  # the windows of a clip stay in order
@@ -122,7 +122,7 @@ def write_logits(path: Path, prediction: Prediction) -> None:
     """Write `ids`, `logits` (N, C) and `classes` as a `.npz` file that loads without unpickling.
 
     Raises:
-        InputError: the file cannot be written.
+        OSError: the file cannot be written.
     """
-    with output_file(path) as temporary, temporary.open("wb") as file:
+    with whole_file(path) as temporary, temporary.open("wb") as file:
         np.savez(file, ids=np.array(prediction.ids), logits=prediction.logits, classes=np.array(prediction.classes))

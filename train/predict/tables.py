@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shards.files import output_file
+from shards.files import whole_file
 from train.evaluate.metrics import softmax
 
 HEADER = ("id", "rank", "class", "name", "probability")
@@ -38,9 +38,9 @@ def write_ranked(
         times: float (N, 2), start and end of each row's window in seconds; None: without these two columns.
 
     Raises:
-        InputError: the file cannot be written.
+        OSError: the file cannot be written.
     """
-    with output_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEADER if times is None else SLIDING_HEADER)
         for number, (sample_id, logits) in enumerate(rows):

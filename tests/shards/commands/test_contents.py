@@ -35,6 +35,17 @@ def test_good_sample_without_depth_and_pose(members: dict[str, bytes]) -> None:
     assert faults(fewer) == []
 
 
+def test_good_sample_without_video(keypoint_members: dict[str, bytes]) -> None:
+    assert faults(keypoint_members) == []
+    assert faults({name: data for name, data in keypoint_members.items() if name != "pose.npy"}) == []
+    assert faults({"json": keypoint_members["json"]}) == ["has no flow.npy"]
+
+
+def test_crops_without_hands_in_the_json(members: dict[str, bytes], keypoint_members: dict[str, bytes]) -> None:
+    changed = keypoint_members | {"left.mjpg": members["left.mjpg"], "left_depth.mjpg": members["left_depth.mjpg"]}
+    assert faults(changed) == ["has left.mjpg, left_depth.mjpg, but no hands in its json"]
+
+
 def test_hand_that_is_never_seen_is_one_grey_square(members: dict[str, bytes]) -> None:
     square = simplejpeg.encode_jpeg(np.full((16, 16, 1), 128, np.uint8), 95, "GRAY")
 
@@ -168,7 +179,30 @@ def test_jpeg_without_its_end(members: dict[str, bytes]) -> None:
     assert fault == f"left.mjpg: the JPEG at byte {offset} does not begin and end as a JPEG does"
 
 
-def test_colour_in_a_depth_member(members: dict[str, bytes]) -> None:
+@pytest.mark.parametrize(
+    ("size", "said"), [((20, 10), "is 60000×60000, in the json 20×10"), ((60000, 60000), "larger than any crop")]
+)
+def test_a_jpeg_larger_than_any_crop_is_not_decoded(members: dict[str, bytes], monkeypatch, size, said: str) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (20, 10), "red").save(buffer, "JPEG")
+    data = bytearray(buffer.getvalue())
+    frame = data.index(b"\xff\xc0")  # its height and width follow
+    data[frame + 5 : frame + 9] = (60000).to_bytes(2, "big") * 2
+
+    def change(value):
+        for hand in value["hands"].values():
+            hand["jpegs"] = [[0, len(data), *size]] * value["frames"]
+            del hand["depth_jpegs"]
+
+    bombs = {"json": with_json(members, change)["json"], "flow.npy": members["flow.npy"]}
+    bombs |= {"left.mjpg": bytes(data), "right.mjpg": bytes(data)}
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_: pytest.fail("10 GB would be decoded"))
+    found = faults(bombs)
+    assert [fault.partition(":")[0] for fault in found] == ["left.mjpg", "right.mjpg"]
+    assert all(said in fault for fault in found)
+
+
+def test_color_in_a_depth_member(members: dict[str, bytes]) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (20, 10), "red").save(buffer, "JPEG")
     data = buffer.getvalue()

@@ -86,9 +86,32 @@ def test_members_are_copied_byte_for_byte(run, source: Path, tmp_path: Path) -> 
 
 
 def test_released_stage_file_serves_as_assignment(run, source: Path, tmp_path: Path, split_of) -> None:
-    (tmp_path / "a.csv").write_bytes(b"".join(f"{key},7,val\r\n".encode() for key in split_of(source)))
+    # Sample n of the tiny set has class n modulo 3.
+    (tmp_path / "a.csv").write_bytes(b"".join(f"{key},{int(key[-1]) % 3},val\r\n".encode() for key in split_of(source)))
     assert run("reshard", "--shards", source, "--assign", tmp_path / "a.csv", "--out", tmp_path / "out").exit_code == 0
     assert list(read_dataset(tmp_path / "out").splits) == ["val"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("signer0_sample0,0\nsigner0_sample2,2\n", "a.csv:1: '0' is a class"),
+        ("signer0_sample0,2,train\n", "signer0_sample0 has class 2, but 0 in"),
+        ("signer0_sample0,train\nsigner0_sample0,val\n", "a.csv:2: signer0_sample0 has val, but train in line 1"),
+    ],
+)
+def test_an_assignment_that_would_be_misread(run, source: Path, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    result = run("reshard", "--shards", source, "--assign", tmp_path / "a.csv", "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_splits_may_be_numbers_where_a_header_says_that_they_are_splits(run, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,split\nsigner0_sample0,0\nsigner0_sample2,1\n")
+    assert run("reshard", "--shards", source, "--assign", tmp_path / "a.csv", "--out", tmp_path / "out").exit_code == 0
+    assert list(read_dataset(tmp_path / "out").splits) == ["0", "1"]
 
 
 def test_subset(run, source: Path, tmp_path: Path) -> None:
@@ -141,6 +164,20 @@ def test_without_pose_leaves_the_json_alone(run, source: Path, tmp_path: Path) -
     for sample in range(6):
         assert MemberReader(first).read(sample, 0) == MemberReader(second).read(sample, 0)
         assert MemberReader(first).read(sample, 4) == MemberReader(second).read(sample, 4)
+
+
+def test_samples_without_video(run, mixed: Path, tmp_path: Path) -> None:
+    """They are copied, and have no depth to drop."""
+    for drop in ([], ["depth"], ["pose"]):
+        out = tmp_path / "-".join(["out", *drop])
+        arguments = [word for name in drop for word in ("--drop", name)]
+        assert run("reshard", "--shards", mixed, *arguments, "--out", out).exit_code == 0
+        assert verify(out, True, 1).faults == []
+        found = open_shards(str(out))
+        number = found.ids.to_pylist().index("signer0_keypoints")
+        assert found.has("left.mjpg").tolist().count(False) == 1 and not found.has("left.mjpg")[number]
+        first = open_shards(str(mixed))
+        assert MemberReader(found).read(number, 0) == MemberReader(first).read(0, 0)
 
 
 def test_killed_run_goes_on(run, source: Path, tmp_path: Path) -> None:

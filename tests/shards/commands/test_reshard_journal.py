@@ -35,6 +35,27 @@ def test_every_cut_of_the_journal_can_be_read(tmp_path: Path) -> None:
     assert len(Journal(tmp_path, "plan").before) == 2
 
 
+@pytest.mark.parametrize(
+    "first", [b"", b"{", b'{"plan": "plan"', b'{"plan": "plam"}', b"[]", b'{"plan": "plan", "x": 1}']
+)
+def test_a_first_line_that_is_damaged_is_another_plan(tmp_path: Path, first: bytes) -> None:
+    Journal(tmp_path, "plan").add(_FIRST)
+    path = tmp_path / ".reshard.jsonl"
+    path.write_bytes(first + b"\n" + path.read_bytes().split(b"\n", 1)[1])
+    with pytest.raises(InputError, match="other options or sources"):
+        Journal(tmp_path, "plan")
+
+
+@pytest.mark.parametrize(
+    "line", [b"3", b"{}", b'{"shard": {}, "json_sizes": []}', b'{"shard": 1, "json_sizes": []}', b"\xff"]
+)
+def test_a_line_that_is_damaged_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    Journal(tmp_path, "plan").add(_FIRST)
+    with (tmp_path / ".reshard.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+    assert list(Journal(tmp_path, "plan").before.values()) == [_FIRST]
+
+
 def test_other_plan(tmp_path: Path) -> None:
     Journal(tmp_path, "plan")
     with pytest.raises(InputError, match="other options or sources"):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from shards.commands.reshard_plan import make_plan, read_sources, select
+from shards.commands.reshard_plan import assign, make_plan, read_sources, select
 from shards.errors import InputError
 from shards.format.index import read_index, write_index
 
@@ -55,26 +55,28 @@ def test_index_whose_members_are_apart(shards: Path) -> None:
 
 def test_selection(tiny_work: Path) -> None:
     _, sources = read_sources([str(tiny_work / "shards")])
-    assert select(sources, None, None, None) == sources
-    assert {source.label for source in select(sources, None, {0, 2}, None)} == {0, 2}
-    assert {source.signer for source in select(sources, None, None, {"2"})} == {"2"}
-    (one,) = select(sources, {"signer0_sample0": "dev", "absent": "dev"}, None, None)
-    assert (one.id, one.split) == ("signer0_sample0", "dev")
+    assert select(sources, None, None) == sources
+    assert {source.label for source in select(sources, {0, 2}, None)} == {0, 2}
+    assert {source.signer for source in select(sources, None, {"2"})} == {"2"}
+    assignment = {"signer0_sample0": (0, "dev"), "absent": (None, "dev")}
+    (one,) = assign(sources, assignment, Path("a.csv"))
+    assert one == replace(sources[[source.id for source in sources].index("signer0_sample0")], split="dev")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((None, {7}, None), "--classes: no sample has 7"),
-        ((None, None, {"0", "9"}), "--signers: no sample has 9"),
-        (({"absent": "train"}, None, None), "no sample is left"),
-        (({"signer0_sample0": "train"}, None, {"1"}), "no sample is left"),
+        (({7}, None), "--classes: no sample has 7"),
+        ((None, {"0", "9"}), "--signers: no sample has 9"),
+        (({0}, {"2"}), "no sample is left"),
     ],
 )
 def test_selection_of_nothing(tiny_work: Path, arguments, message: str) -> None:
     _, sources = read_sources([str(tiny_work / "shards")])
     with pytest.raises(InputError, match=message):
         select(sources, *arguments)
+    with pytest.raises(InputError, match="no sample is left"):
+        assign(sources, {"absent": (None, "train")}, Path("a.csv"))
 
 
 def test_fingerprint_covers_what_the_bytes_depend_on(tiny_work: Path) -> None:

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from shards.commands.verify import verify
 from shards.tables import read_assignment
+
+
+def splits_in(path: Path) -> dict[str, str]:
+    return {sample_id: split for sample_id, (_, split) in read_assignment(path).items()}
 
 
 @pytest.fixture
@@ -15,7 +20,7 @@ def labels(tmp_path: Path) -> Path:
 def test_holdout_from_labels(run, labels: Path, tmp_path: Path) -> None:
     result = run("split", "--labels", labels, "--holdout-signers", "1, 4", "--out", tmp_path / "out.csv")
     assert result.exit_code == 0
-    found = read_assignment(tmp_path / "out.csv")
+    found = splits_in(tmp_path / "out.csv")
     assert found == {f"signer{n % 5}_sample{n}": "val" if n % 5 in (1, 4) else "train" for n in range(60)}
     assert list(found) == [line.split(",")[0] for line in labels.read_text().split()]
     assert "train: 36 samples (60.0%), 3 of 3 classes, 3 signers (0, 2, 3)" in result.stdout
@@ -25,7 +30,7 @@ def test_holdout_from_labels(run, labels: Path, tmp_path: Path) -> None:
 def test_from_shards(run, shards: Path, split_of, tmp_path: Path) -> None:
     result = run("split", "--shards", shards, "--holdout-signers", 2, "--names", "a,b", "--out", tmp_path / "out.csv")
     assert result.exit_code == 0
-    assert read_assignment(tmp_path / "out.csv") == {
+    assert splits_in(tmp_path / "out.csv") == {
         key: "b" if key.startswith("signer2") else "a" for key in split_of(shards)
     }
 
@@ -34,19 +39,36 @@ def test_labels_are_not_written_over(run, labels: Path) -> None:
     before = labels.read_text()
     result = run("split", "--labels", labels, "--by", "signer", "--out", labels.parent / "." / labels.name)
     assert result.exit_code == 2
-    assert "labels.csv: holds the labels; give --out another file" in result.stderr
+    assert f"{labels.name}: has another part in this command" in result.stderr
     assert labels.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "train-000.tar", "val.parquet"])
+@pytest.mark.parametrize("how", ["itself", "symlink", "hardlink"])
+def test_shards_are_not_written_over(run, shards: Path, tmp_path: Path, name: str, how: str) -> None:
+    before, out = (shards / name).read_bytes(), tmp_path / "out.csv"
+    if how == "itself":
+        out = shards / name
+    elif how == "symlink":
+        out.symlink_to(shards / name)
+    else:
+        out.hardlink_to(shards / name)
+    result = run("split", "--shards", shards, "--by", "sample", "--out", out)
+    assert result.exit_code == 2
+    assert f"{out}: has another part in this command" in result.stderr
+    assert (shards / name).read_bytes() == before
+    assert verify(shards, True, 1).faults == []
 
 
 def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     result = run("split", "--labels", labels, "--by", "signer", "--fractions", "0.6,0.2,0.2", "--out", out)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert set(read_assignment(out).values()) == {"train", "val", "test"}
+    assert set(splits_in(out).values()) == {"train", "val", "test"}
     result = run("split", "--labels", labels, "--by", "sample", "--out", out)
     assert result.exit_code == 0
     assert "signers are in several splits" in result.stderr
-    assert sorted(read_assignment(out).values()) == ["train"] * 48 + ["val"] * 12
+    assert sorted(splits_in(out).values()) == ["train"] * 48 + ["val"] * 12
 
 
 @pytest.mark.parametrize(
@@ -58,6 +80,9 @@ def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
         (["--by", "signer", "--fractions", "0.8,0.3"], "add up to 1"),
         (["--by", "signer", "--fractions", "1"], "two or more"),
         (["--by", "signer", "--fractions", "a,b"], "two or more"),
+        (["--by", "signer", "--fractions", "nan,0.5"], "two or more"),
+        (["--by", "sample", "--fractions", "0.5,nan"], "two or more"),
+        (["--by", "sample", "--fractions", "inf,-inf"], "two or more"),
         (["--by", "signer", "--fractions", "1.5,-0.5"], "two or more"),
         (["--by", "signer", "--fractions", "0.25,0.25,0.25,0.25"], "4 different names"),
         (["--by", "signer", "--names", "train,train"], "2 different names"),

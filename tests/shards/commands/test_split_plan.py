@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shards.commands.split_plan import Labelled, by_sample, by_signer, describe, hold_out, leaking_signers
+from shards.commands.split_plan import LabeledSamples, by_sample, by_signer, describe, hold_out, leaking_signers
 from shards.errors import InputError
 from shards.names import signer_of
 from shards.tables import read_labels
 
 
-def made_up(signers: int, classes: int, seed: int = 0) -> Labelled:
+def made_up(signers: int, classes: int, seed: int = 0) -> LabeledSamples:
     """Signers of unlike size, who leave out unlike classes."""
     random = np.random.default_rng(seed)
     ids, labels, names = [], [], []
@@ -22,16 +22,16 @@ def made_up(signers: int, classes: int, seed: int = 0) -> Labelled:
                 ids.append(f"signer{signer}_sample{len(ids)}")
                 labels.append(label)
                 names.append(str(signer))
-    return Labelled(ids, labels, names)
+    return LabeledSamples(ids, labels, names)
 
 
 @pytest.fixture(scope="module")
-def autsl(autsl_labels: Path) -> Labelled:
+def autsl(autsl_labels: Path) -> LabeledSamples:
     labels = read_labels(autsl_labels / "train_labels.csv")
-    return Labelled(list(labels), [label for label, _ in labels.values()], [signer_of(key) for key in labels])
+    return LabeledSamples(list(labels), [label for label, _ in labels.values()], [signer_of(key) for key in labels])
 
 
-def test_holding_out_8_and_9_is_the_released_stage1_split(autsl: Labelled, autsl_labels: Path) -> None:
+def test_holding_out_8_and_9_is_the_released_stage1_split(autsl: LabeledSamples, autsl_labels: Path) -> None:
     with (autsl_labels / "train_val_labels_STAGE1.csv").open(newline="") as file:
         released = [(row[0], row[2]) for row in csv.reader(file)]
     found = hold_out(autsl, ["8", "9"], ("train", "val"))
@@ -40,7 +40,7 @@ def test_holding_out_8_and_9_is_the_released_stage1_split(autsl: Labelled, autsl
 
 
 @pytest.mark.parametrize("fractions", [[0.8, 0.2], [0.7, 0.15, 0.15]])
-def test_autsl_by_signer(autsl: Labelled, fractions: list[float]) -> None:
+def test_autsl_by_signer(autsl: LabeledSamples, fractions: list[float]) -> None:
     names = ["train", "val", "test"][: len(fractions)]
     found = by_signer(autsl, fractions, names, 42)
     assert not leaking_signers(autsl.signers, found)
@@ -50,7 +50,7 @@ def test_autsl_by_signer(autsl: Labelled, fractions: list[float]) -> None:
         assert len({label for label, split in zip(autsl.labels, found, strict=True) if split == name}) == 226
 
 
-def misfit(samples: Labelled, fractions: list[float], names: list[str], found: list[str]) -> float:
+def misfit(samples: LabeledSamples, fractions: list[float], names: list[str], found: list[str]) -> float:
     counts, total = Counter(zip(samples.labels, found, strict=True)), Counter(samples.labels)
     shares = dict(zip(names, fractions, strict=True))
     return sum(
@@ -87,7 +87,7 @@ def test_by_signer_depends_on_the_seed_only() -> None:
 
 
 def test_by_signer_never_leaves_a_split_empty() -> None:
-    samples = Labelled(["a", "b", "c"], [0, 0, 0], ["1", "2", "3"])
+    samples = LabeledSamples(["a", "b", "c"], [0, 0, 0], ["1", "2", "3"])
     for seed in range(5):
         found = by_signer(samples, [0.9, 0.05, 0.05], ["train", "val", "test"], seed)
         assert sorted(found) == ["test", "train", "val"]
@@ -107,7 +107,7 @@ def test_by_sample_divides_every_class_to_about_a_sample(fractions: list[float])
 
 
 def test_wrong_signers() -> None:
-    samples = Labelled(["a", "b"], [0, 1], ["1", "2"])
+    samples = LabeledSamples(["a", "b"], [0, 1], ["1", "2"])
     with pytest.raises(InputError, match="no sample of signer 7; there are 1, 2"):
         hold_out(samples, ["1", "7"], ("train", "val"))
     with pytest.raises(InputError, match="all the signers"):
@@ -116,7 +116,7 @@ def test_wrong_signers() -> None:
         by_signer(samples, [0.4, 0.3, 0.3], ["a", "b", "c"], 0)
     for divide in (lambda s: hold_out(s, ["1"], ("a", "b")), lambda s: by_signer(s, [0.5, 0.5], ["a", "b"], 0)):
         with pytest.raises(InputError, match="no signer is known of b"):
-            divide(Labelled(["a", "b"], [0, 1], ["1", ""]))
+            divide(LabeledSamples(["a", "b"], [0, 1], ["1", ""]))
 
 
 def test_leaks() -> None:
@@ -125,7 +125,7 @@ def test_leaks() -> None:
 
 
 def test_description_warns_of_leaks_and_missing_classes() -> None:
-    samples = Labelled(["a", "b", "c"], [0, 1, None], ["1", "1", "2"])
+    samples = LabeledSamples(["a", "b", "c"], [0, 1, None], ["1", "1", "2"])
     lines = describe(samples, ["train", "val", "train"])
     assert lines[0] == "train: 2 samples (66.7%), 1 of 2 classes, 2 signers (1, 2)"
     assert "warning: train has no sample of class 1" in lines

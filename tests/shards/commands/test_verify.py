@@ -164,6 +164,28 @@ def test_classes_that_dataset_json_does_not_name(shards: Path) -> None:
         assert all("\n" not in fault and str(shards) in fault for fault in found)
 
 
+def test_what_macos_leaves_behind_is_no_fault(shards: Path) -> None:
+    for path in list(shards.iterdir()):
+        (shards / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert faults(shards) == faults(shards, full=True) == []
+    shutil.copy(shards / "val-000.tar", shards / "train-002.tar")
+    assert any("train-002.tar: not in dataset.json" in fault for fault in faults(shards))
+
+
+def test_control_characters_do_not_reach_the_terminal(run, shards: Path) -> None:
+    """A set could otherwise write "all right" over its faults."""
+    text = (shards / "dataset.json").read_text()
+    (shards / "dataset.json").write_text(text.replace('"import"', '"\\u001b[2J\\u009b1mall right"'))
+    change_index(shards, lambda rows: rows[0].update(signer="\x1b[1A\rall right"))
+    for command in (["list"], ["list", "--json"], ["verify"], ["verify", "--full"]):
+        result = run(*command, shards)
+        output = result.stdout + result.stderr
+        assert all(line.isprintable() for line in output.splitlines())
+        assert "all right" in output
+        assert "\r" not in output
+    assert run("verify", shards).exit_code == 3
+
+
 def test_no_shard_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dataset\.json"):
         verify(tmp_path, False, 1)
@@ -174,3 +196,8 @@ def test_count_in_dataset_json(shards: Path) -> None:
     (shards / "dataset.json").write_text(text.replace('"samples": 3', '"samples": 4'))
     assert [shard.samples for shard in read_dataset(shards).splits["train"]] == [4, 1]
     assert any("3 samples, but dataset.json says 4" in fault for fault in faults(shards))
+
+
+def test_samples_with_and_without_video(mixed: Path) -> None:
+    assert faults(mixed) == faults(mixed, full=True) == []
+    assert verify(mixed, True, 1).samples == 2

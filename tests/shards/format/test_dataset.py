@@ -40,7 +40,19 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
         read_dataset(folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"{}", b'{"format": "signshards-0"}'])
+def test_samples_that_are_no_shards_yet(tmp_path: Path) -> None:
+    (tmp_path / "signer0_sample1.tar").touch()
+    with pytest.raises(InputError, match=r"dataset\.json: not found \(signer0_sample1\.tar is no shard"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"\xff\xfe", b"[]", b'"x"', b"{}", b'{"format": "signshards-0"}'),
+        *(b"[" * 100_000, b'{"format": ' + b"9" * 400 + b"}", b'{"format": "\\ud800"}', b'{"format": NaN}'),
+    ],
+)
 def test_not_ours(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "dataset.json").write_bytes(content)
     with pytest.raises(InputError, match=r"dataset\.json: "):
@@ -60,6 +72,10 @@ def test_part_missing(tmp_path: Path, key: str) -> None:
 _SHARD = {"name": "val-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
 
 
+def _val(*shards: dict) -> dict:
+    return {"val": {"index": "val.parquet", "shards": list(shards)}}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -69,9 +85,16 @@ _SHARD = {"name": "val-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
         ("classes", None, r"wrong \(classes is not a list of names\)"),
         ("classes", {"0": "abla"}, r"wrong \(classes is not a list of names\)"),
         ("classes", ["abla", 1], r"wrong \(classes is not a list of names\)"),
-        ("splits", {"val": {"shards": [_SHARD | {"samples": "1"}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
-        ("splits", {"val": {"shards": [_SHARD | {"bytes": None}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
-        ("splits", {"val": {"shards": [_SHARD | {"sha256": 7}]}}, r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"samples": "1"}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"bytes": None}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"sha256": 7}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"samples": True}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"bytes": -1}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD, _SHARD | {"bytes": 20480}), "val lists a shard twice"),
+        ("splits", _val(), "val lists no shards"),
+        ("splits", {}, "lists no shards"),
+        ("splits", {"val": {"index": "train.parquet", "shards": [_SHARD]}}, "cannot name the index of val"),
+        ("splits", {"val": {"shards": [_SHARD]}}, "index"),
     ],
 )
 def test_a_part_of_another_type(tmp_path: Path, key: str, value: object, said: str) -> None:
@@ -89,23 +112,16 @@ def _changed(folder: Path, **entries) -> None:
 @pytest.mark.parametrize("split", ["../x", "/x", "", ".", "..", "-x", "a.b"])
 def test_a_split_whose_files_would_be_elsewhere(tmp_path: Path, split: str) -> None:
     shard = {"name": f"{split}-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
-    _changed(tmp_path, splits={split: {"shards": [shard]}})
-    with pytest.raises(InputError, match=r"dataset\.json: '.*' cannot name a split"):
+    _changed(tmp_path, splits={split: {"index": f"{split}.parquet", "shards": [shard]}})
+    with pytest.raises(InputError, match=r"dataset\.json: .*'.*' cannot name a split"):
         read_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../val-000.tar", "/val-000.tar", "train-000.tar", "val-00.tar", "val-000.tar\n", 7])
 def test_a_shard_that_would_be_elsewhere(tmp_path: Path, name: object) -> None:
     shard = {"name": name, "samples": 1, "bytes": 10240, "sha256": "00"}
-    _changed(tmp_path, splits={"val": {"shards": [shard]}})
-    with pytest.raises(InputError, match=r"dataset\.json: "):
-        read_dataset(tmp_path)
-
-
-@pytest.mark.parametrize("splits", [{}, {"val": {"shards": []}}])
-def test_no_shards(tmp_path: Path, splits: dict) -> None:
-    _changed(tmp_path, splits=splits)
-    with pytest.raises(InputError, match="lists no shards"):
+    _changed(tmp_path, splits=_val(shard))
+    with pytest.raises(InputError, match=r"dataset\.json: .*a (name|shard) of val"):
         read_dataset(tmp_path)
 
 

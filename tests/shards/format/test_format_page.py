@@ -51,6 +51,14 @@ def test_reader_on_the_page_finds_what_ours_finds(request, tmp_path: Path, work:
     assert result.stdout.splitlines() == expected
 
 
+def test_reader_on_the_page_takes_samples_without_video(tmp_path: Path, mixed: Path) -> None:
+    result = run_reader(tmp_path, mixed, "extra", "left")
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = result.stdout.splitlines()
+    assert first == "signer0_keypoints has no video"
+    assert second.startswith(str(open_shards(str(mixed)).ids[1]))
+
+
 def test_reader_on_the_page_notices_a_cut(tmp_path: Path, shards: Path) -> None:
     second = open_shards(f"{shards}/train-000.tar").offsets[1, 0] - 512
     with (shards / "train-000.tar").open("r+b") as file:

@@ -49,6 +49,52 @@ def test_unreadable_indexes(tmp_path: Path) -> None:
         read_index(path)
 
 
+_ROW = {"id": "a", "shard": "train-000.tar", "label": 1, "signer": "", "frames": 9, "json_offset": 512, "json_size": 2}
+
+
+@pytest.mark.parametrize("name", SCHEMA.names)
+def test_a_column_of_another_type(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "train.parquet"
+    write_index(path, [_ROW])
+    assert len(read_index(path)) == 1
+    table = read_index(path)
+    for kind in (pa.list_(pa.int64()), pa.float64(), pa.bool_()):
+        changed = table.set_column(SCHEMA.names.index(name), name, pa.nulls(1, kind))
+        pq.write_table(changed, path)
+        with pytest.raises(InputError, match=rf"train\.parquet: not an index of this version .*{name} "):
+            read_index(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": None}, "no id"),
+        ({"shard": None}, "no shard"),
+        ({"signer": None}, "no signer"),
+        ({"frames": None}, "no frames"),
+        ({"json_offset": None, "json_size": None}, "no json_offset"),
+        ({"flow_offset": 1024}, "one of flow_offset and flow_size"),
+        ({"pose_size": 1024}, "one of pose_offset and pose_size"),
+        ({"label": -1}, "label -1"),
+        ({"frames": 0}, "frames 0"),
+        ({"json_offset": -1}, "json_offset -1"),
+        ({"left_offset": 512, "left_size": -2}, "left_size -2"),
+    ],
+)
+def test_values_that_no_sample_has(tmp_path: Path, change: dict, said: str) -> None:
+    path = tmp_path / "train.parquet"
+    write_index(path, [_ROW, _ROW | change])
+    with pytest.raises(InputError, match=rf"train\.parquet: a sample has .*{said}"):
+        read_index(path)
+
+
+def test_a_folder_that_looks_like_a_partition(tmp_path: Path) -> None:
+    folder = tmp_path / "seed=1"
+    folder.mkdir()
+    write_index(folder / "train.parquet", [_ROW])
+    assert read_index(folder / "train.parquet").schema.names == SCHEMA.names
+
+
 def cut(folder: Path, size: int) -> Path:
     path = folder / "train-000.tar"
     with path.open("r+b") as file:
@@ -73,7 +119,7 @@ def test_cut_between_members(shards: Path) -> None:
 
 def test_cut_inside_a_member(shards: Path) -> None:
     path = cut(shards, rows_of(shards, "train-000.tar")[1]["right_offset"] + 100)
-    with pytest.raises(InputError, match=r"train-000\.tar: not a whole shard"):
+    with pytest.raises(InputError, match=r"train-000\.tar: cut off inside signer"):
         scan_shard(path)
 
 
@@ -93,6 +139,28 @@ def test_flipped_bit_in_a_header(shards: Path, byte: int) -> None:
     with tarfile.open(path) as tar:
         assert len(tar.getmembers()) < 21  # tarfile stops there without a word
     with pytest.raises(InputError, match=r"neither a member nor the end of the archive"):
+        scan_shard(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.GNUTYPE_SPARSE, tarfile.SYMTYPE])
+def test_extended_headers_are_not_followed(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("a.json")
+    header.type, header.size = kind, 8 << 30  # which tarfile would read into memory
+    path = tmp_path / "a.tar"
+    path.write_bytes(header.tobuf(tarfile.GNU_FORMAT) * 2000)
+    with path.open("r+b") as file:
+        file.truncate(9 << 30)  # sparse
+    with pytest.raises(InputError, match=r"a\.tar: a\.json is not a member"):
+        scan_shard(path)
+
+
+@pytest.mark.parametrize("size", [-512, -1024, 1 << 40])
+def test_a_size_that_leads_elsewhere(tmp_path: Path, members: dict[str, bytes], size: int) -> None:
+    header = tarfile.TarInfo(f"{scan_id(members)}.json")
+    header.size = size
+    path = tmp_path / "a.tar"
+    path.write_bytes(header.tobuf(tarfile.GNU_FORMAT) + members["json"] + bytes(20480))
+    with pytest.raises(InputError, match=r"a\.tar: "):
         scan_shard(path)
 
 
@@ -132,7 +200,7 @@ def scan_id(members: dict[str, bytes]) -> str:
 
 
 def test_packed_sample_with_a_long_non_ascii_id(tmp_path: Path, members: dict[str, bytes]) -> None:
-    old, new = scan_id(members), "ü" * 90
+    old, new = scan_id(members), "ü" * 41
     changed = members | {"json": members["json"].replace(old.encode(), new.encode())}
     packed = pack(new, changed)
     (tmp_path / "a.tar").write_bytes(packed.data)

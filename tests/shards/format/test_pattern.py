@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.format.pattern import expand, whole_folders
+from shards.format.pattern import expand, tars_in, whole_folders
 
 
 @pytest.fixture
@@ -77,3 +77,33 @@ def test_shard_twice(folder: Path) -> None:
 def test_folder_without_shards(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no \.tar"):
         expand(str(tmp_path))
+
+
+def test_names_with_a_dot_in_front_are_none(folder: Path) -> None:
+    """macOS writes `._NAME` beside a file that it copies to another file system."""
+    expected = expand(str(folder))
+    (folder / "._train-008.tar").touch()
+    assert expand(str(folder)) == tars_in(folder) == expected
+    assert "._train-008.tar" not in {path.name for path in expand(f"{folder}/*.tar")}
+
+
+@pytest.mark.parametrize("name", ["s{x,y}", "s{0..1}", "s<0..1>", "s[xy]", "s*", "{a,b}{0..3}"])
+def test_what_exists_under_its_very_name_is_no_pattern(folder: Path, name: str) -> None:
+    inside = folder / name / "t{1,2}"
+    inside.mkdir(parents=True)
+    for number in range(3):
+        (inside / f"train-00{number}.tar").touch()
+    (folder / "sx" / "t1").mkdir(parents=True)
+    (folder / "sx" / "t1" / "train-000.tar").touch()
+    every = [inside / f"train-00{number}.tar" for number in range(3)]
+    assert expand(str(inside)) == every
+    assert expand(f"{inside}/*.tar") == every
+    assert expand(f"{inside}/train-{{001..002}}.tar") == every[1:]
+    assert expand(f"{inside}/train-<000..000>.tar") == every[:1]
+    assert whole_folders(str(inside)) == [inside]
+
+
+def test_a_list_longer_than_a_file_name(folder: Path) -> None:
+    names = ",".join(["train-008"] + [f"absent-{number}" for number in range(40)])
+    with pytest.raises(InputError, match=r"absent-0\.tar: no such shard"):
+        expand(f"{folder}/{{{names}}}.tar")

@@ -8,6 +8,8 @@ import pytest
 
 from shards.errors import InputError
 from shards.format import shardset
+from shards.format.dataset import sha256_of
+from shards.format.index import read_index, write_index
 from shards.format.sample import MEMBERS
 from shards.format.shardset import MemberReader, open_shards
 
@@ -29,6 +31,8 @@ def test_columns_are_the_samples_of_the_tars_in_order(tiny_work: Path) -> None:
                 expected[name[:-5]] = (number, json.loads(data))
     assert shards.ids.to_pylist() == list(expected)
     assert len(shards) == 6
+    assert shards.splits.tolist() == ["train"] * 4 + ["val"] * 2
+    assert shards.shard_sums == [sha256_of(path) for path in shards.paths]
     for i, (number, info) in enumerate(expected.values()):
         assert shards.shard[i] == number
         assert (shards.labels[i], shards.frames[i]) == (info["label"], info["frames"])
@@ -79,8 +83,6 @@ def test_pattern_takes_one_split_or_one_shard(tiny_work: Path) -> None:
 
 
 def test_samples_without_depth_and_without_label(shards: Path) -> None:
-    from shards.format.index import read_index, write_index
-
     rows = read_index(shards / "val.parquet").to_pylist()
     for key in ("label", "left_depth_offset", "left_depth_size"):
         rows[1][key] = None
@@ -89,6 +91,17 @@ def test_samples_without_depth_and_without_label(shards: Path) -> None:
     assert found.labels.tolist()[1] == -1
     assert found.labels.tolist()[0] >= 0
     assert found.has("left_depth.mjpg").tolist() == [True, False]
+
+
+def test_samples_with_and_without_video(mixed: Path, keypoint_members: dict[str, bytes]) -> None:
+    found = open_shards(str(mixed))
+    assert found.ids.to_pylist()[0] == "signer0_keypoints"
+    for member in MEMBERS:
+        assert found.has(member).tolist() == [member in keypoint_members, True]
+    reader = MemberReader(found)
+    for member, data in keypoint_members.items():
+        assert reader.read(0, MEMBERS.index(member)) == data
+    reader.close()
 
 
 def test_truncated_shard_is_named(shards: Path) -> None:
@@ -129,6 +142,49 @@ def test_tars_may_be_links_to_a_store(shards: Path) -> None:
     found = open_shards(f"{shards}/*.tar")
     reader = MemberReader(found)
     assert [json.loads(reader.read(sample, 0))["id"] for sample in range(6)] == found.ids.to_pylist()
+    reader.close()
+
+
+def test_what_macos_leaves_behind_is_ignored(shards: Path) -> None:
+    for path in list(shards.iterdir()):
+        (shards / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert len(open_shards(str(shards))) == len(open_shards(f"{shards}/*.tar")) == 6
+
+
+def test_hand_crops_of_a_workspace_are_no_shards(tiny_work: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"signer0_sample0\.tar is no shard, .*a workspace's shards are in its shards/"
+    ):
+        open_shards(str(tiny_work / "handcrops"))
+
+
+@pytest.mark.parametrize(("column", "value"), [("pose_size", 1 << 40), ("flow_offset", (1 << 63) - 512)])
+def test_a_sample_beyond_the_end_of_its_shard(shards: Path, column: str, value: int) -> None:
+    rows = read_index(shards / "val.parquet").to_pylist()
+    rows[1][column] = value
+    write_index(shards / "val.parquet", rows)
+    with pytest.raises(InputError, match=rf"val-000\.tar: ends before {rows[1]['id']} does in the index"):
+        open_shards(str(shards))
+
+
+def test_an_id_that_is_in_an_index_twice(shards: Path) -> None:
+    rows = read_index(shards / "train.parquet").to_pylist()
+    rows[3]["id"] = rows[0]["id"]
+    write_index(shards / "train.parquet", rows)
+    with pytest.raises(InputError, match=rf"id {rows[0]['id']} is in \S+/train-000\.tar and in \S+/train-001\.tar"):
+        open_shards(str(shards))
+
+
+def test_a_member_that_a_sample_has_not(shards: Path) -> None:
+    rows = read_index(shards / "val.parquet").to_pylist()
+    rows[0] |= {"left_offset": None, "left_size": None}
+    write_index(shards / "val.parquet", rows)
+    found = open_shards(f"{shards}/val-000.tar")
+    reader = MemberReader(found)
+    for read in (reader.read, reader.span):
+        with pytest.raises(InputError, match=rf"val-000\.tar: {rows[0]['id']} has no left\.mjpg"):
+            read(0, MEMBERS.index("left.mjpg"))
+        assert read(1, MEMBERS.index("left.mjpg"))
     reader.close()
 
 

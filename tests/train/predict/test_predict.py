@@ -1,5 +1,6 @@
 """Predictions of shards: what is written, and what is refused before the work. Videos: `test_predict_video.py`."""
 
+import errno
 import json
 import shutil
 
@@ -10,7 +11,6 @@ import pytest
 from helpers.predicting import predict, rows
 from helpers.tiny_model import tiny_checkpoint
 
-from shards.errors import InputError
 from train.predict.predict import Prediction, write_likeliest, write_logits, write_predictions
 
 CLASSES = ["class 0", "class 1", "class 2"]
@@ -103,9 +103,9 @@ def test_shards_are_not_written_over(small, tmp_path):
 def test_a_full_disk_is_one_line(tmp_path, full_disk, write):
     prediction = Prediction([f"sample{number}" for number in range(200)], np.zeros((200, 3), np.float32), CLASSES)
     path = tmp_path / "out"
-    with full_disk(1000), pytest.raises(InputError) as error:
+    with full_disk(1000), pytest.raises(OSError) as error:
         write(path, prediction)
-    assert error.value.message == f"{path}: cannot be written (File too large); make room, or give another place"
+    assert (error.value.errno, error.value.filename) == (errno.EFBIG, str(path))
     assert list(tmp_path.iterdir()) == []
     write(path, prediction)
     assert path.stat().st_size > 1000

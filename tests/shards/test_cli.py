@@ -70,7 +70,7 @@ def _arguments(command: str, shards: Path, out: object) -> list[object]:
     [
         ("inspect", "absent/x.html", "absent/x.html: cannot be read or written (No such file or directory)"),
         ("inspect", ".", "is a directory"),
-        ("split", "absent/x.csv", "absent/x.csv: cannot be read or written (No such file or directory)"),
+        ("split", "absent/x.csv", "absent/x.csv: its folder does not exist"),
         ("split", ".", "is a directory"),
         ("reshard", "file", "is a file"),
         ("reshard", "file/below", "file/below: cannot be read or written (Not a directory)"),
@@ -94,5 +94,5 @@ def test_a_full_disk_is_one_line(tiny_work: Path, tmp_path: Path, command: str) 
     assert "Traceback" not in done.stderr
     said = done.stderr.splitlines()[-1]
     assert said.startswith(f"Error: {tmp_path}/out")
-    assert said.endswith("cannot be read or written (File too large)")
+    assert "File too large" in said
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"]
