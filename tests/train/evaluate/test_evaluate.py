@@ -102,6 +102,15 @@ def test_nothing_heavy_is_imported_for_help_and_no_torch_for_a_report(tmp_path, 
         subprocess.run([sys.executable, "-c", code + check, *map(str, arguments)], cwd=ROOT, check=True)
 
 
+def test_a_missing_extra_is_one_line(labels):
+    code = "import sys; sys.modules['scipy'] = None; from train.evaluate.cli import main; main()"
+    command = [sys.executable, "-c", code, "--predictions", labels, "--labels", labels]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "scipy" in result.stderr
+    assert "signshards[train]" in result.stderr
+
+
 def test_logits_give_top_5(tmp_path, labels):
     names = [f"sign {n}" for n in range(8)]
     rows = {"signer0_sample1": list(range(8)), "signer0_sample2": list(range(8, 0, -1)), "signer1_sample1": [0.0] * 8}
