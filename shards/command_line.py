@@ -12,6 +12,8 @@ import click
 from shards.errors import InputError, OneLineError, escaped
 
 Settings = TypeVar("Settings")
+# What `train`, `predict` and `evaluate` need besides what the other commands do.
+_TRAIN_EXTRA = ("torch", "torchvision", "tensorboard", "scipy", "sklearn")
 # Of these the command line is to blame, of a full disk, say, it is not.
 _WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # which have no class of their own
@@ -32,6 +34,11 @@ def _one_line() -> Iterator[None]:
     """
     try:
         yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _TRAIN_EXTRA:
+            raise
+        raise InputError(f"{package} is not installed here: pip install 'signshards[train]'") from error
     except BrokenPipeError:
         raise  # of `shards list | head`; click ends quietly
     except OSError as error:

@@ -1,64 +1,65 @@
-"""Bar charts as SVG, for the inspect page."""
+"""Charts as SVG, for the inspect page and the report of `evaluate`."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from shards.page.html import Markup, joined, tag
+from shards.page.drawing import Drawing, Mark, dot, line, rectangle, text
+from shards.page.render import percent
 
-COLORS = ("#3566a8", "#d9822b", "#4f8a4c", "#8a5aa8", "#777777")
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 1080, 150, 44, 20, 8
-_CHARACTER = 6.5  # width of one, about
-_LONGEST = 10  # characters of a label
-_WIDEST = 90.0
+SERIES = tuple(f"series{number}" for number in range(5))  # classes in page.css
+_CHARACTER = 6.5  # pixels: about the width of one
+_LONGEST = 10  # characters of a bar's label
+_LONGEST_NAME = 20  # characters of a class's name beside a matrix
+_WIDEST = 90.0  # pixels of a bar
+_CELL = 36  # pixels of a matrix's cell
 
 
-def bar_chart(title: str, labels: Sequence[str], counts: Mapping[str, Sequence[int]]) -> Markup:
-    """A chart of stacked bars, one per label; `counts` gives a series (split) its number for every label.
+@dataclass(frozen=True)
+class Estimate:
+    """A share with its interval, as one row of `interval_chart`."""
 
-    Hovering over a bar tells what it is.
+    name: str
+    value: float
+    low: float
+    high: float
+    note: str  # on the right
+
+
+def bar_chart(
+    title: str,
+    labels: Sequence[str],
+    counts: Mapping[str, Sequence[int]],
+    size: tuple[int, int] = (1080, 150),
+    styles: Sequence[str] = SERIES,
+) -> Drawing:
+    """Stacked bars, one per label; `counts` gives a series (split) its number for every label.
+
+    Pointing at a bar tells what it is.
     """
+    (width, height), left, bottom, top = size, 44, 20, 8
     most = max((sum(column) for column in zip(*counts.values(), strict=True)), default=0) or 1
-    step = min((_WIDTH - _LEFT) / max(len(labels), 1), _WIDEST)
-    scale = (_HEIGHT - _BOTTOM - _TOP) / most
-    parts = _axis(most, scale)
-    ticks = [label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…" for label in labels]
-    # Every so many labels, so that they do not run into one another.
-    shown = math.ceil((max(map(len, ticks), default=1) + 1) * _CHARACTER / step)
-    for place, label in enumerate(labels):
-        x, y = _LEFT + place * step, float(_HEIGHT - _BOTTOM)
-        for number, (series, values) in enumerate(counts.items()):
-            height = values[place] * scale
-            y -= height
-            if values[place]:
-                tip = tag("title", f"{label}: {values[place]} in {series}")
-                where = {"x": f"{x + step * 0.08:.1f}", "y": f"{y:.1f}"}
-                size = {"width": f"{step * 0.84:.1f}", "height": f"{height:.1f}"}
-                parts.append(tag("rect", tip, **where, **size, fill=COLORS[number % len(COLORS)]))
-        if place % shown == 0:
-            parts.append(_text(x + step / 2, _HEIGHT - 6, ticks[place], "middle"))
-    svg = tag("svg", *parts, class_="chart", viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=title)
-    return tag("figure", tag("figcaption", title), svg)
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
-    return tag("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
-
-
-def _axis(most: int, scale: float) -> list[Markup]:
-    lines = []
+    step = min((width - left) / max(len(labels), 1), _WIDEST)
+    scale = (height - bottom - top) / most
+    marks = []
     for value in sorted({0, most // 2, most}):
-        y = _HEIGHT - _BOTTOM - value * scale
-        lines.append(tag("line", x1=_LEFT, x2=_WIDTH, y1=f"{y:.1f}", y2=f"{y:.1f}", stroke="#ddd"))
-        lines.append(_text(_LEFT - 6, y + 4, str(value), "end"))
-    return lines
-
-
-def legend(series: Sequence[str]) -> Markup:
-    """Names of the series with their colours."""
-    marks = [tag("i", style=f"background:{COLORS[number % len(COLORS)]}") for number in range(len(series))]
-    return joined(*(tag("span", mark, name, class_="key") for mark, name in zip(marks, series, strict=True)))
+        y = height - bottom - value * scale
+        marks += [line(left, y, width, y, "axis"), text(left - 6, y + 4, str(value), "end")]
+    # Every so many labels, so that they do not run into one another.
+    shown = math.ceil((max((len(_cut(label, _LONGEST)) for label in labels), default=1) + 1) * _CHARACTER / step)
+    for place, label in enumerate(labels):
+        x, y = left + place * step, float(height - bottom)
+        for number, (series, values) in enumerate(counts.items()):
+            if values[place]:
+                y -= values[place] * scale
+                tip = f"{label}: {values[place]} in {series}"
+                style = styles[number % len(styles)]
+                marks.append(rectangle(x + step * 0.08, y, step * 0.84, values[place] * scale, style, tip))
+        if place % shown == 0:
+            marks.append(text(x + step / 2, height - 6, _cut(label, _LONGEST), "middle"))
+    return Drawing((0, 0, width, height), marks, title)
 
 
 def binned(values: np.ndarray, bins: int = 30) -> tuple[list[str], np.ndarray]:
@@ -68,3 +69,108 @@ def binned(values: np.ndarray, bins: int = 30) -> tuple[list[str], np.ndarray]:
     starts = range(low, high + 1, width)
     labels = [str(start) if width == 1 else f"{start}–{start + width - 1}" for start in starts]
     return labels, (values - low) // width
+
+
+def interval_chart(
+    title: str,
+    rows: Sequence[Estimate],
+    span: tuple[float, float],
+    width: int,
+    ticks: Sequence[float] = (),
+    overall: float | None = None,
+) -> Drawing:
+    """Shares with their intervals, one below the other.
+
+    Args:
+        title: for those who cannot see it.
+        rows: from the top.
+        span: the shares at the left and the right end of the axis.
+        width: of the axis, in pixels.
+        ticks: shares with a line and a number above.
+        overall: a share with a dashed line.
+    """
+    step, top = 24, 22 if ticks else 0
+    left = max(len(_cut(row.name, _LONGEST_NAME)) for row in rows) * _CHARACTER + 12
+    height = top + step * len(rows)
+
+    def x(share: float) -> float:
+        return left + width * (share - span[0]) / (span[1] - span[0])
+
+    marks = []
+    for tick in ticks:
+        marks += [line(x(tick), top - 6, x(tick), height, "axis"), text(x(tick), 12, percent(tick, 0), "middle")]
+    if overall is not None:
+        marks.append(line(x(overall), top - 6, x(overall), height, "reference"))
+    for number, row in enumerate(rows):
+        y = top + step * (number + 0.5)
+        marks += [
+            text(0, y + 4, _cut(row.name, _LONGEST_NAME), tip=row.name),
+            line(left, y, left + width, y, "axis"),
+            line(x(row.low), y, x(row.high), y, "interval"),
+            dot(x(row.value), y, 4.5, "value", f"{row.name}: {percent(row.value)}"),
+            text(left + width + 12, y + 4, row.note),
+        ]
+    right = max(len(row.note) for row in rows) * _CHARACTER + 16
+    return Drawing((0, 0, math.ceil(left + width + right), height + 2), marks, title)
+
+
+def reliability_chart(points: Sequence[tuple[float, float, int]]) -> Drawing:
+    """Accuracy against confidence of (confidence, accuracy, samples); a dot's area follows its samples.
+
+    The dashed line is where the dots of probabilities that mean what they say lie.
+    """
+    left, top, side = 52, 26, 220
+    marks = [text(left, 12, "accuracy"), text(left + side / 2, top + side + 36, "confidence", "middle")]
+    for tick in np.linspace(0, 1, 6).tolist():
+        y = top + side * (1 - tick)
+        marks += [line(left, y, left + side, y, "axis"), text(left - 8, y + 4, percent(tick, 0), "end")]
+        marks.append(text(left + side * tick, top + side + 18, percent(tick, 0), "middle"))
+    marks.append(line(left, top + side, left + side, top, "reference"))
+    most = max((samples for _, _, samples in points), default=1)
+    places = [(left + side * confidence, top + side * (1 - accuracy)) for confidence, accuracy, _ in points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    marks.append(Mark("polyline", {"points": path, "class": "curve"}))
+    for (x, y), (confidence, accuracy, samples) in zip(places, points, strict=True):
+        tip = f"{samples} samples: confidence {percent(confidence)}, accuracy {percent(accuracy)}"
+        marks.append(dot(x, y, 3 + 9 * (samples / most) ** 0.5, "value", tip))
+    return Drawing((0, 0, left + side + 28, top + side + 42), marks, "Accuracy by confidence")
+
+
+def matrix_chart(matrix: np.ndarray, names: Sequence[str], numbers: Sequence[int]) -> Drawing:
+    """A small confusion matrix with names and counts: a row per right class, a column per predicted class.
+
+    The cell of classes 3 and 5 is the element `cell=3,5`, which a link can lead to.
+
+    Args:
+        matrix: int (C, C).
+        names: of the C classes.
+        numbers: of the C classes.
+    """
+    count = len(names)
+    labels = [_cut(name, _LONGEST_NAME) for name in names]
+    left, top, side = max(map(len, labels)) * _CHARACTER + 30, 24, _CELL * count
+    marks = [text(left, 14, "predicted", style="title"), text(left - 10, 14, "class", "end", "title")]
+    for number, (label, name) in enumerate(zip(labels, names, strict=True)):
+        middle = _CELL * (number + 0.5) + 4
+        marks.append(text(left - 10, top + middle, label, "end", tip=name))
+        turned = {"transform": f"translate({left + middle:.1f} {top + side + 8}) rotate(-90)", "text-anchor": "end"}
+        marks.append(Mark("text", turned, label, name))
+    for row, column in np.ndindex(count, count):
+        samples, total = int(matrix[row, column]), int(matrix[row].sum())
+        tip = f"{names[row]} → {names[column]}: {samples} of {total}"
+        place = f"cell={numbers[row]},{numbers[column]}"
+        # Even one of many samples that are taken for another class is to be seen.
+        strength = (samples / max(total, 1)) ** (1 if row == column else 0.5)
+        x, y = left + _CELL * column, top + _CELL * row
+        if not samples:
+            marks.append(rectangle(x, y, _CELL - 1, _CELL - 1, "empty", tip, {"id": place}))
+            continue
+        kind, shade = "right" if row == column else "wrong", round(0.1 + 0.9 * strength, 2)
+        marks.append(rectangle(x, y, _CELL - 1, _CELL - 1, kind, tip, {"id": place, "fill-opacity": shade}))
+        style = "strong" if strength > 0.5 else "weak"
+        marks.append(text(x + _CELL / 2, y + _CELL / 2 + 4, str(samples), "middle", style))
+    return Drawing((0, 0, math.ceil(left + side + 2), math.ceil(top + side + left)), marks, "Confusion matrix")
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

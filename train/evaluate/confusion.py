@@ -1,21 +1,28 @@
-"""Which classes are taken for which: the matrix, its most confused pairs, and an order that brings these together."""
+"""Which classes are taken for which: the most confused pairs, an order that brings these together, and a picture.
 
-from typing import NamedTuple
+A confusion matrix is int (C, C): samples of class `row` that were predicted as class `column`.
+"""
+
+import io
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
+
+WIDTH = 680  # pixels of the picture, about
+LARGEST_CELL = 40
+# Red, green, blue and opacity, from few to all of a class's samples: right answers, and wrong ones.
+RIGHT = ((40, 103, 178, 0.13), (40, 103, 178, 1.0))
+WRONG = ((245, 145, 30, 0.48), (190, 30, 20, 1.0))
 
 
-class Pair(NamedTuple):
+@dataclass(frozen=True)
+class Pair:
     """Samples of one class that were taken for another."""
 
     truth: int
     predicted: int
     count: int
-
-
-def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """int (C, C): samples of class `row` that were predicted as class `column`."""
-    return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
 def confused_pairs(matrix: np.ndarray) -> list[Pair]:
@@ -51,3 +58,28 @@ def seriate(matrix: np.ndarray) -> np.ndarray:
     rows = list({id(row): row for row in row_of.values()}.values())
     rows.sort(key=lambda row: (-int(both[np.ix_(row, row)].sum()), row[0]))
     return np.array([number for row in rows for number in row])
+
+
+def cell_size(classes: int) -> int:
+    """Pixels of a cell's side: 3 for AUTSL's 226 classes."""
+    return min(max(1, WIDTH // classes), LARGEST_CELL)
+
+
+def draw_matrix(matrix: np.ndarray) -> bytes:
+    """A PNG of a confusion matrix, a small square for every pair of classes, on transparent ground.
+
+    The color of a cell is its share of the row's samples. For wrong answers it follows the root of the share, and even
+    one sample stands out from the ground: most confusions are 1 of 16 samples.
+    """
+    share = (matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1))[..., None]
+    right, wrong = ((np.array(low), np.array(high)) for low, high in (RIGHT, WRONG))
+    diagonal = np.eye(len(matrix), dtype=bool)[..., None]
+    color = np.where(
+        diagonal, right[0] + (right[1] - right[0]) * share, wrong[0] + (wrong[1] - wrong[0]) * np.sqrt(share)
+    )
+    color[..., 3] *= 255 * (matrix > 0)
+    side = cell_size(len(matrix))
+    pixels = color.round().astype(np.uint8).repeat(side, axis=0).repeat(side, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

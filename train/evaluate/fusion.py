@@ -10,10 +10,10 @@ says, and its weights have no best value that can be found for certain; here the
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import log_softmax
 
 from shards.errors import InputError
 from train.evaluate.logits import Logits
-from train.evaluate.metrics import log_softmax
 
 MOST_STEPS = 10_000
 # In nats per sample: far below what any validation set can resolve.
@@ -30,7 +30,7 @@ def fuse(parts: Sequence[Logits], weights: np.ndarray) -> Logits:
     if len(parts) == 1:
         return parts[0]
     used = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight > 0]
-    terms = np.stack([log_softmax(part.logits) + np.log(weight) for part, weight in used])
+    terms = np.stack([log_softmax(part.logits, axis=1) + np.log(weight) for part, weight in used])
     source = " + ".join(f"{weight:.3g}·{part.source}" for part, weight in zip(parts, weights, strict=True))
     return Logits(source, parts[0].ids, np.logaddexp.reduce(terms, axis=0), parts[0].classes)
 
@@ -38,7 +38,7 @@ def fuse(parts: Sequence[Logits], weights: np.ndarray) -> Logits:
 def choose_weights(parts: Sequence[Logits], labels: np.ndarray) -> np.ndarray:
     """The weights, float (M,), under which the fused probabilities of the right classes have the largest product.
 
-    The mean log-likelihood is concave in the weights of a mixture, so that expectation maximisation (Dempster, Laird
+    The mean log-likelihood is concave in the weights of a mixture, so that expectation maximization (Dempster, Laird
     and Rubin, 1977) finds its one maximum, for any number of models and without a grid. Accuracy as the criterion would
     be a staircase: on a few thousand samples, its best step is mostly chance.
 
@@ -47,7 +47,7 @@ def choose_weights(parts: Sequence[Logits], labels: np.ndarray) -> np.ndarray:
         labels: int (N,), the right classes.
     """
     rows = np.arange(len(labels))
-    log_likelihood = np.stack([log_softmax(part.logits)[rows, labels] for part in parts])
+    log_likelihood = np.stack([log_softmax(part.logits, axis=1)[rows, labels] for part in parts])
     # Relative to each sample's best model: a weight does not change with it, and nothing underflows for all models.
     likelihood = np.exp(log_likelihood - log_likelihood.max(axis=0))
     weights = np.full(len(parts), 1 / len(parts))

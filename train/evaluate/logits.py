@@ -1,4 +1,4 @@
-"""Logits files: the `.npz` that `predict --save-logits` writes. Needs no torch."""
+"""Logits files: the `.npz` that `predict --save-logits` writes."""
 
 import tokenize
 import zipfile
@@ -52,9 +52,9 @@ def read_logits(path: Path) -> Logits:
         raise InputError(f"{path}: cannot be read ({_first_line(error)}); {hint}") from error
     if ids.dtype.kind != "U" or classes.dtype.kind != "U" or logits.dtype.kind != "f":
         raise InputError(f"{path}: ids and classes must be text and logits floating point; {hint}")
-    if not len(ids) or logits.shape != (ids.size, classes.size) or (ids.ndim, classes.ndim) != (1, 1):
+    if (ids.ndim, classes.ndim) != (1, 1) or logits.shape != (ids.size, classes.size) or not ids.size:
         raise InputError(
-            f"{path}: logits of shape {logits.shape} for {ids.size} ids and {classes.size} classes; {hint}"
+            f"{path}: logits of shape {logits.shape} for ids of {ids.shape} and classes of {classes.shape}; {hint}"
         )
     if len(np.unique(ids)) < len(ids):
         raise InputError(f"{path}: an id occurs twice; {hint}")

@@ -1,4 +1,4 @@
-"""How good predictions or logits are. Needs no torch."""
+"""How good predictions or logits are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.tables import read_classes
-from train.evaluate.labels import read_labels
+from shards.tables import read_classes, read_labels
 from train.evaluate.logits import Logits
 from train.evaluate.metrics import per_class_mean, top_k_hits
 
@@ -44,7 +43,7 @@ def evaluate_predictions(predictions: Path, labels: Path, classes: Path | None =
     Raises:
         InputError: a file is unreadable, a prediction has no label, or a class has no name.
     """
-    predicted, truth = read_labels(predictions), read_labels(labels)
+    predicted, truth = read_classes_of(predictions), read_classes_of(labels)
     expected = expected_classes(str(predictions), list(predicted), labels, truth)
     answers = np.array(list(predicted.values()))
     count = 1 + int(max(expected.max(), answers.max()))
@@ -60,7 +59,7 @@ def evaluate_logits(logits: Logits, labels: Path, classes: Path | None = None) -
     Raises:
         InputError: a file is unreadable, a sample has no label, or a label has no logit or no name.
     """
-    truth = read_labels(labels)
+    truth = read_classes_of(labels)
     expected = expected_classes(logits.source, logits.ids, labels, truth)
     _check_range(str(labels), 1 + int(expected.max()), logits.classes, logits.source)
     names = read_classes(classes) if classes else logits.classes
@@ -70,6 +69,15 @@ def evaluate_logits(logits: Logits, labels: Path, classes: Path | None = None) -
     absent = [sample_id for sample_id in truth if sample_id not in known]
     answers = logits.logits.argmax(axis=1)
     return Outcome(logits.source, logits.ids, expected, answers, logits.logits, names, absent)
+
+
+def read_classes_of(path: Path) -> dict[str, int]:
+    """The class of every id in a file `id,class[,split]`.
+
+    Raises:
+        InputError: a wrong row, or no row.
+    """
+    return {sample_id: label for sample_id, (label, _) in read_labels(path).items()}
 
 
 def expected_classes(source: str, ids: list[str], labels: Path, truth: dict[str, int]) -> np.ndarray:

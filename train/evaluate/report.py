@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
+from sklearn.metrics import confusion_matrix
 
-from train.evaluate.calibration import Calibration, calibrate
-from train.evaluate.confusion import Pair, confused_pairs, confusion_matrix
+from train.evaluate.confusion import Pair, confused_pairs
 from train.evaluate.intervals import Interval, over_samples, over_signers, wilson
-from train.evaluate.metrics import cross_entropy, softmax
+from train.evaluate.metrics import Calibration, calibrate, cross_entropy
 from train.evaluate.outcome import Outcome
 
 WORST = 24
@@ -73,8 +74,7 @@ def make_report(outcome: Outcome, signers: Sequence[str]) -> Report:
     known = bool((names != "").all())
     samples = over_samples(outcome.truth, hits)
     people = over_signers(outcome.truth, hits, names) if known else {}
-    matrix = confusion_matrix(outcome.truth, outcome.predicted, len(outcome.classes))
-    pairs = confused_pairs(matrix)
+    pairs = confused_pairs(confusions(outcome))
     by_signer = [_group(str(name), hits["top1"][names == name]) for name in np.unique(names)] if known else []
     return Report(
         {name: Score(value, people.get(name), samples[name]) for name, value in outcome.scores().items()},
@@ -84,6 +84,11 @@ def make_report(outcome: Outcome, signers: Sequence[str]) -> Report:
         _worst(outcome, pairs),
         None if outcome.logits is None else calibrate(outcome.logits, outcome.truth),
     )
+
+
+def confusions(outcome: Outcome) -> np.ndarray:
+    """int (C, C): samples of class `row` that were predicted as class `column`."""
+    return confusion_matrix(outcome.truth, outcome.predicted, labels=np.arange(len(outcome.classes)))
 
 
 def _group(name: str, hits: np.ndarray) -> Group:
@@ -97,13 +102,12 @@ def _worst(outcome: Outcome, pairs: list[Pair]) -> list[Worst]:
     wrong = np.flatnonzero(truth != predicted)
     if outcome.logits is None:
         count = {(pair.truth, pair.predicted): pair.count for pair in pairs}
-        rank = sorted(wrong.tolist(), key=lambda n: -count[truth[n], predicted[n]])[:WORST]
+        rank = sorted(wrong.tolist(), key=lambda n: -count[int(truth[n]), int(predicted[n])])[:WORST]
         return [Worst(outcome.ids[n], int(truth[n]), int(predicted[n]), None, None, None) for n in rank]
     loss = cross_entropy(outcome.logits, truth)
-    rank = wrong[np.argsort(-loss[wrong], kind="stable")][:WORST].tolist()
     worst = []
-    for n in rank:
-        probability = softmax(outcome.logits[[n]])[0]
+    for n in wrong[np.argsort(-loss[wrong], kind="stable")][:WORST].tolist():
+        probability = softmax(outcome.logits[n])
         confidence, right = float(probability[predicted[n]]), float(probability[truth[n]])
         worst.append(Worst(outcome.ids[n], int(truth[n]), int(predicted[n]), float(loss[n]), confidence, right))
     return worst

@@ -8,15 +8,17 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import whole_file, write_whole
+from shards.format.shardset import ShardSet, open_shards
 from shards.names import signer_of
+from shards.page.strips import SampleStrips, StripReader
 from train.evaluate.metrics import cross_entropy
 from train.evaluate.outcome import Outcome
-from train.evaluate.report import Group, Report, make_report
-from train.evaluate.report_page import render
-from train.evaluate.strips import HandStrips
+from train.evaluate.report import Group, Report, Worst, make_report
+from train.evaluate.report_page import report_page
 
 # Without names of classes, a number mistyped in a label file makes a million of them; the matrix has their square.
 MOST_CLASSES = 5000
+COLUMNS = 8  # frames of a sample
 
 
 def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | None = None) -> None:
@@ -30,24 +32,29 @@ def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | Non
             those in the ids (`signer<S>_sample<N>`).
 
     Raises:
-        InputError: shards that cannot be read, a folder that cannot be written to, or too many classes.
+        InputError: shards that cannot be read, or too many classes.
+        OSError: a folder that cannot be made or written to.
     """
     if len(outcome.classes) > MOST_CLASSES:
         raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
-    strips = HandStrips(shards) if shards else None
-    found = strips.signers() if strips else {}
-    signers = [found.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
+    found = open_shards(shards) if shards else None
+    known = dict(zip(found.ids.to_pylist(), found.signers.to_pylist(), strict=True)) if found else {}
+    signers = [known.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
     report = make_report(outcome, signers)
-    pictures = {worst.id: strips.draw(worst.id) for worst in report.worst} if strips else {}
-    if strips:
-        strips.close()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_tables(folder, outcome, report, signers)
-        write_whole(folder / "report.json", _json(outcome, report, labels))
-        write_whole(folder / "index.html", render(outcome, report, labels, pictures).encode("utf-8", "replace"))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); give another folder") from error
+    strips = _strips(found, report.worst) if found else None
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_tables(folder, outcome, report, signers)
+    write_whole(folder / "report.json", _json(outcome, report, labels))
+    write_whole(folder / "index.html", report_page(outcome, report, labels, strips).encode("utf-8", "replace"))
+
+
+def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]:
+    """The hands of the samples, by id, of those that are in the shards."""
+    place = {sample_id: number for number, sample_id in enumerate(shards.ids.to_pylist())}
+    reader = StripReader(shards, COLUMNS, hands_only=True)
+    strips = {sample.id: reader.read(place[sample.id]) for sample in worst if sample.id in place}
+    reader.close()
+    return strips
 
 
 def _json(outcome: Outcome, report: Report, labels: Path) -> bytes:
@@ -58,7 +65,6 @@ def _json(outcome: Outcome, report: Report, labels: Path) -> bytes:
         "labels_without_prediction": len(outcome.unpredicted),
         "class_names": outcome.classes,
         **asdict(report),
-        "pairs": [pair._asdict() for pair in report.pairs],
     }
     # Names of files may have bytes that are not UTF-8.
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")

@@ -1,216 +1,158 @@
-"""The report as one self-contained HTML page."""
+"""The report as one self-contained HTML page: what `templates/report.html` shows."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from shards.page.html import Markup, data_uri, joined, page, tag
-from train.evaluate.charts import BLUE, RED, histogram, percent, reliability, signer_chart, whiskers
-from train.evaluate.confusion import confusion_matrix, seriate
-from train.evaluate.heatmap import RIGHT, WRONG, cell_size, draw_matrix
+from shards.page.charts import Estimate, bar_chart, interval_chart, matrix_chart, reliability_chart
+from shards.page.drawing import Drawing
+from shards.page.render import data_uri, percent, render
+from shards.page.strips import SampleStrips
+from train.evaluate.confusion import RIGHT, WRONG, cell_size, draw_matrix, seriate
 from train.evaluate.intervals import RESAMPLES
+from train.evaluate.metrics import Calibration
 from train.evaluate.outcome import Outcome
-from train.evaluate.report import Report, Worst
-from train.evaluate.report_script import SCRIPT, STYLE
+from train.evaluate.report import Group, Report, confusions
 
 TITLES = {"top1": "Top-1 accuracy", "top5": "Top-5 accuracy", "class_mean": "Per-class mean of top-1"}
 PAIRS_SHOWN = 25
 CLASS_BINS = 20
+# With so many classes, names and counts have room in the matrix itself; with more, it is a picture with a lens.
+MOST_NAMED = 20
+_CHART = (440, 250)  # pixels of a bar chart
 
 
-def render(outcome: Outcome, report: Report, labels: Path, pictures: dict[str, bytes | None]) -> str:
+@dataclass(frozen=True)
+class ClassRow:
+    """A class in the table of classes."""
+
+    number: int
+    group: Group
+    other: int | None  # the class that it is most often taken for
+    count: int  # how often
+
+
+def report_page(outcome: Outcome, report: Report, labels: Path, strips: Mapping[str, SampleStrips] | None) -> str:
     """The page.
 
     Args:
         outcome: samples and predictions.
         report: its figures.
         labels: the label file, to be named.
-        pictures: JPEGs of the worst samples by id; {} without shards.
+        strips: the hands of the worst samples by id; None without shards.
     """
-    matrix = confusion_matrix(outcome.truth, outcome.predicted, len(outcome.classes))
+    matrix = confusions(outcome)
     order = seriate(matrix)
     order = order[(matrix.sum(axis=0) + matrix.sum(axis=1))[order] > 0]
-    body = joined(
-        _head(outcome, report, labels),
-        _scores(report),
-        _signers(report),
-        _confusions(matrix, order),
-        _pairs(outcome, report),
-        _classes(outcome, report, matrix),
-        _calibration(report),
-        _worst(outcome, report, pictures),
+    small = len(order) <= MOST_NAMED
+    rows = _class_rows(report, matrix)
+    return render(
+        "train.evaluate",
+        "report",
+        None if small else _lens_data(outcome, report, matrix, order),
+        outcome=outcome,
+        report=report,
+        labels=str(labels),
+        resamples=RESAMPLES,
+        scores=_scores(report),
+        signer_chart=_signer_chart(report) if report.signers else None,
+        matrix_chart=_matrix_chart(outcome, matrix, order) if small else None,
+        matrix_picture=None if small else data_uri(draw_matrix(matrix[np.ix_(order, order)]), "image/png"),
+        matrix_side=cell_size(len(order)) * len(order),
+        pairs=report.pairs[:PAIRS_SHOWN],
+        classes=rows,
+        class_chart=_class_chart(rows),
+        confidence_charts=_confidence_charts(report.calibration) if report.calibration else None,
+        strips=strips,
     )
-    truth, predicted = np.nonzero(matrix)
-    data = {
-        "order": order.tolist(),
-        "names": outcome.classes,
-        "cells": np.stack([truth, predicted, matrix[truth, predicted]], axis=1).tolist(),
-        "right": RIGHT,
-        "wrong": WRONG,
-        "start": report.pairs[0][:2] if report.pairs else [int(order[0])] * 2,
-    }
-    return page(f"{percent(report.scores['top1'].value, 2)} of {outcome.source}", body, STYLE, SCRIPT, data)
 
 
-def _note(*children: str) -> Markup:
-    return tag("p", *children, class_="note")
-
-
-def _head(outcome: Outcome, report: Report, labels: Path) -> Markup:
-    present = sum(group.samples > 0 for group in report.classes)
-    people = f", {len(report.signers)} signers" if report.signers else ""
-    parts = [
-        tag("h1", "Evaluation"),
-        tag("p", f"{len(outcome.ids)} samples, {present} classes{people}"),
-        _note("Predictions ", tag("code", outcome.source), ", labels ", tag("code", str(labels))),
-    ]
-    if outcome.unpredicted:
-        absent = f"{len(outcome.unpredicted)} labels have no prediction and are not counted, e.g. "
-        parts.append(tag("p", absent, tag("code", outcome.unpredicted[0]), class_="warning"))
-    return joined(*parts)
-
-
-def _scores(report: Report) -> Markup:
-    intervals = [
-        interval
-        for score in report.scores.values()
-        for interval in (score.over_signers, score.over_samples)
-        if interval
-    ]
+def _scores(report: Report) -> list[tuple[str, float, Drawing]]:
+    """Title, value and chart of every score; the charts have one axis."""
+    known = {name: [score.over_signers, score.over_samples] for name, score in report.scores.items()}
+    intervals = [interval for pair in known.values() for interval in pair if interval]
     low, high = min(interval.low for interval in intervals), max(interval.high for interval in intervals)
     margin = max(0.1 * (high - low), 0.002)
     cards = []
     for name, title in TITLES.items():
         if name in report.scores:
-            score = report.scores[name]
-            rows = [("signers", score.over_signers)] if score.over_signers else []
-            rows.append(("samples", score.over_samples))
-            picture = whiskers(rows, score.value, low - margin, high + margin)
-            cards.append(tag("section", tag("div", title, class_="soft"), _big(score.value), picture))
-    note = _note(
-        f"Bars: 95 % bootstrap intervals ({RESAMPLES} resamples) over signers and over samples. Over samples: how well "
-        "the accuracy for these signers is known. Over signers: what other signers may expect; with few signers it is "
-        "rough, and rather too narrow."
-    )
-    return joined(tag("div", *cards, class_="cards"), tag("div", note, style="margin-top:10px"))
+            value = report.scores[name].value
+            rows = []
+            for over, interval in zip(("signers", "samples"), known[name], strict=True):
+                if interval:
+                    note = f"{100 * interval.low:.1f} – {percent(interval.high)}"
+                    rows.append(Estimate(over, value, interval.low, interval.high, note))
+            chart = interval_chart(f"{title}: 95 % intervals", rows, (low - margin, high + margin), 140)
+            cards.append((title, value, chart))
+    return cards
 
 
-def _big(share: float) -> Markup:
-    return tag("div", percent(share, 2), class_="big")
+def _signer_chart(report: Report) -> Drawing:
+    rows = []
+    for group in report.signers:
+        # A signer has samples, and so an interval.
+        low, high = (group.interval.low, group.interval.high) if group.interval else (0.0, 1.0)
+        note = f"{percent(group.accuracy)}, {group.hits} of {group.samples}"
+        rows.append(Estimate(f"signer {group.name}", group.accuracy, low, high, note))
+    lowest = min(row.low for row in rows)
+    step = 0.05 if lowest >= 0.8 else 0.1 if lowest >= 0.5 else 0.2
+    start = float(np.floor(lowest / step) * step)
+    ticks = np.arange(start, 1.001, step).tolist()
+    return interval_chart("Accuracy of each signer", rows, (start, 1.0), 270, ticks, report.scores["top1"].value)
 
 
-def _signers(report: Report) -> Markup:
-    if not report.signers:
-        note = "Not known: ids are not of the form signer<S>_sample<N>; --shards takes signers from the shards' index."
-        return tag("section", tag("h2", "Signers"), _note(note))
-    note = _note("Top-1 accuracy of each signer, with Wilson's 95 % interval; dashed: all samples.")
-    chart = signer_chart(report.signers, report.scores["top1"].value)
-    return tag("section", tag("h2", "Signers"), note, chart)
+def _matrix_chart(outcome: Outcome, matrix: np.ndarray, order: np.ndarray) -> Drawing:
+    names = [outcome.classes[number] for number in order]
+    return matrix_chart(matrix[np.ix_(order, order)], names, order.tolist())
 
 
-def _confusions(matrix: np.ndarray, order: np.ndarray) -> Markup:
-    side = cell_size(len(order)) * len(order)
-    png = data_uri(draw_matrix(matrix[np.ix_(order, order)]), "image/png")
-    alt = "confusion matrix: a row per right class, a column per predicted class"
-    picture = tag("img", id="matrix", src=png, width=side, height=side, alt=alt, tabindex=0)
-    lens = tag("div", tag("p", id="said"), tag("canvas", id="lens"))
-    note = _note(
-        "A row per class, a column per answer; classes that are confused stand near each other. "
-        "Point at the picture to magnify it, click to hold or let go, or use the arrow keys. "
-        "The darker, the larger the share of the row's samples:",
-        _key(BLUE, "right"),
-        _key(RED, "wrong"),
-    )
-    both = tag("div", tag("div", picture, tag("div", id="mark"), class_="matrix"), lens, class_="side")
-    return tag("section", tag("h2", "Confusion matrix"), note, both, id="confusions")
+def _lens_data(outcome: Outcome, report: Report, matrix: np.ndarray, order: np.ndarray) -> dict[str, object]:
+    """What report.js magnifies."""
+    truth, predicted = np.nonzero(matrix)
+    first = report.pairs[0] if report.pairs else None
+    return {
+        "order": order.tolist(),
+        "names": outcome.classes,
+        "cells": np.stack([truth, predicted, matrix[truth, predicted]], axis=1).tolist(),
+        "right": RIGHT,
+        "wrong": WRONG,
+        "start": [first.truth, first.predicted] if first else [int(order[0])] * 2,
+    }
 
 
-def _key(colour: str, text: str) -> Markup:
-    return joined(tag("span", class_="key", style=f"background:{colour}"), text)
-
-
-def _row(*cells: str, header: bool = False) -> Markup:
-    return tag("tr", *(tag("th" if header else "td", cell) for cell in cells))
-
-
-def _pairs(outcome: Outcome, report: Report) -> Markup:
-    if not report.pairs:
-        return tag("section", tag("h2", "Most confused pairs"), _note("None: every answer is right."))
-    rows = [_row("Class", "taken for", "samples", "share of the class", "", header=True)]
-    for truth, predicted, count in report.pairs[:PAIRS_SHOWN]:
-        total = report.classes[truth].samples
-        share = joined(_bar(count / total), percent(count / total, 0))
-        link = tag("a", "in the matrix", href=f"#cell={truth},{predicted}")
-        rows.append(_row(_named(outcome, truth), _named(outcome, predicted), f"{count} of {total}", share, link))
-    note = _note(f"{len(report.pairs)} pairs of classes are confused at least once; the {len(rows) - 1} most frequent:")
-    return tag("section", tag("h2", "Most confused pairs"), note, tag("div", tag("table", *rows), class_="scroll"))
-
-
-def _named(outcome: Outcome, number: int) -> Markup:
-    return joined(outcome.classes[number], " ", tag("span", str(number), class_="soft"))
-
-
-def _bar(share: float) -> Markup:
-    return tag("span", tag("i", style=f"width:{100 * share:.1f}%"), class_="bar")
-
-
-def _classes(outcome: Outcome, report: Report, matrix: np.ndarray) -> Markup:
+def _class_rows(report: Report, matrix: np.ndarray) -> list[ClassRow]:
+    """The classes that have samples, the least accurate first."""
     wrong = matrix - np.diag(np.diag(matrix))
-    numbers = [number for number, group in enumerate(report.classes) if group.samples]
-    numbers.sort(key=lambda number: (report.classes[number].accuracy, number))
-    rows = [_row("Class", "accuracy", "right", "95 % interval", "most often taken for", header=True)]
-    for number in numbers:
-        group, answer = report.classes[number], int(wrong[number].argmax())
-        cell = joined(_bar(group.accuracy), percent(group.accuracy, 0))
-        interval = f"{100 * group.interval.low:.0f} – {percent(group.interval.high, 0)}" if group.interval else ""
-        other = joined(_named(outcome, answer), f" ×{wrong[number, answer]}") if wrong[number].any() else ""
-        rows.append(_row(_named(outcome, number), cell, f"{group.hits} of {group.samples}", interval, other))
-    accuracy = np.array([report.classes[number].accuracy for number in numbers])
+    rows = []
+    for number, group in enumerate(report.classes):
+        if group.samples:
+            other = int(wrong[number].argmax())
+            count = int(wrong[number, other])
+            rows.append(ClassRow(number, group, other if count else None, count))
+    return sorted(rows, key=lambda row: (row.group.accuracy, row.number))
+
+
+def _class_chart(rows: list[ClassRow]) -> Drawing:
     edges = np.linspace(0, 1, CLASS_BINS + 1)
-    chart = histogram([("classes", BLUE, np.histogram(accuracy, edges)[0].tolist())], edges, "accuracy", "classes")
-    table = tag("div", tag("table", *rows), class_="scroll", style="margin-top:12px")
-    return tag("section", tag("h2", "Classes"), _note("The least accurate first."), chart, table)
+    counts = np.histogram([row.group.accuracy for row in rows], edges)[0].tolist()
+    return bar_chart("Classes by accuracy", _shares(edges), {"classes": counts}, _CHART)
 
 
-def _calibration(report: Report) -> Markup:
-    calibration = report.calibration
-    if calibration is None:
-        return tag("section", tag("h2", "Confidence"), _note("Needs logits: give --logits instead of --predictions."))
-    stacks = [("right", BLUE, calibration.right), ("wrong", RED, calibration.wrong)]
-    note = _note(
-        f"Expected calibration error {percent(calibration.ece)}: how far confidence, the probability of the predicted "
-        f"class, and accuracy lie apart on average ({len(calibration.right)} bins). Dots below the dashed line: too "
-        "sure of itself. Right: the samples of each bin,",
-        _key(BLUE, "right"),
-        _key(RED, "wrong"),
-    )
-    charts = tag(
-        "div",
-        reliability(calibration),
-        histogram(stacks, calibration.edges, "confidence", "samples"),
-        class_="side",
-    )
-    return tag("section", tag("h2", "Confidence"), note, charts)
+def _confidence_charts(calibration: Calibration) -> list[Drawing]:
+    counts = [right + wrong for right, wrong in zip(calibration.right, calibration.wrong, strict=True)]
+    points = zip(calibration.confidence, calibration.accuracy, counts, strict=True)
+    bars = {"right": calibration.right, "wrong": calibration.wrong}
+    labels = _shares(np.array(calibration.edges))
+    return [
+        reliability_chart([point for point in points if point[2]]),
+        bar_chart("Samples by confidence", labels, bars, _CHART, tuple(bars)),
+    ]
 
 
-def _worst(outcome: Outcome, report: Report, pictures: dict[str, bytes | None]) -> Markup:
-    known = report.calibration is not None
-    order = "those with the highest loss" if known else "of the most confused pairs (losses need --logits)"
-    hands = " Left hand above, right hand below; dark crops: the hand was not found there." if pictures else ""
-    if not report.worst:
-        return tag("section", tag("h2", "Worst samples"), _note("None: every answer is right."))
-    figures = [_figure(outcome, worst, pictures) for worst in report.worst]
-    title = tag("h2", "Worst samples")
-    return tag("section", title, _note(f"Wrong answers, {order}.{hands}"), tag("div", *figures, class_="worst"))
-
-
-def _figure(outcome: Outcome, worst: Worst, pictures: dict[str, bytes | None]) -> Markup:
-    picture = pictures.get(worst.id)
-    parts = [tag("img", src=data_uri(picture, "image/jpeg"), alt=f"hands of {worst.id}")] if picture else []
-    words = [tag("b", outcome.classes[worst.truth]), " taken for ", tag("b", outcome.classes[worst.predicted])]
-    if worst.loss is not None and worst.confidence is not None and worst.right is not None:
-        confidence = f", {percent(worst.confidence)} sure; right class {percent(worst.right, 2)}, loss {worst.loss:.2f}"
-        words.append(confidence)
-    if pictures and picture is None:
-        words.append(" (not in the shards)")
-    return tag("figure", *parts, tag("figcaption", *words, " ", tag("div", worst.id, class_="soft")))
+def _shares(edges: np.ndarray) -> list[str]:
+    """Labels of bins such as "95–100 %"."""
+    whole = (100 * edges).round().astype(int).tolist()
+    return [f"{low}–{high} %" for low, high in pairwise(whole)]

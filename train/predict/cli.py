@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand
+from shards.command_line import ManyValuesCommand, settings_from
 
 FILE = click.Path(path_type=Path)
 
@@ -63,9 +63,15 @@ def main(**options: Any) -> None:
     give through shards. Exit status: 0 done; 2 the command line or an input file is wrong; 3 some clips failed (they
     are named, with reasons), the others were predicted; 1 anything else.
     """
-    from train.predict.options import predict_command
+    # They import torch, which --help can do without.
+    from pipeline.from_videos import PoseSource
+    from train.predict.predict import PredictOptions, predict
+    from train.predict.recognizer import ComputeSettings
+    from train.predict.views import ViewSettings
 
-    sys.exit(predict_command(options))
+    source, views = settings_from(options, PoseSource), settings_from(options, ViewSettings)
+    compute = settings_from(options, ComputeSettings)
+    sys.exit(predict(settings_from(options, PredictOptions, pose_source=source, views=views, compute=compute)))
 
 
 if __name__ == "__main__":

@@ -1,128 +1,151 @@
-"""Predictions: from a checkpoint and shards to logits, `id,class` files and `.npz` files."""
+"""What `predict` does: from its options to predictions, and its exit status."""
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 
+from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
 from shards.errors import InputError
-from shards.files import whole_file
-from shards.format.shardset import ShardSet, open_shards
-from train.data.dataset import LoaderSettings
-from train.fit.checkpoint import Checkpoint
-from train.fit.distributed import choose_device
-from train.fit.memory import enough_memory
-from train.fit.settings import differing
-from train.predict.sliding import plan_slides
-from train.predict.tables import write_ranked
-from train.predict.views import Looks, Viewer, averaged
+from shards.files import check_output
+from shards.format.shardset import ShardSet, files_of, open_shards
+from shards.tables import read_rows
+from train.data.window import window_frames
+from train.fit.checkpoint import Checkpoint, read_checkpoint
+from train.predict.recognizer import ComputeSettings, Recognizer
+from train.predict.sliding import frame_rates
+from train.predict.tables import Prediction, likeliest, write_classes, write_likeliest, write_logits
+from train.predict.views import ViewSettings
+
+SOME_FAILED = 3
+_DRAWN = 3  # classes of an answer in the overlay
 
 
 @dataclass(frozen=True)
-class PredictSettings:
-    """How shards are predicted."""
+class PredictOptions:
+    """The options of `predict`; `predict --help` says what they are."""
 
-    batch_size: int = 8
-    workers: int = 2
-    device: str | None = None  # as torch names it; None: cuda where there is one
-    looks: Looks = field(default_factory=Looks)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Logits of some samples or, with `times`, of windows of samples, whose ids are then repeated."""
-
-    ids: list[str]
-    logits: np.ndarray  # float32 (N, C)
-    classes: list[str]  # C names
-    times: np.ndarray | None = None  # float64 (N, 2): start and end of each window, in seconds
+    checkpoint: Path
+    shards: str | None
+    videos: tuple[Path, ...]
+    template: Path | None
+    out: Path
+    top_k: int | None
+    overlay: Path | None
+    save_logits: Path | None
+    pose_source: PoseSource
+    views: ViewSettings
+    compute: ComputeSettings
 
 
-def predict_shards(kept: Checkpoint, source: Path, pattern: str, settings: PredictSettings) -> Prediction:
-    """Logits of every sample of the shards that `pattern` names, once each, with the checkpoint's window and recipe.
-
-    `source` is the checkpoint's file, for errors. Several looks at a sample are averaged (`test_time.py`); with
-    `looks.sliding` there is a row for each window over each sample, instead.
+def predict(options: PredictOptions) -> int:
+    """Predict and write; returns the exit status.
 
     Raises:
-        InputError: shards are unreadable, do not go with the checkpoint, or its recipe has no such looks.
+        InputError: options that do not go together, a wrong input file, or logits that are not finite.
+        RunError: we were told to stop, or there is no room for the clips' samples.
     """
-    settings.looks.check(kept.recipe)
-    shards = open_shards(pattern)
-    if kept.recipe != shards.dataset.recipe:
-        raise InputError(
-            f"{pattern}: made with the {shards.dataset.recipe.name} recipe, but {source} was trained with "
-            f"{kept.recipe.name}; make shards with `pipeline run --recipe {kept.recipe.name}`"
-        )
-    names = shards.dataset.classes
-    # Clips without labels, or whose classes have only numbers, may be of any model that has as many.
-    numbered = names == [str(number) for number in range(min(len(names), kept.model_settings.num_classes))]
-    if kept.classes is not None and kept.classes != names and not numbered:
-        raise InputError(f"{source}: {differing(kept.classes, names, pattern)}")
-    place = choose_device(settings.device)
-    feed = LoaderSettings(
-        kept.window, kept.recipe, kept.model_settings.with_depth, settings.batch_size, settings.workers
-    )
-    viewer = Viewer(kept.build(source).to(place), feed, place, kept.image_size)
-    with enough_memory(f"for --batch-size {settings.batch_size}: give a smaller one"):
-        samples, logits, times = _look(viewer, shards, settings.looks)
-    numbers = [str(number) for number in range(logits.shape[1])]
-    classes = kept.classes or (names if len(names) == len(numbers) else numbers)
-    return Prediction(shards.ids.take(samples).to_pylist(), logits, classes, times)
+    _check_together(options)
+    clips = find_clips(options.videos)
+    if options.overlay and len(clips) > 1:
+        raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    shards = open_shards(options.shards) if options.shards else None
+    _check_outputs(options, files_of(shards) if shards else clips.values())
+    template = _template(options.template, shards.ids.to_pylist() if shards else clips)
+    checkpoint = read_checkpoint(options.checkpoint)
+    options.views.check(checkpoint.recipe)
+    # Before clips are worked on: it says what is wrong with the device or the weights.
+    recognizer = Recognizer(checkpoint, options.checkpoint, options.compute)
+    if shards:
+        _write(recognizer.predict(shards, options.views), template, options)
+        return 0
+    with_depth, names = checkpoint.model_settings.with_depth, _class_names(checkpoint)
+    with shards_of_videos(clips, options.pose_source, checkpoint.recipe, names, with_depth) as videos:
+        for line in videos.failed:
+            click.echo(f"failed: {line}", err=True)
+        if videos.clips:
+            shards = open_shards(str(videos.folder))
+            prediction = recognizer.predict(shards, options.views)
+            _write(prediction, template, options)
+            if options.overlay:
+                _draw(videos, shards, checkpoint, options.views, prediction, options.overlay)
+    return SOME_FAILED if videos.failed else 0
 
 
-def _look(viewer: Viewer, shards: ShardSet, looks: Looks) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """For every row: its place in the shards (N,), its logits (N, C) and, when sliding, its times (N, 2)."""
-    if looks.sliding:
-        slides = plan_slides(shards, viewer.settings.window, looks.sliding)
-        logits = viewer.logits(shards, slides.samples, slides.views, looks.mirror)
-        return slides.samples, averaged(logits), slides.times
-    samples = np.arange(len(shards))
-    logits = viewer.logits(shards, samples.repeat(looks.windows), looks.views * len(shards), looks.mirror)
-    return samples, averaged(logits.reshape(len(shards), -1, logits.shape[-1])), None
+def _check_together(options: PredictOptions) -> None:
+    """InputError for options that do not go together."""
+    if bool(options.shards) == bool(options.videos):
+        raise InputError("give either --shards or --video")
+    for_video = {**vars(options.pose_source), "overlay": options.overlay}
+    if options.shards and (given := [name for name, value in for_video.items() if value]):
+        raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")
+    if options.views.sliding:
+        if options.views.windows > 1:
+            raise InputError("--sliding has every window's own answer, --windows their mean: give one of the two")
+        if options.template or options.save_logits:
+            raise InputError("--template and --save-logits take one answer per clip; --sliding has several")
 
 
-def write_predictions(path: Path, prediction: Prediction, template: Sequence[str] | None) -> None:
-    """Write `id,class` for the ids of a template that were predicted, in its order; without one, for all, by id.
+def _check_outputs(options: PredictOptions, sources: Iterable[Path]) -> None:
+    """InputError where an output cannot be written, or is what is read, or another output."""
+    outputs = [path for path in (options.out, options.overlay, options.save_logits) if path]
+    read = [path for path in (options.checkpoint, options.template, options.pose_source.keypoints) if path]
+    for number, path in enumerate(outputs):
+        check_output(path, *sources, *read, *outputs[:number])
+
+
+def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
+    """The ids in the first column of a CSV, in its order; None without one.
 
     Raises:
-        OSError: the file cannot be written.
+        InputError: no ids, one twice, or one that is not among the samples.
     """
-    best = dict(zip(prediction.ids, prediction.logits.argmax(axis=1).tolist(), strict=True))
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        rows = ((sample_id, best[sample_id]) for sample_id in _order(best, template))
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    if path is None:
+        return None
+    ids = [row[0] for _, row in read_rows(path)]
+    if not ids:
+        raise InputError(f"{path}: has no rows; expected an id in each")
+    if len(set(ids)) < len(ids):
+        raise InputError(f"{path}: an id occurs twice, e.g. {next(i for n, i in enumerate(ids) if i in ids[:n])}")
+    samples = set(known)
+    if absent := [sample_id for sample_id in ids if sample_id not in samples]:
+        raise InputError(f"{path}: {len(absent)} of its ids are no samples here, e.g. {absent[0]}; take them out")
+    return ids
 
 
-def write_likeliest(path: Path, prediction: Prediction, template: Sequence[str] | None, count: int) -> None:
-    """Write the `count` most likely classes of every id (in the order of `write_predictions`), or of every window.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    if prediction.times is not None:
-        order = np.argsort(np.array(prediction.ids), kind="stable")  # the windows of a clip stay in order
-        rows = [(prediction.ids[number], prediction.logits[number]) for number in order]
-        write_ranked(path, rows, prediction.classes, count, prediction.times[order])
-        return
-    logits = dict(zip(prediction.ids, prediction.logits, strict=True))
-    rows = [(sample_id, logits[sample_id]) for sample_id in _order(logits, template)]
-    write_ranked(path, rows, prediction.classes, count)
+def _class_names(checkpoint: Checkpoint) -> list[str]:
+    return checkpoint.classes or [str(number) for number in range(checkpoint.model_settings.num_classes)]
 
 
-def _order(predicted: dict, template: Sequence[str] | None) -> list[str]:
-    if template is None:
-        return sorted(predicted)
-    return [sample_id for sample_id in template if sample_id in predicted]
+def _write(prediction: Prediction, template: Sequence[str] | None, options: PredictOptions) -> None:
+    if options.top_k or options.views.sliding:
+        write_likeliest(options.out, prediction, template, options.top_k or 1)
+    else:
+        write_classes(options.out, prediction, template)
+    if options.save_logits:
+        write_logits(options.save_logits, prediction)
+    click.echo(f"{options.out}: {len(prediction.ids)} predictions")
 
 
-def write_logits(path: Path, prediction: Prediction) -> None:
-    """Write `ids`, `logits` (N, C) and `classes` as a `.npz` file that loads without unpickling.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, ids=np.array(prediction.ids), logits=prediction.logits, classes=np.array(prediction.classes))
+def _draw(
+    videos: VideoShards,
+    shards: ShardSet,
+    checkpoint: Checkpoint,
+    settings: ViewSettings,
+    prediction: Prediction,
+    out: Path,
+) -> None:
+    """The overlay of the only clip; an answer's time is that of the frames that the model saw."""
+    times = prediction.times
+    if times is None:
+        count, rate, window = int(shards.frames[0]), frame_rates(shards)[0], checkpoint.window
+        frames = [window_frames(count, window, checkpoint.recipe, view.start) for view in settings.views]
+        times = np.array([[np.min(frames) / rate, (np.max(frames) + 1) / rate]])
+    answers = []
+    for (start, end), logits in zip(times.tolist(), prediction.logits, strict=True):
+        signs = [(prediction.classes[label], share) for label, share in likeliest(logits, _DRAWN)]
+        answers.append((start, end, signs))
+    write_overlay(videos, prediction.ids[0], answers, out)
+    click.echo(f"{out}: overlay")

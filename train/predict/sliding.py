@@ -1,11 +1,9 @@
-"""Sliding over a long clip: where its windows start, and when they are."""
+"""A window that slides over long clips: where it starts, and when that is."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from shards.format.sample import SampleInfo
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.clip import read_info
 from train.data.views import View
@@ -13,8 +11,8 @@ from train.data.window import Window
 
 
 @dataclass(frozen=True)
-class Slides:
-    """The windows of some clips, clip by clip, from early to late."""
+class SlidingWindows:
+    """The windows over some clips, clip by clip, from early to late."""
 
     samples: np.ndarray  # int64 (N,): places in the shard set
     views: list[View]  # N
@@ -30,31 +28,30 @@ def window_starts(frames: int, window: Window, step: int) -> list[int]:
     return [*range(0, last, step), last]
 
 
-def plan_slides(shards: ShardSet, window: Window, step: int) -> Slides:
+def plan_windows(shards: ShardSet, window: Window, step: int) -> SlidingWindows:
     """The windows over every clip of a shard set.
 
     Raises:
         InputError: a sample cannot be read.
     """
     samples, views, times = [], [], []
-    for sample, info in enumerate(read_infos(shards)):
-        starts = window_starts(info.frames, window, step)
+    for sample, (frames, rate) in enumerate(zip(shards.frames.tolist(), frame_rates(shards), strict=True)):
+        starts = window_starts(frames, window, step)
         samples += [sample] * len(starts)
         # The middle of a position's share: rounding cannot move it to the next one.
         views += [View(start=(start + 0.5) / (starts[-1] + 1)) for start in starts]
-        times += [(start / info.fps, min(start + window.span, info.frames) / info.fps) for start in starts]
-    return Slides(np.array(samples), views, np.array(times))
+        times += [(start / rate, min(start + window.span, frames) / rate) for start in starts]
+    return SlidingWindows(np.array(samples), views, np.array(times))
 
 
-def read_infos(shards: ShardSet) -> Iterator[SampleInfo]:
-    """The JSON of every sample.
+def frame_rates(shards: ShardSet) -> list[float]:
+    """Frames per second of every sample, from its JSON.
 
     Raises:
         InputError: one cannot be read.
     """
     reader = MemberReader(shards)
     try:
-        for sample in range(len(shards)):
-            yield read_info(shards, reader, sample)
+        return [read_info(shards, reader, sample).fps for sample in range(len(shards))]
     finally:
         reader.close()

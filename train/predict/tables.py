@@ -1,49 +1,84 @@
-"""CSV of the k most likely classes: per clip, or per window of a clip."""
+"""Predictions and the files they are written to: `id,class`, the likeliest classes, and logits as `.npz`.
+
+Ids are written as they are. One that begins with =, +, - or @ is a formula to a spreadsheet that opens the CSV.
+"""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from shards.files import whole_file
-from train.evaluate.metrics import softmax
 
 HEADER = ("id", "rank", "class", "name", "probability")
 SLIDING_HEADER = ("id", "start", "end", *HEADER[1:])
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """Logits of some samples or, with `times`, of windows of samples, whose ids are then repeated."""
+
+    ids: list[str]
+    logits: np.ndarray  # float32 (N, C)
+    classes: list[str]  # C names
+    times: np.ndarray | None = None  # float64 (N, 2): start and end of each window, in seconds
+
+
 def likeliest(logits: np.ndarray, count: int) -> list[tuple[int, float]]:
     """The `count` most likely classes (all, where there are fewer) of logits (C,), with their softmax probabilities."""
-    probability = softmax(logits[None].astype(np.float64))[0]
+    probability = softmax(logits.astype(np.float64))
     # Stable: of two equally likely classes the first, as argmax has it.
     best = np.argsort(-probability, kind="stable")[:count]
     return [(int(label), float(probability[label])) for label in best]
 
 
-def write_ranked(
-    path: Path,
-    rows: Sequence[tuple[str, np.ndarray]],
-    classes: Sequence[str],
-    count: int,
-    times: np.ndarray | None = None,
-) -> None:
-    """Write a header and `count` lines for each of N rows, the likeliest class first.
-
-    Args:
-        path: of the CSV.
-        rows: N ids, each with its logits (C,).
-        classes: names.
-        count: lines per row.
-        times: float (N, 2), start and end of each row's window in seconds; None: without these two columns.
+def write_classes(path: Path, prediction: Prediction, template: Sequence[str] | None) -> None:
+    """Write `id,class` for the ids of a template that were predicted, in its order; without one, for all, by id.
 
     Raises:
         OSError: the file cannot be written.
     """
+    best = prediction.logits.argmax(axis=1)
+    _write_rows(path, ((prediction.ids[number], best[number]) for number in _order(prediction, template)))
+
+
+def write_likeliest(path: Path, prediction: Prediction, template: Sequence[str] | None, count: int) -> None:
+    """Write a header and, for every id (in the order of `write_classes`) or every window, a line for each of the
+    `count` most likely classes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    rows: list[Sequence[object]] = [HEADER if prediction.times is None else SLIDING_HEADER]
+    for number in _order(prediction, template):
+        times = [] if prediction.times is None else [f"{second:.3f}" for second in prediction.times[number]]
+        for rank, (label, probability) in enumerate(likeliest(prediction.logits[number], count), 1):
+            row = [prediction.ids[number], *times, rank, label, prediction.classes[label], f"{probability:.6f}"]
+            rows.append(row)
+    _write_rows(path, rows)
+
+
+def write_logits(path: Path, prediction: Prediction) -> None:
+    """Write `ids`, `logits` (N, C) and `classes` as a `.npz` file that loads without unpickling.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, ids=np.array(prediction.ids), logits=prediction.logits, classes=np.array(prediction.classes))
+
+
+def _order(prediction: Prediction, template: Sequence[str] | None) -> list[int]:
+    """Rows of a prediction: those of the template's ids, or all by id, a clip's windows as they come."""
+    if template is None:
+        return np.argsort(np.array(prediction.ids), kind="stable").tolist()
+    place = {sample_id: number for number, sample_id in enumerate(prediction.ids)}
+    return [place[sample_id] for sample_id in template if sample_id in place]
+
+
+def _write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(HEADER if times is None else SLIDING_HEADER)
-        for number, (sample_id, logits) in enumerate(rows):
-            when = [] if times is None else [f"{second:.3f}" for second in times[number]]
-            for rank, (label, probability) in enumerate(likeliest(logits, count), 1):
-                table.writerow([sample_id, *when, rank, label, classes[label], f"{probability:.6f}"])
+        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from collections import Counter
 from html import unescape
 from html.parser import HTMLParser
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.chromium import run_chromium
 from PIL import Image
 
 from shards.commands.inspect import choose
@@ -48,28 +47,19 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def browse(tmp_path_factory):
     """Chromium without a window; returns the page's elements after it has been rendered, and a picture of it."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser")
-    if binary is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
-    flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    flags += ["--window-size=1200,4000"]
 
     def look(page: Path) -> tuple[Outline, np.ndarray]:
         folder = tmp_path_factory.mktemp("chromium")
-        command = [binary, *flags, f"--user-data-dir={folder}/profile"]
-        dom = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, timeout=100, check=True)
-        picture = folder / "page.png"
-        subprocess.run(
-            [*command, f"--screenshot={picture}", page.as_uri()], capture_output=True, timeout=100, check=True
-        )
-        return Outline(dom.stdout.decode()), np.asarray(Image.open(picture).convert("RGB")).astype(int)
+        whole = (folder / "profile", page.as_uri(), "--window-size=1200,4000")
+        dom = run_chromium(*whole, "--dump-dom")
+        run_chromium(*whole, f"--screenshot={folder}/page.png")
+        return Outline(dom), np.asarray(Image.open(folder / "page.png").convert("RGB")).astype(int)
 
     return look
 
 
 def near(picture: np.ndarray, color: tuple[int, int, int]) -> int:
-    """How many pixels of a picture have about this colour."""
+    """How many pixels of a picture have about this color."""
     return int((np.abs(picture - color).max(axis=2) < 25).sum())
 
 
@@ -91,12 +81,12 @@ def test_page_in_a_browser(run, browse, tiny_work: Path, tmp_path: Path) -> None
     assert result.exit_code == 0
     outline, picture = browse(out)
     assert outline.elements["section.sample"] == 6
-    assert outline.elements["img"] == 6 * 12 * 4  # both hands, in colour and depth
+    assert outline.elements["img"] == 6 * 12 * 4  # both hands, in color and depth
     assert outline.elements["svg.skeleton"] == 6 * 12
     assert outline.elements["svg.chart"] == 3
     missing = missing_columns(tiny_work / "shards")
     assert missing > 0
-    assert outline.elements["td.missing"] == 2 * missing  # in colour and in depth
+    assert outline.elements["td.missing"] == 2 * missing  # in color and in depth
     assert all(source.startswith("data:image/jpeg;base64,") for source in outline.sources)
     # The clips are a test pattern with magenta and yellow fields: they can only come from decoded crops.
     assert near(picture, (255, 0, 255)) > 2000
@@ -106,6 +96,17 @@ def test_page_in_a_browser(run, browse, tiny_work: Path, tmp_path: Path) -> None
     assert near(picture, (217, 130, 43)) > 2000  # and of val
     assert near(picture, (194, 65, 12)) > 100  # the skeleton's left hand
     assert near(picture, (15, 118, 110)) > 100  # and right hand
+
+
+def test_a_narrow_screen_scrolls_only_within(run, tiny_work: Path, tmp_path: Path) -> None:
+    """The page itself is no wider than the screen: the right edge shows the ground from top to bottom."""
+    run("inspect", tiny_work / "shards", "--out", tmp_path / "page.html")
+    picture = tmp_path / "page.png"
+    size = ("--window-size=420,3000", f"--screenshot={picture}")
+    run_chromium(tmp_path / "profile", (tmp_path / "page.html").as_uri(), *size)
+    pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+    assert pixels.shape[1] == 420
+    assert (np.abs(pixels[:, -4:] - (245, 247, 249)).max(axis=(1, 2)) < 5).all()
 
 
 def test_names_cannot_break_the_page(run, browse, shards: Path, tmp_path: Path) -> None:

@@ -1,21 +1,15 @@
-import numpy as np
+import io
 
-from train.evaluate.confusion import Pair, confused_pairs, confusion_matrix, seriate
+import numpy as np
+from PIL import Image
+
+from train.evaluate.confusion import Pair, cell_size, confused_pairs, draw_matrix, seriate
 
 
 def spread_of(matrix: np.ndarray, order: np.ndarray) -> float:
     """Mean distance of confusions from the diagonal."""
     rows, columns = np.nonzero(np.triu((matrix + matrix.T)[np.ix_(order, order)], 1))
     return float(np.abs(rows - columns).mean())
-
-
-def test_matrix_counts_what_was_taken_for_what():
-    random = np.random.default_rng(0)
-    truth, predicted = random.integers(0, 5, 200), random.integers(0, 5, 200)
-    matrix = confusion_matrix(truth, predicted, 6)
-    for row in range(6):
-        for column in range(6):
-            assert matrix[row, column] == sum((t, p) == (row, column) for t, p in zip(truth, predicted, strict=True))
 
 
 def test_pairs_come_by_count_then_class():
@@ -42,3 +36,21 @@ def test_seriate_puts_the_most_confused_first_and_perfect_classes_last():
     matrix = np.diag(np.full(6, 5))
     matrix[4, 1], matrix[3, 5] = 1, 4
     assert seriate(matrix).tolist() == [3, 5, 1, 4, 0, 2]
+
+
+def test_the_picture_shows_every_cell():
+    matrix = np.array([[4, 0, 1], [0, 0, 0], [0, 2, 2]])
+    side = cell_size(3)
+    drawn = Image.open(io.BytesIO(draw_matrix(matrix)))
+    ground = Image.new("RGBA", drawn.size, "white")
+    pixels = np.asarray(Image.alpha_composite(ground, drawn).convert("RGB")).astype(int)
+    assert pixels.shape == (3 * side, 3 * side, 3)
+    cells = pixels[side // 2 :: side, side // 2 :: side]
+    for row in range(3):
+        for column in range(3):
+            red, _, blue = cells[row, column]
+            kind = "blank" if red == blue else "right" if blue > red else "wrong"
+            assert kind == ("blank" if not matrix[row, column] else "right" if row == column else "wrong")
+    # The larger share is darker.
+    assert cells[2, 1].sum() < cells[0, 2].sum()
+    assert cells[0, 0].sum() < cells[2, 2].sum()

@@ -1,10 +1,15 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from train.evaluate.cli import main
-from train.evaluate.options import REPORT_FILES
+from train.evaluate.evaluate import REPORT_FILES
 
+ROOT = Path(__file__).parents[3]
 NAMES = ["hello", "bye", "thanks"]
 
 
@@ -62,6 +67,48 @@ def test_a_prediction_without_a_label_is_an_error(tmp_path, labels):
     predictions = tmp_path / "p.csv"
     predictions.write_text("signer0_sample1,0\nsigner9_sample9,0\n")
     assert "no label for 1 predictions" in refused("--predictions", predictions, "--labels", labels)
+
+
+@pytest.mark.parametrize("option", ["--predictions", "--labels"])
+@pytest.mark.parametrize(
+    ("text", "line", "fault"),
+    [("a,1\nb,two\n", 2, "'two'"), ("id,class\n", 1, "'class'"), ("a\n", 1, "id,class"), ("a,1\na,2\n", 2, "a has")],
+)
+def test_a_wrong_row_is_named(tmp_path, labels, option, text, line, fault):
+    (tmp_path / "wrong.csv").write_text(text)
+    files = {"--predictions": labels, "--labels": labels, option: tmp_path / "wrong.csv"}
+    said = refused(*(word for pair in files.items() for word in pair))
+    assert f"wrong.csv:{line}: " in said
+    assert fault in said
+
+
+def test_a_split_in_the_labels_is_passed_over(tmp_path, labels):
+    with_split = tmp_path / "with_split.csv"
+    with_split.write_text(labels.read_text().replace("\n", ",test\n"))
+    assert (
+        run("--predictions", labels, "--labels", with_split).stdout
+        == run("--predictions", labels, "--labels", labels).stdout
+    )
+
+
+def test_nothing_heavy_is_imported_for_help_and_no_torch_for_a_report(tmp_path, labels):
+    code = "import sys; from train.evaluate.cli import main; main(sys.argv[1:], standalone_mode=False); "
+    for arguments, absent in (
+        (("--help",), ("scipy", "sklearn", "torch", "pyarrow", "PIL", "jinja2")),
+        (("--predictions", labels, "--labels", labels), ("scipy.stats", "sklearn", "torch", "PIL", "jinja2")),
+        (("--predictions", labels, "--labels", labels, "--report", tmp_path / "r"), ("torch", "train.data")),
+    ):
+        check = f"sys.exit([name for name in {absent} if name in sys.modules] or 0)"
+        subprocess.run([sys.executable, "-c", code + check, *map(str, arguments)], cwd=ROOT, check=True)
+
+
+def test_a_missing_extra_is_one_line(labels):
+    code = "import sys; sys.modules['scipy'] = None; from train.evaluate.cli import main; main()"
+    command = [sys.executable, "-c", code, "--predictions", labels, "--labels", labels]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert "scipy" in result.stderr
+    assert "signshards[train]" in result.stderr
 
 
 def test_logits_give_top_5(tmp_path, labels):

@@ -57,11 +57,16 @@ def test_nothing_is_unpickled(tmp_path):
         ({"ids": None}, "ids"),
         ({"ids": np.array(["a", "a", "c"])}, "twice"),
         ({"ids": np.array([1, 2, 3])}, "must be text"),
-        ({"ids": np.array(["a", "b"])}, "shape (3, 2) for 2 ids"),
-        ({"classes": np.array(["yes"])}, "1 classes"),
+        ({"ids": np.array(["a", "b"])}, "shape (3, 2) for ids of (2,)"),
+        ({"classes": np.array(["yes"])}, "classes of (1,)"),
+        # The case attack/npz-0d, which was a traceback.
+        ({"ids": np.array("x"), "logits": np.zeros((1, 2))}, "for ids of ()"),
+        ({"classes": np.array("x"), "logits": np.zeros((3, 1))}, "classes of ()"),
+        ({"logits": np.array(1.0)}, "shape ()"),
+        ({"ids": np.array([["a", "b", "c"]])}, "for ids of (1, 3)"),
         ({"logits": np.zeros((3, 2), int)}, "floating point"),
         ({"logits": np.array([[0, 1], [np.nan, 0], [1, 2.0]])}, "1 samples have logits that are not finite, e.g. a"),
-        ({"ids": np.array([], str), "logits": np.zeros((0, 2))}, "0 ids"),
+        ({"ids": np.array([], str), "logits": np.zeros((0, 2))}, "for ids of (0,)"),
     ],
 )
 def test_wrong_content(tmp_path, changed, reason):

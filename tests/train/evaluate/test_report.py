@@ -10,11 +10,10 @@ from click.testing import CliRunner
 from helpers.chromium import recording_proxy, run_chromium
 from PIL import Image
 
-from shards.errors import InputError
 from shards.format.shardset import open_shards
 from train.evaluate.cli import main
-from train.evaluate.heatmap import cell_size, draw_matrix
-from train.evaluate.strips import FRAMES, GAP, SIDE, HandStrips
+from train.evaluate.confusion import cell_size
+from train.evaluate.report_page import MOST_NAMED
 
 NASTY = ["<script>alert(1)</script>", "</script><img src=http://evil.test/x.png onerror=alert(1)>", "a\"b'c & <b>d</b>"]
 
@@ -34,20 +33,32 @@ def published(autsl_labels, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def nasty(made, tmp_path_factory):
+def nasty_report(shards, folder, classes: int):
     """A report with logits, pictures, and class names that are HTML; half of the answers are wrong."""
-    folder, shards = tmp_path_factory.mktemp("nasty"), made(splits={"test": 8})
     found = open_shards(str(shards))
     truth = dict(zip(found.ids.to_pylist(), found.labels.tolist(), strict=True))
     labels = folder / "labels.csv"
     labels.write_text("".join(f"{key},{label}\n" for key, label in truth.items()) + "test_sample99,1\n")
-    logits = np.random.default_rng(0).normal(0, 0.1, (8, 3))
-    logits[np.arange(8), [(label + n % 2) % 3 for n, label in enumerate(truth.values())]] += 2
-    np.savez(folder / "l.npz", ids=np.array(list(truth)), logits=logits, classes=np.array(NASTY))
+    logits = np.random.default_rng(0).normal(0, 0.1, (len(truth), classes))
+    logits[np.arange(len(truth)), [(label + n % 2) % classes for n, label in enumerate(truth.values())]] += 2
+    names = np.array([NASTY[number % 3] for number in range(classes)])
+    np.savez(folder / "l.npz", ids=np.array(list(truth)), logits=logits, classes=names)
     report = folder / "report"
     evaluate("--logits", folder / "l.npz", "--labels", labels, "--shards", shards, "--report", report)
     return report
+
+
+@pytest.fixture(scope="module")
+def nasty(made, tmp_path_factory):
+    """Few classes: their names are in the matrix. 8 samples."""
+    return nasty_report(made(splits={"test": 8}), tmp_path_factory.mktemp("nasty"), 3)
+
+
+@pytest.fixture(scope="module")
+def nasty_lens(made, tmp_path_factory):
+    """So many classes that the matrix is a picture with a lens."""
+    plan = {"splits": {"test": MOST_NAMED + 4}, "classes": MOST_NAMED + 2, "frames": 6}
+    return nasty_report(made(**plan), tmp_path_factory.mktemp("nasty_lens"), MOST_NAMED + 2)
 
 
 def rows(path):
@@ -119,28 +130,60 @@ def test_the_matrix_is_seen_in_a_browser(published, tmp_path):
     assert ((red > 180) & (blue < 160) & (green < 200) & (green > 20)).sum() > 188 * 9 * 0.5
 
 
+def pictures(body: str) -> list[str]:
+    """How the sources of pictures begin."""
+    return re.findall(r"<img[^>]* src=\"([^\"]{0,30})", body)
+
+
 def test_names_are_escaped(nasty, tmp_path):
     page = run_chromium(tmp_path / "profile", (nasty / "index.html").as_uri(), "--dump-dom")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert "evil.test/x.png onerror" in page
+    # Pictures are all our own: the hands of four wrong samples.
+    columns = [row.count("<th>") - 1 for row in re.findall(r"<tr><th>frame</th>.*?</tr>", page)]
+    assert len(columns) == 4
+    assert len(pictures(page)) == 2 * sum(columns)
+    assert all(source.startswith("data:image/jpeg") for source in pictures(page))
+
+
+def test_names_are_escaped_in_the_lens(nasty_lens, tmp_path):
+    page = run_chromium(tmp_path / "profile", (nasty_lens / "index.html").as_uri(), "--dump-dom")
     body = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
     assert "<script" not in body
-    assert "evil.test/x.png onerror" in body
-    # Pictures are all our own: the matrix and the hands of four wrong samples.
-    sources = re.findall(r"<img[^>]* src=\"([^\"]{0,30})", body)
-    assert len(sources) == 5
-    assert all(source.startswith("data:image/") for source in sources)
     assert page.count("<script") == 2
+    assert [source for source in pictures(body) if source.startswith("data:image/png")] == pictures(body)[:1]
+    assert all(source.startswith("data:image/") for source in pictures(body))
     # The script's own output holds names, too.
-    assert re.search(r'<p id="said">[^<]*taken for[^<]*samples</p>', page)
+    assert re.search(r'<p id="caption">[^<]*taken for[^<]*samples</p>', page)
 
 
-def test_nothing_is_loaded(nasty, tmp_path):
-    with recording_proxy((nasty / "index.html").read_bytes()) as (proxy, asked):
+@pytest.mark.parametrize("name", ["nasty", "nasty_lens"])
+def test_nothing_is_loaded(name, request, tmp_path):
+    with recording_proxy((request.getfixturevalue(name) / "index.html").read_bytes()) as (proxy, asked):
         page = run_chromium(
             tmp_path / "profile", "http://report.test/index.html", f"--proxy-server={proxy}", "--dump-dom"
         )
     assert "taken for" in page
     assert [address for address in asked if not address.endswith("/favicon.ico")] == ["http://report.test/index.html"]
+
+
+def test_a_narrow_screen_scrolls_only_within(nasty, published, tmp_path):
+    """The page itself is no wider than the screen: the right edge shows the ground from top to bottom."""
+    for folder in (nasty, published):
+        picture = tmp_path / "page.png"
+        sizes = ("--window-size=420,3000", f"--screenshot={picture}")
+        run_chromium(tmp_path / "profile", (folder / "index.html").as_uri(), *sizes)
+        pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+        assert pixels.shape[1] == 420
+        assert (np.abs(pixels[:, -4:] - (245, 247, 249)).max(axis=(1, 2)) < 5).all()
+
+
+def test_a_dark_theme(nasty, tmp_path):
+    picture = tmp_path / "page.png"
+    dark = ("--blink-settings=preferredColorScheme=0", f"--screenshot={picture}")
+    run_chromium(tmp_path / "profile", (nasty / "index.html").as_uri(), *dark)
+    assert np.median(np.asarray(Image.open(picture).convert("L"))) < 60
 
 
 def test_loading_would_be_noticed(tmp_path):
@@ -165,60 +208,25 @@ def test_worst_samples_and_signers_from_the_shards(nasty):
     assert sum(report["calibration"]["right"]) == 4
 
 
-def test_strips_show_both_hands(made):
-    strips = HandStrips(str(made(splits={"test": 8})))
-    picture = np.asarray(Image.open(io.BytesIO(strips.draw("test_sample0")))).astype(float)
-    frames = (picture.shape[1] + GAP) // (SIDE + GAP)
-    assert 5 <= frames <= FRAMES
-    assert picture.shape == (2 * SIDE + GAP, frames * (SIDE + GAP) - GAP, 3)
-    # Class 0 is tinted 60, 120, 200: blue above red in both rows.
-    for row in (picture[:SIDE], picture[-SIDE:]):
-        assert row[..., 2].mean() > row[..., 0].mean() + 20
-    assert strips.draw("unknown") is None
-    strips.close()
-
-
-def test_a_damaged_sample_is_named(made, tmp_path):
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    for path in made(splits={"test": 8}).iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    shards = open_shards(str(folder))
-    offset, size = int(shards.offsets[0, 1]), int(shards.sizes[0, 1])
-    with shards.paths[0].open("r+b") as file:
-        file.seek(offset)
-        file.write(bytes(size))
-    with pytest.raises(InputError, match="test_sample0 is damaged"):
-        HandStrips(str(folder)).draw("test_sample0")
-
-
-def test_the_heat_map_shows_every_cell():
-    matrix = np.array([[4, 0, 1], [0, 0, 0], [0, 2, 2]])
-    side = cell_size(3)
-    pixels = np.asarray(Image.open(io.BytesIO(draw_matrix(matrix)))).astype(int)
-    assert pixels.shape == (3 * side, 3 * side, 3)
-    cells = pixels[side // 2 :: side, side // 2 :: side]
-    for row in range(3):
-        for column in range(3):
-            red, _, blue = cells[row, column]
-            kind = "blank" if red == blue else "right" if blue > red else "wrong"
-            assert kind == ("blank" if not matrix[row, column] else "right" if row == column else "wrong")
-    # The larger share is darker.
-    assert cells[2, 1].sum() < cells[0, 2].sum()
-    assert cells[0, 0].sum() < cells[2, 2].sum()
-
-
-def test_the_matrix_is_as_large_on_the_page_as_it_is_drawn(tmp_path):
-    """Classes without samples and answers are not drawn: 2 of 50 here."""
-    (tmp_path / "labels.csv").write_text("signer0_sample1,7\nsigner0_sample2,40\n")
-    (tmp_path / "answers.csv").write_text("signer0_sample1,40\nsigner0_sample2,40\n")
+@pytest.mark.parametrize("used", [2, MOST_NAMED + 1])
+def test_classes_without_samples_and_answers_are_not_in_the_matrix(tmp_path, used):
+    """`used` of 50 are."""
+    ids = [f"signer0_sample{number}" for number in range(used)]
+    (tmp_path / "labels.csv").write_text("".join(f"{name},{2 * number}\n" for number, name in enumerate(ids)))
+    (tmp_path / "answers.csv").write_text("".join(f"{name},0\n" for name in ids))
     (tmp_path / "names.csv").write_text("ClassId,EN\n" + "".join(f"{number},sign {number}\n" for number in range(50)))
     files = ["--predictions", tmp_path / "answers.csv", "--labels", tmp_path / "labels.csv"]
     evaluate(*files, "--classes", tmp_path / "names.csv", "--report", tmp_path / "report")
-    (image,) = re.findall(r'<img [^>]*id="matrix"[^>]*>', (tmp_path / "report" / "index.html").read_text())
+    page = (tmp_path / "report" / "index.html").read_text()
+    if used <= MOST_NAMED:
+        assert page.count('id="cell=') == used * used
+        assert 'id="cell=2,0"' in page
+        assert 'href="#cell=2,0"' in page
+        return
+    (image,) = re.findall(r'<img [^>]*id="matrix"[^>]*>', page)
     png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', image)[1])
     drawn = Image.open(io.BytesIO(png)).size
-    assert drawn == (2 * cell_size(2),) * 2
+    assert drawn == (used * cell_size(used),) * 2
     assert tuple(int(re.search(rf'{side}="(\d+)"', image)[1]) for side in ("width", "height")) == drawn
 
 
@@ -229,7 +237,8 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         main, ["--predictions", str(labels), "--labels", str(labels), "--report", str(labels / "report")]
     )
     assert result.exit_code == 2
-    assert "give another folder" in result.stderr
+    assert str(labels) in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_label_file_whose_name_is_not_utf_8(tmp_path):

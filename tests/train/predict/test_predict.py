@@ -3,15 +3,24 @@
 import errno
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from helpers.predicting import predict, rows
+from helpers.shard_making import Plan, make_sample
 from helpers.tiny_model import tiny_checkpoint
 
-from train.predict.predict import Prediction, write_likeliest, write_logits, write_predictions
+from shards.format.dataset import Dataset, read_dataset
+from shards.format.index import scan_shard, write_index
+from shards.format.sample import array_from_npy, npy_bytes
+from shards.format.tar import pack
+from shards.format.writer import Extent, write_shard
+from train.predict.tables import Prediction, write_classes, write_likeliest, write_logits
 
 CLASSES = ["class 0", "class 1", "class 2"]
 IDS = [f"val_sample{number}" for number in range(5)]
@@ -81,6 +90,64 @@ def test_shards_whose_classes_have_no_names(small, tmp_path, classes, fits):
         assert "give what was made with the same" in result.stderr
 
 
+def test_shards_are_opened_once(small, tmp_path, monkeypatch):
+    opened = []
+
+    def counting(folder):
+        opened.append(folder)
+        return read_dataset(folder)
+
+    monkeypatch.setattr("shards.format.shardset.read_dataset", counting)
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    common = ("--checkpoint", tmp_path / "best.pt", "--shards", f"{small}/val-*.tar", "--out", tmp_path / "p.csv")
+    for more in ((), ("--sliding", 3)):
+        assert predict(*common, *more).exit_code == 0
+    assert opened == [small, small]
+
+
+def with_nan_flow(folder: Path, ids: list[str]) -> Path:
+    """A shard set of five samples, some of whose pose flow is NaN, as the case attack/nan-predictions has it."""
+    plan, extents = Plan({"val": 5}), []
+    folder.mkdir()
+    for number in range(5):
+        info, members = make_sample(plan, "val", number)
+        if info.id in ids:
+            flow = np.full_like(array_from_npy(members["flow.npy"]), np.nan)
+            members["flow.npy"] = npy_bytes(flow)
+        packed = pack(info.id, members)
+        (folder / info.id).write_bytes(packed.data)
+        extents.append(Extent(folder / info.id, 0, packed.extent))
+    shard = write_shard(folder / "val-000.tar", extents)
+    write_index(folder / "val.parquet", scan_shard(folder / "val-000.tar"))
+    Dataset(plan.recipe, {}, CLASSES, {"val": [shard]}).write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("more", [(), ("--mirror",), ("--windows", 2), ("--sliding", 3)])
+def test_logits_that_are_not_finite_are_refused(tmp_path, more):
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    shards = with_nan_flow(tmp_path / "shards", ["val_sample1", "val_sample3"])
+    common = ("--checkpoint", tmp_path / "best.pt", "--shards", shards, "--out", tmp_path / "p.csv")
+    result = predict(*common, *more)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "not finite" in result.stderr
+    assert "val_sample1, val_sample3 are" in result.stderr
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_many_samples_without_finite_logits_are_counted(small, tmp_path):
+    checkpoint = tiny_checkpoint(tmp_path / "best.pt", CLASSES)
+    weights = {
+        name: value * (torch.nan if value.is_floating_point() else 1) for name, value in checkpoint.model.items()
+    }
+    replace(checkpoint, model=weights).write(tmp_path / "nan.pt")
+    common = ("--checkpoint", tmp_path / "nan.pt", "--shards", small, "--out", tmp_path / "p.csv")
+    result = predict(*common)
+    assert result.exit_code == 2
+    assert "and 13 more" in result.stderr
+    assert "nan.pt" in result.stderr
+
+
 def test_shards_are_not_written_over(small, tmp_path):
     for name in ("val-000.tar", "dataset.json", "val.parquet"):
         path = small / name
@@ -94,13 +161,13 @@ def test_shards_are_not_written_over(small, tmp_path):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path, prediction: write_predictions(path, prediction, None),
+        lambda path, prediction: write_classes(path, prediction, None),
         lambda path, prediction: write_likeliest(path, prediction, None, 3),
         write_logits,
     ],
     ids=["classes", "likeliest", "logits"],
 )
-def test_a_full_disk_is_one_line(tmp_path, full_disk, write):
+def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path, full_disk, write):
     prediction = Prediction([f"sample{number}" for number in range(200)], np.zeros((200, 3), np.float32), CLASSES)
     path = tmp_path / "out"
     with full_disk(1000), pytest.raises(OSError) as error:

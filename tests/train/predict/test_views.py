@@ -22,12 +22,12 @@ from train.data.pixels import model_input
 from train.data.views import View
 from train.data.window import window_frames
 from train.fit.inference import predict_batches
-from train.predict.predict import PredictSettings, predict_shards
-from train.predict.sliding import plan_slides, window_starts
-from train.predict.views import Looks, Mirrored, averaged, repeated
+from train.predict.recognizer import ComputeSettings, Recognizer
+from train.predict.sliding import plan_windows, window_starts
+from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
 
 CLASSES = ["class 0", "class 1", "class 2"]
-ONCE = Looks()
+ONCE = ViewSettings()
 CPU = torch.device("cpu")
 
 
@@ -41,11 +41,12 @@ def checkpoint(tmp_path_factory):
     return tiny_checkpoint(tmp_path_factory.mktemp("model") / "best.pt", CLASSES, window=WINDOW)
 
 
-def predict(checkpoint, shards: Path, looks: Looks = ONCE):
-    return predict_shards(checkpoint, Path("best.pt"), str(shards), PredictSettings(3, 0, "cpu", looks))
+def predict(checkpoint, shards: Path, settings: ViewSettings = ONCE):
+    recognizer = Recognizer(checkpoint, Path("best.pt"), ComputeSettings(3, 0, "cpu"))
+    return recognizer.predict(open_shards(str(shards)), settings)
 
 
-def looked_at(checkpoint, shards: Path, views: list[View], workers: int = 0, model=None) -> np.ndarray:
+def viewed(checkpoint, shards: Path, views: list[View], workers: int = 0, model=None) -> np.ndarray:
     """Logits of every sample under one view each, by the trainer's own loader."""
     settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=workers)
     loader = make_loader(open_shards(str(shards)), settings, training=False)
@@ -67,7 +68,7 @@ def test_the_default_is_plain_evaluation_bit_for_bit(checkpoint, small):
 @pytest.mark.parametrize("frames", (7, 8, 30, 61))
 @pytest.mark.parametrize("count", (1, 2, 3, 5))
 def test_windows_are_spread_over_the_free_places(frames, count):
-    starts = [int(window_frames(frames, WINDOW, DEFAULT, view.start)[0]) for view in Looks(windows=count).views]
+    starts = [int(window_frames(frames, WINDOW, DEFAULT, view.start)[0]) for view in ViewSettings(windows=count).views]
     free = frames - 7
     assert starts == sorted(starts)
     # No start position of the clip is further from a window than half a part, and the parts are equal.
@@ -81,9 +82,9 @@ def test_windows_are_spread_over_the_free_places(frames, count):
 
 def test_several_windows_are_the_mean_of_their_probabilities(checkpoint, small):
     count = len(open_shards(str(small)))
-    each = [looked_at(checkpoint, small, [view] * count) for view in Looks(windows=3).views]
+    each = [viewed(checkpoint, small, [view] * count) for view in ViewSettings(windows=3).views]
     assert np.abs(each[0] - each[2]).max() > 1e-3  # they see something else
-    found = predict(checkpoint, small, Looks(windows=3))
+    found = predict(checkpoint, small, ViewSettings(windows=3))
     assert np.allclose(softmax(found.logits), np.mean([softmax(logits) for logits in each], axis=0), atol=1e-6)
 
 
@@ -97,7 +98,7 @@ def mirrored_by_hand(crops: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Ten
     return crops.flip(2).flip(-1), torch.stack([angle, magnitude], dim=-1).flatten(2)
 
 
-def test_a_mirrored_look_swaps_hands_and_motion(checkpoint, small):
+def test_a_mirrored_view_swaps_hands_and_motion(checkpoint, small):
     settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=0)
     model, expected = checkpoint.build(), []
     with torch.inference_mode():
@@ -106,17 +107,17 @@ def test_a_mirrored_look_swaps_hands_and_motion(checkpoint, small):
             expected.append((model(crops, pose), model(*mirrored_by_hand(crops, pose))))
     plain, mirrored = (torch.cat(parts).numpy() for parts in zip(*expected, strict=True))
     assert np.abs(plain - mirrored).max() > 1e-3
-    found = predict(checkpoint, small, Looks(mirror=True))
+    found = predict(checkpoint, small, ViewSettings(mirror=True))
     assert np.allclose(softmax(found.logits), (softmax(plain) + softmax(mirrored)) / 2, atol=1e-5)
 
 
 def test_windows_and_mirror_go_together(checkpoint, small):
     count = len(open_shards(str(small)))
-    views = Looks(windows=2).views
-    each = [looked_at(checkpoint, small, [view] * count) for view in views]
+    views = ViewSettings(windows=2).views
+    each = [viewed(checkpoint, small, [view] * count) for view in views]
     turned = Mirrored(checkpoint.build())
-    each += [looked_at(checkpoint, small, [replace(view, mirrored=True)] * count, model=turned) for view in views]
-    found = predict(checkpoint, small, Looks(windows=2, mirror=True))
+    each += [viewed(checkpoint, small, [replace(view, mirrored=True)] * count, model=turned) for view in views]
+    found = predict(checkpoint, small, ViewSettings(windows=2, mirror=True))
     assert np.allclose(softmax(found.logits), np.mean([softmax(logits) for logits in each], axis=0), atol=1e-6)
 
 
@@ -130,19 +131,19 @@ def test_depth_is_mirrored_too(tmp_path, made):
         crops, pose, depth = model_input(batch, checkpoint.image_size, training=False)
         plain = model(crops, pose, depth).numpy()
         turned = model(*mirrored_by_hand(crops, pose), mirrored_by_hand(depth, pose)[0]).numpy()
-    found = predict(checkpoint, shards, Looks(mirror=True))
+    found = predict(checkpoint, shards, ViewSettings(mirror=True))
     assert np.allclose(softmax(found.logits), (softmax(plain) + softmax(turned)) / 2, atol=1e-5)
 
 
-def test_averaging():
+def test_the_mean_of_views():
     logits = np.array([[[1000.0, 0, 0], [0, 1000, -1000]], [[1, 2, 3], [3, 2, 1]]], np.float32)
-    found = averaged(logits)
+    found = mean_of_views(logits)
     assert found.dtype == np.float32
     assert np.isfinite(found).all()
     assert np.allclose(
         softmax(found), [[0.5, 0.5, 0], softmax(np.array([1.0, 2, 3])) / 2 + softmax(np.array([3.0, 2, 1])) / 2]
     )
-    assert averaged(logits[:, :1]).tobytes() == logits[:, 0].tobytes()
+    assert mean_of_views(logits[:, :1]).tobytes() == logits[:, 0].tobytes()
 
 
 def test_repeated_places(small):
@@ -154,18 +155,18 @@ def test_repeated_places(small):
 
 
 @pytest.mark.parametrize(
-    ("looks", "quirk"),
+    ("settings", "quirk"),
     (
-        (Looks(windows=2), "off_centre_window"),
-        (Looks(sliding=3), "off_centre_window"),
-        (Looks(mirror=True), "flip_pixels_only"),
+        (ViewSettings(windows=2), "off_centre_window"),
+        (ViewSettings(sliding=3), "off_centre_window"),
+        (ViewSettings(mirror=True), "flip_pixels_only"),
     ),
 )
-def test_a_recipe_without_such_looks_refuses_them(looks, quirk, tmp_path, made):
+def test_a_recipe_without_such_views_refuses_them(settings, quirk, tmp_path, made):
     reference = tiny_checkpoint(tmp_path / "best.pt", CLASSES, REFERENCE)
     with pytest.raises(InputError, match=quirk):
-        predict(reference, made(splits={"val": 2}, recipe=REFERENCE), looks)
-    looks.check(DEFAULT)
+        predict(reference, made(splits={"val": 2}, recipe=REFERENCE), settings)
+    settings.check(DEFAULT)
 
 
 @pytest.mark.parametrize("frames", (1, 6, 7, 8, 15, 40))
@@ -200,7 +201,7 @@ def cut(plan: Plan, folder: Path, number: int, start: int) -> Path:
 def test_a_sliding_window_sees_what_a_clip_cut_to_it_shows(checkpoint, tmp_path, made):
     plan = Plan({"val": 6})
     shards = open_shards(str(made(splits=plan.splits)))
-    found = predict(checkpoint, made(splits=plan.splits), Looks(sliding=2))
+    found = predict(checkpoint, made(splits=plan.splits), ViewSettings(sliding=2))
     longest = int(shards.frames.argmax())
     sample_id, frames = shards.ids[longest].as_py(), int(shards.frames[longest])
     assert frames > WINDOW.span + 3
@@ -216,11 +217,11 @@ def test_a_sliding_window_sees_what_a_clip_cut_to_it_shows(checkpoint, tmp_path,
 
 def test_times_of_a_clip_that_is_shorter_than_the_window(made):
     shards = open_shards(str(made(splits={"val": 3}, frames=5)))  # 5 frames each, the window spans 7
-    slides = plan_slides(shards, WINDOW, 4)
-    assert slides.samples.tolist() == [0, 1, 2]
-    assert np.allclose(slides.times, [[0, 5 / 30]] * 3)
+    windows = plan_windows(shards, WINDOW, 4)
+    assert windows.samples.tolist() == [0, 1, 2]
+    assert np.allclose(windows.times, [[0, 5 / 30]] * 3)
 
 
 def test_loader_processes_change_nothing(checkpoint, small):
     views = [View(start=(number % 7) / 7) for number in range(len(open_shards(str(small))))]
-    assert np.array_equal(looked_at(checkpoint, small, views), looked_at(checkpoint, small, views, workers=2))
+    assert np.array_equal(viewed(checkpoint, small, views), viewed(checkpoint, small, views, workers=2))

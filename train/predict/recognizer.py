@@ -1,0 +1,147 @@
+"""A checkpoint's model, and what it says of the samples of a shard set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from torch import nn
+
+from shards.errors import InputError
+from shards.format.shardset import ShardSet
+from train.data.dataset import LoaderSettings, ShardDataset
+from train.data.loader import make_loader
+from train.data.views import View
+from train.fit.checkpoint import Checkpoint
+from train.fit.distributed import choose_device
+from train.fit.inference import predict_batches
+from train.fit.memory import enough_memory
+from train.fit.settings import differing
+from train.predict.sliding import plan_windows
+from train.predict.tables import Prediction
+from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
+
+_NAMED = 5  # samples in an error
+
+
+@dataclass(frozen=True)
+class ComputeSettings:
+    """Where the model runs, and how it is fed; fields are named as the options of `predict`."""
+
+    batch_size: int = 8
+    num_workers: int = 2
+    device: str | None = None  # as torch names it; None: cuda where there is one
+
+
+class Recognizer:
+    """A checkpoint's model on a device, in evaluation mode."""
+
+    def __init__(self, checkpoint: Checkpoint, source: Path, settings: ComputeSettings) -> None:
+        """Build it.
+
+        Args:
+            checkpoint: weights, window, recipe, classes.
+            source: the checkpoint's file, for errors.
+            settings: device and batches.
+
+        Raises:
+            InputError: no such device, or weights that do not fit the checkpoint's settings.
+        """
+        self._checkpoint, self._source, self._settings = checkpoint, source, settings
+        self._device = choose_device(settings.device)
+        self._model = checkpoint.build(source).to(self._device)
+        self._feed = LoaderSettings(
+            checkpoint.window,
+            checkpoint.recipe,
+            checkpoint.model_settings.with_depth,
+            settings.batch_size,
+            settings.num_workers,
+        )
+
+    def predict(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
+        """Logits of every sample once, with the checkpoint's window and recipe.
+
+        Several views of a sample are averaged; with `settings.sliding` there is a row for each window over each sample
+        instead.
+
+        Raises:
+            InputError: shards that are unreadable or do not go with the checkpoint, views that its recipe does not
+                have, or logits that are not finite.
+        """
+        settings.check(self._checkpoint.recipe)
+        self._check(shards)
+        with enough_memory(f"for --batch-size {self._settings.batch_size}: give a smaller one"):
+            if settings.sliding:
+                windows = plan_windows(shards, self._feed.window, settings.sliding)
+                samples, times = windows.samples, windows.times
+                logits = self.logits(shards, samples, windows.views, settings.mirror)
+            else:
+                samples, times = np.arange(len(shards)), None
+                each = samples.repeat(settings.windows)
+                logits = self.logits(shards, each, settings.views * len(shards), settings.mirror)
+                logits = logits.reshape(len(shards), -1, logits.shape[-1])
+        prediction = Prediction(
+            shards.ids.take(samples).to_pylist(), mean_of_views(logits), self._class_names(shards), times
+        )
+        self._refuse_not_finite(prediction, shards)
+        return prediction
+
+    def logits(self, shards: ShardSet, samples: np.ndarray, views: Sequence[View], mirror: bool) -> np.ndarray:
+        """Logits of samples, each under a view of its own and, if asked for, its mirror image.
+
+        Args:
+            shards: where the samples are.
+            samples: int (N,), places in `shards`; one may occur several times.
+            views: N, not mirrored.
+            mirror: show the mirrored views, too.
+
+        Returns:
+            float32 (N, 1 or 2, C).
+
+        Raises:
+            InputError: a sample cannot be read.
+        """
+        rows = repeated(shards, samples)
+        found = [self._pass(self._model, rows, views)]
+        if mirror:
+            found.append(self._pass(Mirrored(self._model), rows, [replace(view, mirrored=True) for view in views]))
+        return np.stack(found, axis=1)
+
+    def _pass(self, model: nn.Module, shards: ShardSet, views: Sequence[View]) -> np.ndarray:
+        loader = make_loader(shards, self._feed, training=False, pin=self._device.type == "cuda")
+        cast(ShardDataset, loader.dataset).views = views
+        batches = predict_batches(model, loader, self._device, self._checkpoint.image_size)
+        return np.concatenate([logits for _, logits, _ in batches])
+
+    def _check(self, shards: ShardSet) -> None:
+        """InputError for shards of another recipe or other classes than the checkpoint's."""
+        kept, source, dataset = self._checkpoint, self._source, shards.dataset
+        if kept.recipe != dataset.recipe:
+            raise InputError(
+                f"{shards.source}: made with the {dataset.recipe.name} recipe, but {source} was trained with "
+                f"{kept.recipe.name}; make shards with `pipeline run --recipe {kept.recipe.name}`"
+            )
+        names = dataset.classes
+        # Clips without labels, or whose classes have only numbers, may be of any model that has as many.
+        numbered = names == [str(number) for number in range(min(len(names), kept.model_settings.num_classes))]
+        if kept.classes is not None and kept.classes != names and not numbered:
+            raise InputError(f"{source}: {differing(kept.classes, names, shards.source)}")
+
+    def _class_names(self, shards: ShardSet) -> list[str]:
+        numbers = [str(number) for number in range(self._checkpoint.model_settings.num_classes)]
+        names = shards.dataset.classes
+        return self._checkpoint.classes or (names if len(names) == len(numbers) else numbers)
+
+    def _refuse_not_finite(self, prediction: Prediction, shards: ShardSet) -> None:
+        """InputError for logits that are NaN or infinite: `argmax` would make class 0 of them, without a word."""
+        finite = np.isfinite(prediction.logits).all(axis=1)
+        if finite.all():
+            return
+        broken = [sample_id for sample_id, whole in zip(prediction.ids, finite, strict=True) if not whole]
+        names = list(dict.fromkeys(broken))
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        raise InputError(
+            f"{shards.source}: the logits of {', '.join(names[:_NAMED])}{more} are not finite; look at these samples "
+            f"with `shards verify --full`, else at the weights in {self._source}"
+        )
