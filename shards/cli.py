@@ -12,7 +12,7 @@ from shards.format.dataset import SAMPLES_PER_SHARD
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
-    """Look after shard sets: list, verify, split, reshard, inspect.
+    """Look after shard sets: list, verify, split, reshard, inspect, fetch.
 
     DIR is a folder with a dataset.json. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
     `verify` found faults; 1 anything else.
@@ -110,6 +110,21 @@ def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None
     from shards.commands.inspect import inspect as make_page
 
     make_page(pattern, out, samples, ids)
+
+
+@main.command(context_settings=_SETTINGS)
+@click.argument("url", metavar="URL")
+@click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed fetch, which then goes on.")
+def fetch(url: str, out: Path) -> None:
+    """Fetch shards that lie elsewhere, with their indexes and dataset.json, each checked by size and SHA-256.
+
+    URL is https://HOST/DIR/ for a whole folder, or https://HOST/DIR/train-{000..099}.tar or train-*.tar for some of it;
+    also s3:// (by the program aws), gs:// (by gsutil), and 'pipe:COMMAND' with train-{000..099}.tar in it, or {} for
+    every shard: a shell runs the COMMAND.
+    """
+    from shards.commands.fetch import fetch as fetch_command
+
+    fetch_command(url, out)
 
 
 if __name__ == "__main__":

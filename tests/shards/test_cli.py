@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-_COMMANDS = ["list", "verify", "split", "reshard", "inspect"]
+_COMMANDS = ["list", "verify", "split", "reshard", "inspect", "fetch"]
 
 
 @pytest.mark.parametrize("command", _COMMANDS)

@@ -1,0 +1,20 @@
+"""`shards fetch`: a copy of shards that lie elsewhere."""
+
+from pathlib import Path
+
+import click
+
+from shards.remote.cache import gigabytes
+from shards.remote.localize import fetch_into
+
+
+def fetch(pattern: str, out: Path) -> None:
+    """Fetch what the URL names into `out`, and say what is there now.
+
+    Raises:
+        InputError: as `fetch_into`.
+    """
+    shards, size, dataset = fetch_into(pattern, out)
+    everything = sum(map(len, dataset.splits.values()))
+    some = "" if shards == everything else f"; it lists {everything}, so read these as '{out}/*.tar'"
+    click.echo(f"{out}: {shards} shards, {gigabytes(size)}, as dataset.json has them{some}")

@@ -1,0 +1,177 @@
+"""Shards that lie elsewhere as a local PATTERN: `localize`, and `fetch_into` for who wants the files."""
+
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.files import write_whole
+from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
+from shards.lock import file_lock
+from shards.remote.cache import Cache, gigabytes, is_there, partial_path
+from shards.remote.download import Download
+from shards.remote.fetching import fetch_all
+from shards.remote.listing import Listing, fetch_indexes, fetch_listing, wanted_shards
+from shards.remote.urls import RemoteFolder, RemoteShards, is_url, parse, without_credentials
+
+_NOT_IN_A_PATTERN = "{}<>,*?["
+
+
+@dataclass(frozen=True)
+class _Set:
+    """The shards wanted of one folder elsewhere, and where they go."""
+
+    remote: RemoteShards
+    listing: Listing
+    shards: list[Shard]
+    place: Path
+
+    @property
+    def splits(self) -> list[str]:
+        names = {shard.name for shard in self.shards}
+        return [
+            split for split, shards in self.listing.dataset.splits.items() if any(one.name in names for one in shards)
+        ]
+
+    def local_names(self) -> list[str]:
+        return [str(self.place / shard.name) for shard in self.shards]
+
+
+def localize(pattern: str, cache: Path | None, cache_gb: float | None = None) -> str:
+    """A local PATTERN of the shards that `pattern` names; what lies elsewhere is fetched into `cache` first.
+
+    All of them, before this returns: an epoch reads samples in an order that is random over all shards, so a cache
+    smaller than its set would fetch every shard again and again. They stay, whatever other processes fetch, until this
+    process ends. A local pattern is returned as it is.
+
+    Args:
+        pattern: a PATTERN, local or of a URL (see `shards.remote.urls.parse`).
+        cache: a folder, made where it is not there; needed for a URL.
+        cache_gb: the most gigabytes (10⁹ bytes) of shards in the cache, what was used longest ago goes first; None for
+            no limit.
+
+    Raises:
+        InputError: something cannot be fetched, is not what dataset.json says, or finds no room.
+        OSError: the cache cannot be written.
+    """
+    if not is_url(pattern):
+        return pattern
+    if cache is None:
+        raise InputError(
+            f"{without_credentials(pattern)}: shards elsewhere need --cache DIR, a folder with room for them"
+        )
+    cache = cache.absolute()
+    if set(_NOT_IN_A_PATTERN) & set(str(cache)):
+        raise InputError(
+            f"{cache}: one of the characters {_NOT_IN_A_PATTERN} is in the name; give --cache another folder"
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    store = Cache(cache, None if cache_gb is None else int(cache_gb * 1e9))
+    sets = [_open(wanted, store) for wanted in parse(pattern)]
+    _fetch_missing(sets, store)
+    names = [name for one in sets for name in one.local_names()]
+    if len(sets) == 1 and sets[0].remote.names is None:
+        return str(sets[0].place)
+    if len(set(names)) < len(names):
+        raise InputError(f"{without_credentials(pattern)}: names a shard twice")
+    if len(sets) == 1:
+        files = ",".join(shard.name for shard in sets[0].shards)
+        return f"{sets[0].place}/{{{files}}}" if len(names) > 1 else names[0]
+    return "{" + ",".join(names) + "}"
+
+
+def _open(wanted: RemoteShards, store: Cache) -> _Set:
+    """Find out what there is, and have dataset.json and the indexes in the cache."""
+    download = Download(threading.Event(), lambda size: None)
+    listing = fetch_listing(wanted.folder, download)
+    # The indexes have no checksum in dataset.json: those of another place may differ.
+    location = wanted.folder.location
+    place = store.place(Path(location.partition("://")[2]).name or "shards", f"{location}\n{listing.content.hex()}")
+    one = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), place)
+    missing = [split for split in one.splits if not (place / f"{split}.parquet").exists()]
+    fetch_indexes(wanted.folder, listing.dataset, missing, place, download)
+    if not (place / FILE_NAME).exists():
+        write_whole(place / FILE_NAME, listing.content)
+    return one
+
+
+def _fetch_missing(sets: Sequence[_Set], store: Cache) -> None:
+    needed = sum(shard.bytes for one in sets for shard in one.shards)
+    if store.limit is not None and needed > store.limit:
+        raise InputError(f"--cache-gb: {gigabytes(store.limit)} are less than these shards, {gigabytes(needed)}")
+    # What is there is held first, so that it does not have to make room for what is not.
+    missing = [(one, shard) for one in sets for shard in one.shards if not store.hold(one.place, shard)]
+    total = sum(shard.bytes for _, shard in missing)
+    if store.limit is None:
+        _check_disk(store.folder, total - sum(_size(partial_path(one.place, shard)) for one, shard in missing))
+
+    def obtain(job: tuple[_Set, Shard], download: Download) -> None:
+        one, shard = job
+        store.obtain(one.place, shard, download.stop, lambda path: download.shard(one.remote.folder, shard, path))
+
+    fetch_all(missing, total, obtain)
+
+
+def fetch_into(pattern: str, out: Path) -> tuple[int, int, Dataset]:
+    """Fetch the shards that a URL PATTERN names into a folder, which then is a shard folder; dataset.json comes last.
+
+    Shards that are there already, whole or in part, are kept if their bytes are right.
+
+    Returns:
+        How many shards, how many bytes, and what dataset.json says.
+
+    Raises:
+        InputError: the pattern is not a URL or one of several folders; `out` holds other shards, or another process
+            fetches into it; something cannot be fetched, is not what dataset.json says, or finds no room.
+        OSError: `out` cannot be written.
+    """
+    if not is_url(pattern):
+        raise InputError(f"{pattern}: is no URL; copy files that are here")
+    wanted, *others = parse(pattern)
+    if others:
+        raise InputError(f"{without_credentials(pattern)}: names several folders; fetch each into a folder of its own")
+    download = Download(threading.Event(), lambda size: None)
+    listing = fetch_listing(wanted.folder, download)
+    one = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), out)
+    out.mkdir(parents=True, exist_ok=True)
+    with file_lock(out / ".lock", "these shards"):
+        _refuse_others(out, listing)
+        missing = [shard for shard in one.shards if not _is_whole(out / shard.name, shard)]
+        total = sum(shard.bytes for shard in missing)
+        _check_disk(out, total - sum(_size(partial_path(out, shard)) for shard in missing))
+        fetch_all(missing, total, lambda shard, download: _fetch_file(wanted.folder, shard, out, download))
+        fetch_indexes(wanted.folder, listing.dataset, one.splits, out, download)
+        write_whole(out / FILE_NAME, listing.content)
+    return len(one.shards), sum(shard.bytes for shard in one.shards), listing.dataset
+
+
+def _fetch_file(folder: RemoteFolder, shard: Shard, out: Path, download: Download) -> None:
+    partial = partial_path(out, shard)
+    download.shard(folder, shard, partial)
+    partial.replace(out / shard.name)
+
+
+def _refuse_others(out: Path, listing: Listing) -> None:
+    """What is in the folder must not be of another set."""
+    path = out / FILE_NAME
+    if path.exists() and path.read_bytes() != listing.content:
+        raise InputError(f"{path}: other shards than those of the URL; give --out a new folder")
+    listed = {shard.name for shards in listing.dataset.splits.values() for shard in shards}
+    if stranger := next((path for path in sorted(out.glob("*.tar")) if path.name not in listed), None):
+        raise InputError(f"{stranger}: is not one of the URL's shards; give --out a new folder")
+
+
+def _is_whole(path: Path, shard: Shard) -> bool:
+    return is_there(path, shard) and sha256_of(path) == shard.sha256
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(f"{folder}: {gigabytes(needed)} are to be fetched, but {gigabytes(free)} are free on its disk")
