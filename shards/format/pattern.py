@@ -23,7 +23,7 @@ def expand(pattern: str) -> list[Path]:
         InputError: when a part of the pattern names no file, or two name the same.
     """
     paths: list[Path] = []
-    for name in _expand_braces(pattern):
+    for name in expand_braces(pattern):
         found = _match(name)
         if not found:
             hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
@@ -40,7 +40,7 @@ def expand(pattern: str) -> list[Path]:
 
 def whole_folders(pattern: str) -> list[Path]:
     """The real paths of the folders that a pattern names, every shard of which is meant."""
-    return [path.resolve() for path in map(Path, _expand_braces(pattern)) if path.is_dir()]
+    return [path.resolve() for path in map(Path, expand_braces(pattern)) if path.is_dir()]
 
 
 def tars_in(folder: Path) -> list[Path]:
@@ -65,7 +65,7 @@ def _existing(text: str) -> str:
     return max((text[:end] for end in ends if os.path.exists(text[:end])), key=len, default="")  # noqa: PTH110
 
 
-def _expand_braces(text: str) -> list[str]:
+def expand_braces(text: str) -> list[str]:
     position = len(_existing(text))
     choices: list[list[str]] = [[text[:position]]]
     for match in re.compile(f"{_RANGE.pattern}|{_LIST.pattern}").finditer(text, position):
