@@ -24,29 +24,37 @@ HANDS = (slice(7, 16), slice(16, 25))  # left, right
 KNUCKLES = slice(1, 8, 2)  # in a hand
 
 LIMIT = 4.0  # shoulder widths; a point farther off is an estimator's error
+NOT_FINITE = "a keypoint that has a score has no finite coordinates"
 _LEFT_SHOULDER, _RIGHT_SHOULDER, _UPPER_NECK = 5, 6, 17
 # Where no frame shows both shoulders: the longer side of the box around all that the clip shows, in shoulder widths
 # (2,130 clips of `asl-words`: median 2.60, from 1.87 at 5 % to 3.74 at 95 %).
 _BOX = 2.6
 
 
-def sampled_frames(count: int, length: int, begin: float = 0.0, end: float = 1.0, bend: float = 0.0) -> np.ndarray:
-    """The frames of a clip that stand for its course in time: evenly spread, each the nearest there is.
+def sampled_frames(
+    count: np.ndarray,
+    length: int,
+    begin: np.ndarray | float = 0.0,
+    end: np.ndarray | float = 1.0,
+    bend: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    """The frames of clips that stand for their course in time: evenly spread, each the nearest there is.
 
     Args:
-        count: frames of the clip, at least 1.
-        length: T, how many are wanted.
-        begin: where the first lies, as a fraction of the clip…
+        count: int (…), frames of each clip, at least 1.
+        length: T ≥ 2, how many are wanted.
+        begin: float (…), where the first lies, as a fraction of the clip…
         end: …and the last.
         bend: uneven speed, in (-1, 1): the pace goes from 1 + bend at the begin to 1 - bend at the end.
 
     Returns:
-        int64 (T,), not decreasing; frames are repeated where there are fewer than T.
+        int64 (…, T), not decreasing; frames are repeated where there are fewer than T.
     """
-    first, last = begin * (count - 1), end * (count - 1)
-    position = np.linspace(first, last, length)
-    if bend:
-        position += (last - first) * bend / np.pi * np.sin(np.pi * np.linspace(0, 1, length))
+    first, last, bend = (np.asarray(value)[..., None] for value in (begin * (count - 1), end * (count - 1), bend))
+    # As np.linspace, which computes another way, and so may round another way, where one of the clips has one frame.
+    position = first + np.arange(length) * ((last - first) / (length - 1))
+    position = position + (last - first) * bend / np.pi * np.sin(np.pi * np.linspace(0, 1, length))
+    position[..., -1] = last[..., 0]
     return np.rint(position).astype(np.int64)
 
 
@@ -64,14 +72,31 @@ def skeleton_of(keypoints: np.ndarray, frames: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a point that has a score has no finite coordinates.
     """
-    center, width = body_frame(keypoints)
-    skeleton = keypoints[frames[:, None], NODES]
-    skeleton[~(skeleton[..., 2] > 0)] = 0
-    if not np.isfinite(skeleton).all():
-        raise ValueError("a keypoint that has a score has no finite coordinates")
-    place = (skeleton[..., :2] - center) / width
-    skeleton[..., :2] = np.where(skeleton[..., 2:] > 0, place.clip(-LIMIT, LIMIT), 0)
+    skeleton, (center, width) = keypoints[frames[:, None], NODES], body_frame(keypoints)
+    if not place_in_body(skeleton[None], center[None], np.array([width], np.float32)).all():
+        raise ValueError(NOT_FINITE)
     return skeleton
+
+
+def place_in_body(skeletons: np.ndarray, center: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Change pixels to shoulder widths about the center, within ±4, and what is missing to 0.
+
+    Args:
+        skeletons: float32 (B, T, 25, 3): x, y, score; changed in place.
+        center: float32 (B, 2), as `body_frame` gives it…
+        width: …float32 (B,).
+
+    Returns:
+        bool (B,): whether all its numbers are finite; where not, a point that has a score has no place.
+    """
+    skeletons[~(skeletons[..., 2] > 0)] = 0
+    place = skeletons[..., :2]
+    finite = np.isfinite(skeletons).all((1, 2, 3)) & np.isfinite(center).all(1) & np.isfinite(width)
+    place -= center[:, None, None]
+    place /= width[:, None, None, None]
+    np.clip(place, -LIMIT, LIMIT, out=place)
+    place[skeletons[..., 2] == 0] = 0
+    return finite
 
 
 def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
@@ -83,30 +108,30 @@ def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
     Returns:
         The center in pixels, (2,): the median upper neck (point 17), else the median middle of the shoulders, else the
         mean of all nodes that are there. And the shoulder width in pixels, above 0: its median, else estimated from
-        the size of what is there.
+        the size of what is there. NaN where one of the points that they are taken from has a score and no place.
     """
     neck, left, right = (keypoints[:, point] for point in (_UPPER_NECK, _LEFT_SHOULDER, _RIGHT_SHOULDER))
     necks = neck[neck[:, 2] > 0, :2]
     both = (left[:, 2] > 0) & (right[:, 2] > 0)
     left, right = left[both, :2], right[both, :2]
     width = float(_median(np.hypot(*(left - right).T))) if len(left) else 0.0
+    if width and len(necks):
+        return _median(necks), width
+    nodes = keypoints[:, NODES]
+    there = nodes[nodes[..., 2] > 0, :2]
+    if not len(there):
+        there = np.zeros((1, 2), np.float32)
     if len(necks):
         center = _median(necks)
     elif len(left):
         center = _median((left + right) / 2)
     else:
-        center = None
-    if center is None or not width > 0:
-        nodes = keypoints[:, NODES]
-        there = nodes[nodes[..., 2] > 0, :2]
-        if center is None:
-            center = there.mean(axis=0) if len(there) else np.zeros(2, np.float32)
-        if not width > 0:
-            width = float(np.ptp(there, axis=0).max()) / _BOX if len(there) else 0.0
-    return center, width if width > 0 else 1.0
+        center = there.mean(axis=0)
+    return center, width or float(np.ptp(there, axis=0).max()) / _BOX or 1.0
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    """As `np.median(values, axis=0)`, which takes 25 µs and more where this takes 4: all else of a sample takes 60."""
+    """As `np.median(values, axis=0)`, which takes four times as long; NaN where not all values are finite."""
     ordered, count = np.sort(values, axis=0), len(values)
-    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    return middle if np.isfinite(ordered).all() else middle * np.nan

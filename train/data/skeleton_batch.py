@@ -12,8 +12,8 @@ from shards.errors import InputError
 from shards.format.sample import MEMBERS, POINTS, array_from_npy
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.clip import damaged
-from train.data.skeleton import MIRRORED, sampled_frames, skeleton_of
-from train.data.skeleton_views import SkeletonView
+from train.data.skeleton import MIRRORED, NODES, NOT_FINITE, body_frame, place_in_body, sampled_frames
+from train.data.skeleton_views import SkeletonViews
 
 _POSE = MEMBERS.index("pose.npy")
 
@@ -25,7 +25,7 @@ class SkeletonBatch:
     skeletons: torch.Tensor  # float32 (B, T, 25, 3), as `skeleton_of` makes them
     mirrored: torch.Tensor  # bool (B,)
     labels: torch.Tensor  # int64 (B,): class; -1 where there is none
-    # In training, as in `Distortion`: (B, 2, 3), (B, T, 25, 2), (B, T, 25); else nothing.
+    # In training, as in `SkeletonViews`: (B, 2, 3), (B, T, 25, 2), (B, T, 25); else nothing.
     distortions: tuple[torch.Tensor, ...]
     ids: list[str]
     total: int  # samples of the global batch that this is a part of
@@ -74,55 +74,58 @@ def check_skeletons(shards: ShardSet) -> None:
         raise InputError(f"{shards.source}: sample {lacking} has no keypoints; make its shards again")
 
 
-def read_skeleton(shards: ShardSet, reader: MemberReader, sample: int, length: int, view: SkeletonView) -> np.ndarray:
-    """The skeleton of one sample, float32 (T, 25, 3), of which only the member `pose.npy` is read.
+def read_skeletons(
+    shards: ShardSet, reader: MemberReader, samples: Sequence[int], length: int, views: SkeletonViews, total: int
+) -> SkeletonBatch:
+    """The batch of these samples, T = `length` frames of each, of which nothing but `pose.npy` is read.
 
     Args:
-        shards: where the sample is.
+        shards: where the samples are.
         reader: of these shards; what its spans hold is forgotten.
-        sample: its number.
+        samples: their numbers.
         length: T.
-        view: which frames; the rest of the view is for the device.
-
-    Raises:
-        InputError: the member is not what the index says.
-    """
-    try:
-        reader.forget()
-        keypoints = array_from_npy(reader.span(sample, _POSE))
-        count = int(shards.frames[sample])
-        if keypoints.shape != (count, POINTS, 3) or keypoints.dtype != np.float32 or not count:
-            raise ValueError(f"its keypoints are {keypoints.dtype} {keypoints.shape}, for {count} frames")
-        return skeleton_of(keypoints, sampled_frames(count, length, view.begin, view.end, view.bend))
-    except ValueError as error:
-        raise damaged(shards, sample, error) from error
-
-
-def read_skeletons(
-    shards: ShardSet,
-    reader: MemberReader,
-    samples: Sequence[int],
-    length: int,
-    views: Sequence[SkeletonView],
-    total: int,
-) -> SkeletonBatch:
-    """The batch of these samples, each under its view, in tensors; `total` as in `SkeletonBatch`.
+        views: of these samples, in this order.
+        total: as in `SkeletonBatch`.
 
     Raises:
         InputError: one of them is damaged.
     """
-    pairs = zip(samples, views, strict=True)
-    skeletons = np.stack([read_skeleton(shards, reader, sample, length, view) for sample, view in pairs])
-    # Those of a batch are all distorted, or none is.
-    distortions = [vars(view.distortion).values() for view in views] if views[0].distortion else []
+    frames = sampled_frames(shards.frames[samples], length, views.begin, views.end, views.bend)
+    skeletons = np.empty((*frames.shape, len(NODES), 3), np.float32)
+    center, width = np.empty((len(samples), 2), np.float32), np.empty(len(samples), np.float32)
+    for number, sample in enumerate(samples):
+        keypoints = read_keypoints(shards, reader, sample)
+        skeletons[number] = keypoints[frames[number, :, None], NODES]
+        center[number], width[number] = body_frame(keypoints)
+    finite = place_in_body(skeletons, center, width)
+    if not finite.all():
+        raise damaged(shards, samples[int(finite.argmin())], ValueError(NOT_FINITE))
     return SkeletonBatch(
         torch.from_numpy(skeletons),
-        torch.tensor([view.mirrored for view in views]),
+        torch.from_numpy(views.mirrored),
         torch.from_numpy(shards.labels[samples].astype(np.int64)),
-        tuple(torch.from_numpy(np.stack(column)) for column in zip(*distortions, strict=True)),
+        tuple(map(torch.from_numpy, views.distortions)),
         [shards.ids[sample].as_py() for sample in samples],
         total,
     )
+
+
+def read_keypoints(shards: ShardSet, reader: MemberReader, sample: int) -> np.ndarray:
+    """The keypoints of one sample, float32 (L, 135, 3), in the reader's memory until it reads the next.
+
+    Raises:
+        InputError: the member is not what the index says.
+    """
+    reader.forget()
+    try:
+        keypoints = array_from_npy(reader.span(sample, _POSE))
+        if keypoints.shape != (shards.frames[sample], POINTS, 3) or keypoints.dtype != np.float32 or not len(keypoints):
+            raise ValueError(
+                f"its keypoints are {keypoints.dtype} {keypoints.shape} for {shards.frames[sample]} frames"
+            )
+    except ValueError as error:
+        raise damaged(shards, sample, error) from error
+    return keypoints
 
 
 def seen_skeletons(batch: SkeletonBatch) -> torch.Tensor:

@@ -84,6 +84,13 @@ def test_a_point_with_a_score_but_without_a_place_is_refused():
     clip[4, 9] = np.nan, 3, 0.5
     with pytest.raises(ValueError, match="finite"):
         skeleton_of(clip, np.arange(30))
+    # The neck and the shoulders are looked at in all frames.
+    for point in (5, 17):
+        clip = CLIP.copy()
+        clip[1, [5, 6, 17]] = 1
+        clip[1, point, 1] = np.nan
+        with pytest.raises(ValueError, match="finite"):
+            skeleton_of(clip, np.arange(5, 20))
 
 
 def test_a_clip_with_nobody_in_it_gives_zeros():
@@ -122,6 +129,14 @@ def test_frames_are_evenly_spread_over_the_whole_clip(count, length):
         frames = sampled_frames(count, length, 0.1, 0.8, bend)
         assert (np.diff(frames) >= 0).all()
         assert [frames[0], frames[-1]] == [round(0.1 * (count - 1)), round(0.8 * (count - 1))]
+
+
+def test_a_clip_s_frames_do_not_depend_on_the_batch():
+    counts = np.array([1, 2, 29, 75, 1000])
+    begin, end, bend = np.array([[0, 0.1, 0.2, 0.3, 0.05], [1, 0.8, 1, 0.9, 0.8], [0.4, -0.4, 0, 0.2, 0.1]])
+    together = sampled_frames(counts, 17, begin, end, bend)
+    for row, *alone in zip(together, counts, begin, end, bend, strict=True):
+        np.testing.assert_array_equal(sampled_frames(alone[0], 17, *alone[1:]), row)
 
 
 def test_bent_time_begins_fast_and_ends_slow():

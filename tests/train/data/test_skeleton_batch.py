@@ -11,8 +11,8 @@ from shards.errors import InputError
 from shards.format.sample import MEMBERS, array_from_npy
 from shards.format.shardset import MemberReader, open_shards
 from train.data.skeleton import MIRRORED, NODES, sampled_frames, skeleton_of
-from train.data.skeleton_batch import check_skeletons, read_skeleton, read_skeletons, seen_skeletons
-from train.data.skeleton_views import WHOLE, SkeletonView, draw_skeleton_view
+from train.data.skeleton_batch import check_skeletons, read_skeletons, seen_skeletons
+from train.data.skeleton_views import SkeletonViews, draw_skeleton_views
 
 LENGTH = 16
 
@@ -30,17 +30,23 @@ def reader(shards):
 
 
 def draws(shards, samples, epoch=0, seed=1):
-    return [draw_skeleton_view(seed, epoch, shards.ids[sample].as_py(), LENGTH) for sample in samples]
+    return draw_skeleton_views(seed, epoch, [shards.ids[sample].as_py() for sample in samples], LENGTH)
+
+
+def plain(samples, mirrored=()):
+    return SkeletonViews(np.isin(samples, mirrored))
 
 
 def test_a_sample_s_keypoints_are_read_as_they_stand_in_the_shard(shards, reader):
-    for sample in range(len(shards)):
-        keypoints = array_from_npy(reader.read(sample, MEMBERS.index("pose.npy")))
-        for view in (WHOLE, SkeletonView(begin=0.2, end=0.9, bend=0.3)):
-            frames = sampled_frames(len(keypoints), LENGTH, view.begin, view.end, view.bend)
-            expected = skeleton_of(keypoints, frames)
-            np.testing.assert_array_equal(read_skeleton(shards, reader, sample, LENGTH, view), expected)
-    assert expected.any()
+    samples = list(range(len(shards)))[::-1]
+    begin, bend = np.linspace(0, 0.3, len(samples)), np.linspace(-0.3, 0.4, len(samples))
+    for views in (plain(samples), SkeletonViews(np.zeros(len(samples), bool), begin, begin + 0.6, bend)):
+        batch = read_skeletons(shards, reader, samples, LENGTH, views, 0)
+        frames = sampled_frames(shards.frames[samples], LENGTH, views.begin, views.end, views.bend)
+        for number, sample in enumerate(samples):
+            keypoints = array_from_npy(reader.read(sample, MEMBERS.index("pose.npy")))
+            np.testing.assert_array_equal(batch.skeletons[number], skeleton_of(keypoints, frames[number]))
+    assert batch.skeletons.any()
 
 
 def test_a_sample_is_the_same_in_any_batch(shards, reader):
@@ -56,33 +62,32 @@ def test_a_sample_is_the_same_in_any_batch(shards, reader):
     assert not torch.equal(seen_skeletons(other), seen)
 
 
-def test_without_a_view_the_model_sees_the_clip_as_it_is(shards, reader):
-    batch = read_skeletons(shards, reader, [0, 1], LENGTH, [WHOLE, WHOLE], 2)
+def test_without_a_distortion_the_model_sees_the_clip_as_it_is(shards, reader):
+    batch = read_skeletons(shards, reader, [0, 1], LENGTH, plain([0, 1]), 2)
     assert batch.distortions == ()
     assert torch.equal(seen_skeletons(batch), batch.skeletons)
 
 
 def test_the_mirrored_view_swaps_sides(shards, reader):
-    plain = read_skeletons(shards, reader, [0, 1], LENGTH, [WHOLE, WHOLE], 2).skeletons
-    mirrored = read_skeletons(shards, reader, [0, 1], LENGTH, [SkeletonView(mirrored=True), WHOLE], 2)
-    seen = seen_skeletons(mirrored)
-    assert torch.equal(seen[1], plain[1])
+    skeletons = read_skeletons(shards, reader, [0, 1], LENGTH, plain([0, 1]), 2).skeletons
+    seen = seen_skeletons(read_skeletons(shards, reader, [0, 1], LENGTH, plain([0, 1], mirrored=[0]), 2))
+    assert torch.equal(seen[1], skeletons[1])
     for place, point in enumerate(NODES.tolist()):
         other = NODES.tolist().index(OTHER_SIDE[point])
-        assert torch.equal(seen[0, :, place], plain[0, :, other] * torch.tensor([-1.0, 1.0, 1.0]))
+        assert torch.equal(seen[0, :, place], skeletons[0, :, other] * torch.tensor([-1.0, 1.0, 1.0]))
 
 
 def test_a_distortion_is_the_mirror_then_the_map_then_noise_and_what_is_hidden(shards, reader):
     samples = list(range(8))
     views = draws(shards, samples)
-    assert len({view.mirrored for view in views}) == 2
+    assert 0 < views.mirrored.sum() < 8
     batch = read_skeletons(shards, reader, samples, LENGTH, views, 8)
     batch.skeletons[:, 3, 4] = 0  # a missing point stays missing
     seen = seen_skeletons(batch).numpy()
-    for clip, view, found in zip(batch.skeletons.numpy(), views, seen, strict=True):
-        if view.mirrored:
+    columns = (batch.skeletons.numpy(), views.mirrored, *views.distortions, seen)
+    for clip, mirrored, affine, noise, hidden, found in zip(*columns, strict=True):
+        if mirrored:
             clip = clip[:, MIRRORED] * np.float32([-1, 1, 1])
-        affine, noise, hidden = vars(view.distortion).values()
         place = np.einsum("ij,tnj->tni", affine[:, :2], clip[..., :2]) + affine[:, 2] + noise
         shown = (clip[..., 2] > 0) & ~hidden
         np.testing.assert_allclose(found[..., :2], np.where(shown[..., None], place, 0), atol=1e-5)
@@ -93,7 +98,7 @@ def test_parts_of_a_batch_are_the_batches_of_its_parts(shards, reader):
     samples, views = [0, 1, 2, 3, 4], draws(shards, range(5))
     parts = read_skeletons(shards, reader, samples, LENGTH, views, 0).split([(2, 2), (3, 6)])
     for part, few in zip(parts, ([0, 1], [2, 3, 4]), strict=True):
-        expected = read_skeletons(shards, reader, few, LENGTH, [views[sample] for sample in few], len(few))
+        expected = read_skeletons(shards, reader, few, LENGTH, draws(shards, few), len(few))
         assert part.ids == expected.ids
         for one, other in zip(part.tensors(), expected.tensors(), strict=True):
             assert torch.equal(one, other)
@@ -114,10 +119,10 @@ def test_a_damaged_member_is_named(tmp_path):
     reader = MemberReader(shards)
     for sample in (1, 2):
         with pytest.raises(InputError, match=f"train-000.tar: sample {shards.ids[sample]} is damaged"):
-            read_skeleton(shards, reader, sample, LENGTH, WHOLE)
-    assert read_skeleton(shards, reader, 0, LENGTH, WHOLE).any()
+            read_skeletons(shards, reader, [0, sample], LENGTH, plain([0, sample]), 2)
+    assert read_skeletons(shards, reader, [0], LENGTH, plain([0]), 1).skeletons.any()
     with pytest.raises(InputError, match="frames"):
-        read_skeleton(replace(shards, frames=shards.frames + 1), reader, 0, LENGTH, WHOLE)
+        read_skeletons(replace(shards, frames=shards.frames + 1), reader, [0], LENGTH, plain([0]), 1)
     reader.close()
 
 
