@@ -25,10 +25,10 @@ KNUCKLES = slice(1, 8, 2)  # in a hand
 
 LIMIT = 4.0  # shoulder widths; a point farther off is an estimator's error
 NOT_FINITE = "a keypoint that has a score has no finite coordinates"
-_LEFT_SHOULDER, _RIGHT_SHOULDER, _UPPER_NECK = 5, 6, 17
+LEFT_SHOULDER, RIGHT_SHOULDER, UPPER_NECK = 5, 6, 17  # by number in BODY_135
 # Where no frame shows both shoulders: the longer side of the box around all that the clip shows, in shoulder widths
 # (2,130 clips of `asl-words`: median 2.60, from 1.87 at 5 % to 3.74 at 95 %).
-_BOX = 2.6
+BOX = 2.6
 
 
 def sampled_frames(
@@ -110,7 +110,7 @@ def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
         mean of all nodes that are there. And the shoulder width in pixels, above 0: its median, else estimated from
         the size of what is there. NaN where one of the points that they are taken from has a score and no place.
     """
-    neck, left, right = (keypoints[:, point] for point in (_UPPER_NECK, _LEFT_SHOULDER, _RIGHT_SHOULDER))
+    neck, left, right = (keypoints[:, point] for point in (UPPER_NECK, LEFT_SHOULDER, RIGHT_SHOULDER))
     necks = neck[neck[:, 2] > 0, :2]
     both = (left[:, 2] > 0) & (right[:, 2] > 0)
     left, right = left[both, :2], right[both, :2]
@@ -127,7 +127,7 @@ def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
         center = _median((left + right) / 2)
     else:
         center = there.mean(axis=0)
-    return center, width or float(np.ptp(there, axis=0).max()) / _BOX or 1.0
+    return center, width or float(np.ptp(there, axis=0).max()) / BOX or 1.0
 
 
 def _median(values: np.ndarray) -> np.ndarray:
