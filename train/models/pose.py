@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shards.errors import InputError
-from train.models.skeleton_features import FEATURES, SkeletonFeatures
+from train.models.skeleton_features import FEATURES, skeleton_features
 
 KERNEL = 5  # frames of a convolution, and channels of the attention's
 DROP_PATH = 0.2
@@ -47,7 +47,6 @@ class PoseNet(nn.Module):
         super().__init__()
         self.settings = settings
         width, hidden = settings.embed_size, 2 * settings.embed_size
-        self.features = SkeletonFeatures()
         self.input_norm = nn.BatchNorm1d(FEATURES)
         self.embed = nn.Linear(FEATURES, width)
         self.embed_norm = nn.BatchNorm1d(width)
@@ -68,7 +67,7 @@ class PoseNet(nn.Module):
         if skeletons.shape[1] != self.settings.sequence_length:
             raise ValueError(f"{skeletons.shape[1]} frames for a model of {self.settings.sequence_length}")
         shown = (skeletons[..., 2] > 0).any(2)[..., None].float()
-        values = over_channels(self.input_norm, self.features(skeletons))
+        values = over_channels(self.input_norm, skeleton_features(skeletons))
         values = over_channels(self.embed_norm, self.embed(values))
         for block in self.blocks:
             values = block(values, shown)

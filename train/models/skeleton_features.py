@@ -1,7 +1,7 @@
 """What the skeleton model is told of each node: where it is, how it moves, its bone, and its place in the hand."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from train.data.skeleton import HANDS, KNUCKLES, LIMIT, NODES, PARENTS
 
@@ -10,32 +10,31 @@ FEATURES = len(NODES) * CHANNELS
 SMALLEST_HAND = 0.03  # shoulder widths: below, a hand's points are noise about one place
 
 
-class SkeletonFeatures(nn.Module):
-    """The features of every frame; nothing in it is trained."""
+def skeleton_features(skeletons: Tensor) -> Tensor:
+    """float32 (B, T, 275): 11 channels of each node, all in shoulder widths, 0 where a point they take is missing.
 
-    parents: Tensor
+    x, y and score; the steps to one and to two frames later; the bone from the parent; and, of a hand's nodes, x and y
+    about the mean of the frame's knuckles, in RMS radii of the hand over the clip, within ±4.
 
-    def __init__(self) -> None:
-        super().__init__()
-        # On the model's device, so that indexing with it copies nothing there.
-        self.register_buffer("parents", torch.from_numpy(PARENTS), persistent=False)
+    Args:
+        skeletons: float32 (B, T, 25, 3): x, y in shoulder widths about the neck, score; a node whose score is not above
+            0 is missing, whatever its x and y.
+    """
+    shown = skeletons[..., 2:] > 0
+    seen = torch.where(shown, skeletons, 0.0)
+    place = seen[..., :2]
+    bone = torch.where(shown & _of_parents(shown), place - _of_parents(place), 0.0)
+    channels = [seen, _steps(place, shown, 1), _steps(place, shown, 2), bone, _in_hands(place, shown)]
+    return torch.cat(channels, dim=-1).flatten(2)
 
-    def forward(self, skeletons: Tensor) -> Tensor:
-        """float32 (B, T, 275): 11 channels of each node, all in shoulder widths, 0 where a point they take is missing.
 
-        x, y and score; the steps to one and to two frames later; the bone from the parent; and, of a hand's nodes, x
-        and y about the mean of the frame's knuckles, in RMS radii of the hand over the clip, within ±4.
+def _of_parents(values: Tensor) -> Tensor:
+    """(B, T, N, C) of each node's parent.
 
-        Args:
-            skeletons: float32 (B, T, 25, 3): x, y in shoulder widths about the neck, score; a node whose score is not
-                above 0 is missing, whatever its x and y.
-        """
-        shown = skeletons[..., 2:] > 0
-        seen = torch.where(shown, skeletons, 0.0)
-        place = seen[..., :2]
-        bone = torch.where(shown & shown[:, :, self.parents], place - place[:, :, self.parents], 0.0)
-        channels = [seen, _steps(place, shown, 1), _steps(place, shown, 2), bone, _in_hands(place, shown)]
-        return torch.cat(channels, dim=-1).flatten(2)
+    Not by an index: a list would be copied to the device at each step, and a buffer of whole numbers be rounded off by
+    an average of models.
+    """
+    return torch.stack([values[:, :, parent] for parent in PARENTS.tolist()], dim=2)
 
 
 def _steps(place: Tensor, shown: Tensor, frames: int) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from helpers.skeleton_making import made_keypoints
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shards.errors import InputError
 from train.data.skeleton import sampled_frames, skeleton_of
@@ -99,6 +100,16 @@ def test_in_evaluation_a_clip_s_logits_do_not_depend_on_its_batch():
         together = net(clips)
         for number in range(5):
             torch.testing.assert_close(net(clips[number : number + 1])[0], together[number], rtol=1e-5, atol=1e-5)
+
+
+def test_an_average_of_models_is_one():
+    """It rounds whole numbers down, so that none may stand for a place."""
+    net = model()
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
+    for _ in range(5):
+        average.update_parameters(net)
+    with torch.no_grad():
+        torch.testing.assert_close(average.module(skeletons(3)), net(skeletons(3)), rtol=1e-4, atol=1e-4)
 
 
 def test_bfloat16_is_close_and_its_logits_are_float32():

@@ -4,7 +4,7 @@ import torch
 from helpers.skeleton_making import made_keypoints, mirror_image
 
 from train.data.skeleton import MIRRORED, sampled_frames, skeleton_of
-from train.models.skeleton_features import SkeletonFeatures
+from train.models.skeleton_features import skeleton_features
 
 FRAMES = 16
 # Of the channels x, y, score, steps over 1 and 2 frames, bone, place in the hand: those along x.
@@ -15,7 +15,7 @@ PARENTS |= {16: 6, 17: 6, 19: 6, 21: 6, 23: 6, 18: 17, 20: 19, 22: 21, 24: 23}
 
 
 def features_of(skeletons):
-    return SkeletonFeatures()(torch.from_numpy(skeletons)).numpy().reshape(*skeletons.shape[:3], 11)
+    return skeleton_features(torch.from_numpy(skeletons)).numpy().reshape(*skeletons.shape[:3], 11)
 
 
 def skeleton(seed, frames=40, missing=0.25):
@@ -102,6 +102,6 @@ def test_gradients_are_finite_where_nothing_is_there():
     clips = np.stack([np.zeros((FRAMES, 25, 3), np.float32), skeleton(1)])
     clips[1, :, 7:16, :2] = 0  # a present hand on one spot
     tensor = torch.from_numpy(clips).requires_grad_()
-    SkeletonFeatures()(tensor).square().sum().backward()
+    skeleton_features(tensor).square().sum().backward()
     assert torch.isfinite(tensor.grad).all()
     assert tensor.grad[1].abs().sum() > 0
