@@ -103,9 +103,9 @@ def test_in_evaluation_a_clip_s_logits_do_not_depend_on_its_batch():
 
 
 def test_an_average_of_models_is_one():
-    """It rounds whole numbers down, so that none may stand for a place."""
+    """It rounds whole numbers down (3 to 2 at this decay), so that no buffer of them may stand for a place."""
     net = model()
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True)
+    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.9995), use_buffers=True)
     for _ in range(5):
         average.update_parameters(net)
     with torch.no_grad():
