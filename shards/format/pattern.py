@@ -66,6 +66,7 @@ def _existing(text: str) -> str:
 
 
 def expand_braces(text: str) -> list[str]:
+    """The texts that the braces in `text` stand for, in their order; those of a path that exists are its own."""
     position = len(_existing(text))
     choices: list[list[str]] = [[text[:position]]]
     for match in re.compile(f"{_RANGE.pattern}|{_LIST.pattern}").finditer(text, position):
