@@ -13,7 +13,7 @@ from shards.format.shardset import ShardSet, open_shards
 from train.data.dataset import LoaderSettings
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import choose_device
-from train.fit.memory import enough_memory
+from train.fit.guards import enough_memory
 from train.fit.settings import differing
 from train.predict.sliding import plan_slides
 from train.predict.tables import write_ranked

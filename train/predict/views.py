@@ -20,7 +20,7 @@ from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
 from train.data.views import EVALUATION, View
 from train.evaluate.metrics import log_softmax
-from train.fit.inference import predict_batches
+from train.models.streams import predict_batches
 
 
 @dataclass(frozen=True)
