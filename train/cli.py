@@ -1,17 +1,35 @@
 """The `train` command. torch is imported when it runs, not for `--help`."""
 
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from shards.command_line import Command
+from train.models.defaults import DEFAULTS, shown_default
+
+
+def wait_passively() -> None:
+    """Let OpenMP's threads sleep while they wait for each other, unless the user wants otherwise; before torch loads.
+
+    They would spin, and where other programs run, or more threads than there are cores, each waits for one that cannot
+    run: MEASURED.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # OpenMP's own variable; GOMP_SPINCOUNT, if set, goes before it
 
 
 def dashed(name: str) -> str:
     """Option names with underscores, as the reference spells them, mean the same with dashes."""
     return name.replace("_", "-")
+
+
+def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Callable], Callable]:
+    """An option whose default depends on the model (`train.models.defaults`)."""
+    default = shown_default(name.removeprefix("--").replace("-", "_"))
+    return click.option(name, type=kind, help=f"{text}  {default}")
 
 
 @click.command(
@@ -28,8 +46,8 @@ def dashed(name: str) -> str:
 @click.option("--run-dir", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs.")
 @click.option(
     "--model",
-    type=click.Choice(("VTN_HCPF", "VTN_HCPF_D")),
-    metavar="[VTN_HCPF|VTN_HCPF_D]",
+    type=click.Choice(list(DEFAULTS)),
+    metavar=f"[{'|'.join(DEFAULTS)}]",
     default="VTN_HCPF",
     help="VTN_HCPF_D sees depth, too.",
 )
@@ -39,31 +57,25 @@ def dashed(name: str) -> str:
     help="The shards say their recipe; refuse those of another one than this.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, exactly where it was.")
-@click.option(
-    "--weights", default="imagenet", help="ResNet's start: imagenet (torchvision's download), none, or a file."
-)
-@click.option("--cnn", type=click.Choice(("rn18", "rn34")), default="rn34", help="ResNet for the crops.")
-@click.option("--sequence-length", type=click.IntRange(1), default=16, help="Frames in a window.")
-@click.option("--temporal-stride", type=click.IntRange(1), default=2, help="From one frame of the window to the next.")
-@click.option("--image-size", type=click.IntRange(32), default=224, help="Side of a crop as the ResNet sees it.")
-@click.option("--num-layers", type=click.IntRange(1), default=4, help="Self-attention blocks.")
-@click.option("--num-heads", type=click.IntRange(1), default=8, help="Attention heads.")
-@click.option(
-    "--embed-size", type=click.IntRange(1), default=512, help="Features per hand; attention is twice as wide."
-)
-@click.option("--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Before the classifier.")
-@click.option(
-    "--freeze-layers", type=click.IntRange(0, 8), default=0, help="First parts of the ResNet that stay as they are."
-)
-@click.option("--batch-size", type=click.IntRange(1), default=4, help="Samples per batch and process.")
-@click.option("--accumulate-grad-batches", type=click.IntRange(1), default=8, help="Batches per optimizer step.")
-@click.option("--gradient-clip-val", type=click.FloatRange(0), default=1.0, help="Largest gradient norm; 0: any.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=1e-4)
-@click.option("--weight-decay", type=click.FloatRange(0), default=0.0)
-@click.option("--schedule", type=click.Choice(("step", "cosine")), default="step", help="How the learning rate falls.")
+@model_option("--weights", click.STRING, "ResNet's start: imagenet (torchvision's download), none, or a file.")
+@model_option("--cnn", click.Choice(("rn18", "rn34")), "ResNet for the crops.")
+@model_option("--sequence-length", click.IntRange(1), "Frames in a window.")
+@model_option("--temporal-stride", click.IntRange(1), "From one frame of the window to the next.")
+@model_option("--image-size", click.IntRange(32), "Side of a crop as the ResNet sees it.")
+@model_option("--num-layers", click.IntRange(1), "Self-attention blocks.")
+@model_option("--num-heads", click.IntRange(1), "Attention heads.")
+@model_option("--embed-size", click.IntRange(1), "Features per hand; attention is twice as wide.")
+@model_option("--dropout", click.FloatRange(0, 1, max_open=True), "Before the classifier.")
+@model_option("--freeze-layers", click.IntRange(0, 8), "First parts of the ResNet that stay as they are.")
+@model_option("--batch-size", click.IntRange(1), "Samples per batch and process.")
+@model_option("--accumulate-grad-batches", click.IntRange(1), "Batches per optimizer step.")
+@model_option("--gradient-clip-val", click.FloatRange(0), "Largest gradient norm; 0: any.")
+@model_option("--learning-rate", click.FloatRange(0, min_open=True), "Of the optimizer, Adam or AdamW.")
+@model_option("--weight-decay", click.FloatRange(0), "AdamW's, decoupled.")
+@model_option("--schedule", click.Choice(("step", "cosine")), "How the learning rate falls.")
 @click.option("--lr-step-size", type=click.IntRange(1), default=5, help="Epochs between factors of 0.1.")
-@click.option("--warmup-epochs", type=click.IntRange(0), default=0, help="Epochs of linear rise, before the schedule.")
-@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0)
+@model_option("--warmup-epochs", click.IntRange(0), "Epochs of linear rise, before the schedule.")
+@model_option("--label-smoothing", click.FloatRange(0, 1, max_open=True), "Share of a label spread over all classes.")
 @click.option(
     "--ema-decay", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of averaged weights; 0: none."
 )
@@ -79,13 +91,14 @@ def dashed(name: str) -> str:
 )
 @click.option("--checkpoint-steps", type=click.IntRange(0), default=500, help="Write last.pt every so many steps, too.")
 def main(**options: Any) -> None:
-    """Train a sign recogniser from shards. No video is decoded.
+    """Train a sign recognizer from shards. No video is decoded.
 
     Models and data follow the recipe that the shards were made with (`pipeline run --recipe`). The defaults are the
     published settings of the 2021 entry; on several GPUs, start it with torchrun. SIGTERM and SIGUSR1 write a
     checkpoint and end the run with status 0; the same command with --resume goes on, exactly.
     """
-    from train.fit.options import train_command
+    wait_passively()
+    from train.fit.session import train_command
 
     sys.exit(train_command(options))
 

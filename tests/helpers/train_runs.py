@@ -15,7 +15,7 @@ from pathlib import Path
 TINY = "--weights none --cnn rn18 --sequence-length 4 --image-size 32 --num-layers 1 --num-heads 2 --embed-size 16"
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["train.fit.options", "torch.utils.tensorboard"])
+_context.set_forkserver_preload(["train.fit.session", "torch.utils.tensorboard"])
 
 
 def tiny_arguments(shards: Path, run: Path, *more: object, val: bool = True) -> list[str]:
@@ -43,7 +43,7 @@ def _train(arguments: list[str], output: Path, environment: dict[str, str], drop
     # One thread: the tests run beside others on few cores.
     torch.set_num_threads(1)
     if not dropout:
-        train.attention.DROPOUT = 0.0
+        train.models.attention.DROPOUT = 0.0
     main(arguments)
 
 

@@ -16,7 +16,7 @@ from helpers.shard_making import Plan, make_shards
 from helpers.train_runs import tiny_arguments
 from helpers.train_runs import tiny_options as options
 
-import train.fit.options
+import train.fit.session
 from shards.format.recipe import REFERENCE
 from train.cli import main
 from train.fit.checkpoint import read_checkpoint
@@ -387,7 +387,7 @@ def test_a_gpu_that_is_too_small(small, tmp_path, monkeypatch):
     def run_session(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore lines")
 
-    monkeypatch.setattr(train.command, "run_session", run_session)
+    monkeypatch.setattr(train.fit.session, "run_session", run_session)
     line = refused(*tiny_arguments(small, tmp_path / "run", *options("--batch-size 4 --accumulate-grad-batches 8")))
     assert "for --batch-size 4: try --batch-size 2 and --accumulate-grad-batches 16" in line
 

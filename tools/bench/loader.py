@@ -11,13 +11,13 @@ import torch
 from pipeline.video.program import ffmpeg_binary
 from shards.errors import InputError
 from shards.format.sample import MEMBERS
-from shards.format.shardset import MemberReader, ShardSet, open_shards
+from shards.format.shardset import ShardSet, open_shards
 from tools.bench.data import BenchData, repeated
 from tools.bench.timing import Run, Table, compare, table
-from train.data.clip import decode_into, read_clip, read_jpegs
+from train.data.clip import SampleReader, decode_into
+from train.data.crop_batch import CropReader
 from train.data.dataset import LoaderSettings, ShardDataset
 from train.data.loader import make_loader
-from train.data.pixels import model_input
 from train.data.views import EVALUATION
 from train.data.window import Window, window_frames
 
@@ -39,7 +39,7 @@ def loader_tables(shards: ShardSet, data: BenchData | None, repeats: int) -> lis
 
 
 def _settings(shards: ShardSet, with_depth: bool, workers: int) -> LoaderSettings:
-    return LoaderSettings(Window(), shards.dataset.recipe, with_depth=with_depth, workers=workers)
+    return LoaderSettings(Window(), shards.dataset.recipe, with_depth=with_depth, num_workers=workers)
 
 
 def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
@@ -47,7 +47,7 @@ def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
     epoch = repeated(shards, rounds)
 
     def in_process() -> None:
-        for _ in ShardDataset(epoch, _settings(shards, with_depth, 0), training=False):
+        for _ in ShardDataset(epoch, _settings(shards, with_depth, 0), False, CropReader):
             pass
 
     def one_worker(batch_size: int) -> Run:
@@ -80,23 +80,23 @@ def _table(shards: ShardSet, with_depth: bool, repeats: int) -> Table:
 
 
 def _pure_decoding(shards: ShardSet, with_depth: bool, rounds: int) -> Run:
-    reader = MemberReader(shards)
+    reader = SampleReader(shards, Window(), shards.dataset.recipe, with_depth)
     depth_channels = 3 if shards.dataset.recipe.mixed_depth else 1
     jobs = []
     for sample in range(len(shards)):
-        clip = read_clip(shards, reader, sample, Window(), EVALUATION, shards.dataset.recipe, with_depth)
+        clip = reader.read(sample, EVALUATION)
         for crops, channels in ((clip.color, 3), (clip.depth, depth_channels)):
-            for stretch in crops.stretches if crops else ():
-                for jpeg, (_, _, width, height) in zip(read_jpegs(reader, sample, stretch), stretch.jpegs, strict=True):
-                    jobs.append((bytes(jpeg), width, height, channels, stretch.as_grey))
-    reader.close()
+            for part in crops.ranges if crops else ():
+                for jpeg, (_, _, width, height) in zip(reader.jpegs(sample, part), part.jpegs, strict=True):
+                    jobs.append((bytes(jpeg), width, height, channels, part.as_gray))
+    reader.members.close()
     # One buffer for all: what it costs to get fresh memory is the loader's, not the decoder's.
     buffer = np.empty(max(width * height * channels for _, width, height, channels, _ in jobs), np.uint8)
 
     def run() -> None:
         for _ in range(rounds):
-            for jpeg, width, height, channels, as_grey in jobs:
-                decode_into(jpeg, width, height, channels, buffer[: width * height * channels], as_grey)
+            for jpeg, width, height, channels, as_gray in jobs:
+                decode_into(jpeg, width, height, channels, buffer[: width * height * channels], as_gray)
 
     return run
 
@@ -119,15 +119,16 @@ def _webdataset(shards: ShardSet, with_depth: bool, rounds: int) -> Run:
     import webdataset
 
     paths = [str(path) for path in shards.paths]
-    dataset = ShardDataset(shards, _settings(shards, with_depth, 0), training=False)
-    members = _Members()
+    dataset = ShardDataset(shards, _settings(shards, with_depth, 0), False, CropReader)
+    reader, members = CropReader(shards, dataset.settings), _Members()
+    reader.samples.members = members  # type: ignore[assignment] # reads as a MemberReader
 
     def run() -> None:
         for _ in range(rounds):
             samples = enumerate(webdataset.WebDataset(paths, shardshuffle=False, empty_check=False))
             while batch := dict(islice(samples, dataset.settings.batch_size)):
                 members.samples = batch
-                dataset.read_batch(members, list(batch), len(batch))
+                dataset.read_batch(reader, list(batch), len(batch))
 
     return run
 
@@ -136,7 +137,7 @@ def _input_table(shards: ShardSet, repeats: int) -> Table:
     """Up to augmented float input, on the CPU, one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    dataset = ShardDataset(shards, _settings(shards, with_depth=False, workers=0), training=True)
+    dataset = ShardDataset(shards, _settings(shards, with_depth=False, workers=0), True, CropReader)
 
     def read() -> None:
         for _ in dataset:
@@ -144,7 +145,7 @@ def _input_table(shards: ShardSet, repeats: int) -> Table:
 
     def augmented() -> None:
         for batch in dataset:
-            model_input(batch, 224, training=True)
+            batch.inputs(224, training=True)
 
     measured = compare(read, {"augmented float input, 224 pixels": augmented}, len(shards), repeats)
     torch.set_num_threads(threads)
@@ -157,7 +158,7 @@ def _without_shards(shards: ShardSet, data: BenchData, repeats: int) -> Table:
     clips = [(str(found[key]), int(count)) for key, count in zip(shards.ids.to_pylist(), shards.frames, strict=True)]
 
     def loader() -> None:
-        for _ in ShardDataset(shards, _settings(shards, with_depth=False, workers=0), training=False):
+        for _ in ShardDataset(shards, _settings(shards, with_depth=False, workers=0), False, CropReader):
             pass
 
     contenders: dict[str, Run] = {"FFmpeg decoding the clip (RGB to a pipe)": _ffmpeg(clips)}
@@ -203,7 +204,7 @@ def grown_tables(pattern: str, repeats: int) -> list[Table]:
         raise InputError(f"--data: {len(shards)} samples are too few for a batch of {settings.batch_size}")
 
     def first_batches(times: int) -> Run:
-        dataset = ShardDataset(repeated(shards, times), settings, training=True)
+        dataset = ShardDataset(repeated(shards, times), settings, True, CropReader)
 
         def run() -> None:
             for _ in islice(dataset, batches):

@@ -14,7 +14,7 @@ from train.data.feeding import batches_on
 from train.data.loader import make_loader
 from train.data.window import Window
 from train.fit.distributed import Ranks
-from train.fit.optimizer import OptimiserSettings
+from train.fit.optimizer import OptimizerSettings
 from train.fit.trainer import StepSettings, Trainer
 from train.models.vtn import VTN, ModelSettings
 
@@ -29,11 +29,11 @@ def _table(pattern: str, name: str, repeats: int) -> Table:
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     gpu = device.type == "cuda"
     model = ModelSettings(name, len(shards.dataset.classes), "rn34" if gpu else "rn18")
-    settings = StepSettings(224 if gpu else 64, accumulate=1, precision="bf16" if gpu else "fp32")
-    trainer = Trainer(VTN(model, shards.dataset.recipe), settings, OptimiserSettings(), Ranks(0, 1, device))
+    settings = StepSettings(224 if gpu else 64, accumulate_grad_batches=1, precision="bf16" if gpu else "fp32")
+    trainer = Trainer(VTN(model, shards.dataset.recipe), settings, OptimizerSettings(), Ranks(0, 1, device))
     trainer.model.train()
     size, workers = (32, 8) if gpu else (2, 1)
-    loading = LoaderSettings(Window(), shards.dataset.recipe, model.with_depth, size, workers=workers)
+    loading = LoaderSettings(Window(), shards.dataset.recipe, model.with_depth, size, num_workers=workers)
     # On a CPU a worker reads 8 of these batches at a time.
     steps, warm = (100, 3 * workers) if gpu else (32, 8)
     loader = make_loader(repeated(shards, -(-(steps + warm) * size // len(shards))), loading, training=True, pin=gpu)

@@ -11,14 +11,14 @@ from shards.errors import InputError
 from shards.format.recipe import Recipe
 from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, ShardSet
-from train.data.imputation import COLOR_AS_GREY, DEPTH, Pick, pick_crops
+from train.data.imputation import COLOR_AS_GRAY, DEPTH, CropChoice, choose_crops
 from train.data.views import View
 from train.data.window import Window, window_frames
 
 _JSON, _FLOW = MEMBERS.index("json"), MEMBERS.index("flow.npy")
 
 
-class Stretch(NamedTuple):
+class ByteRange(NamedTuple):
     """JPEGs of one member, read in one go from the first to the last. A read for each takes as long where the shard is
     in memory, and 1.3 instead of 0.3 to 0.5 ms where it is not."""
 
@@ -26,16 +26,16 @@ class Stretch(NamedTuple):
     start: int  # in the member
     size: int  # in bytes
     jpegs: list[list[int]]  # of each: offset and size in bytes, width and height in pixels
-    as_grey: bool  # colour JPEGs that are to lose their colour
+    as_gray: bool  # color JPEGs that are to lose their color
 
 
 class Crops(NamedTuple):
-    """The crops of a sample for one clip of the model's input: the M JPEGs of its stretches stand at N = 2·L places
-    (frame by frame, hand by hand)."""
+    """The crops of a sample for one clip of the model's input: the M JPEGs of its byte ranges stand at N = 2·L
+    positions (frame by frame, hand by hand)."""
 
-    stretches: list[Stretch]
+    ranges: list[ByteRange]
     sizes: np.ndarray  # int (M, 2): the width and height that each decodes to
-    place: list[int]  # N: which JPEG
+    positions: list[int]  # N: which JPEG
 
 
 class Clip(NamedTuple):
@@ -44,40 +44,54 @@ class Clip(NamedTuple):
     id: str
     color: Crops
     depth: Crops | None
-    flow: np.ndarray  # float32 (T-1, 135, 2), in place until `reader.forget`
+    flow: np.ndarray  # float32 (T-1, 135, 2), in the reader's memory until it reads JPEGs
     frames: np.ndarray  # int (L,): the sampled ones
 
 
-def read_clip(
-    shards: ShardSet, reader: MemberReader, sample: int, window: Window, view: View, recipe: Recipe, with_depth: bool
-) -> Clip:
-    """Read one sample under a view, all but its JPEGs.
+class SampleReader:
+    """Reads the windows of samples. One per process."""
 
-    Raises:
-        InputError: its members are not what the index and the JSON say.
-    """
-    try:
-        # Not `info_from_json`: its arrays of all frames, of which we need 16, would take as long as the parser.
-        info = orjson.loads(reader.span(sample, _JSON))
-        sample_id = shards.ids[sample].as_py()
-        if info["id"] != sample_id:
-            raise ValueError(f"its JSON is about {info['id']}")
-        hands, count = info["hands"], info["frames"]
-        flow = array_from_npy(reader.span(sample, _FLOW))
-        if flow.shape != (count - 1, POINTS, 2) or flow.dtype != np.float32:
-            raise ValueError(f"its pose flow is {flow.dtype} {flow.shape}")
-        frames = window_frames(count, window, recipe, view.start)
-        color, depth = pick_crops(frames, {hand: hands[hand]["missing"] for hand in HANDS}, recipe, with_depth)
-        swap = swaps_hands(view, recipe)
-        return Clip(
-            sample_id,
-            _crops(info, shards.sizes[sample], color, swap),
-            depth and _crops(info, shards.sizes[sample], depth, swap),
-            flow,
-            frames,
-        )
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-        raise damaged(shards, sample, error) from error
+    def __init__(self, shards: ShardSet, window: Window, recipe: Recipe, with_depth: bool) -> None:
+        self._shards, self._window, self._recipe, self._with_depth = shards, window, recipe, with_depth
+        self.members = MemberReader(shards)
+
+    def read(self, sample: int, view: View) -> Clip:
+        """Read one sample under a view, all but its JPEGs.
+
+        Raises:
+            InputError: its members are not what the index and the JSON say.
+        """
+        shards = self._shards
+        try:
+            # Not `info_from_json`: its arrays of all frames, of which we need 16, would take as long as the parser.
+            info = orjson.loads(self.members.span(sample, _JSON))
+            sample_id = shards.ids[sample].as_py()
+            if info["id"] != sample_id:
+                raise ValueError(f"its JSON is about {info['id']}")
+            hands, count = info["hands"], info["frames"]
+            flow = array_from_npy(self.members.span(sample, _FLOW))
+            if flow.shape != (count - 1, POINTS, 2) or flow.dtype != np.float32:
+                raise ValueError(f"its pose flow is {flow.dtype} {flow.shape}")
+            frames = window_frames(count, self._window, self._recipe, view.start)
+            missing = {hand: hands[hand]["missing"] for hand in HANDS}
+            color, depth = choose_crops(frames, missing, self._recipe, self._with_depth)
+            sizes, swap = shards.sizes[sample], swaps_hands(view, self._recipe)
+            depth_crops = depth and _crops(info, sizes, depth, swap)
+            return Clip(sample_id, _crops(info, sizes, color, swap), depth_crops, flow, frames)
+        except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+            raise damaged(shards, sample, error) from error
+
+    def jpegs(self, sample: int, byte_range: ByteRange) -> list[memoryview]:
+        """The JPEGs of a byte range, in the reader's memory until it reads the next.
+
+        Raises:
+            TypeError: the sample's JSON does not say where they are.
+            InputError: the shard ends before them.
+        """
+        self.members.forget()
+        start = byte_range.start
+        data = self.members.span(sample, byte_range.member, start, byte_range.size)
+        return [data[offset - start : offset - start + size] for offset, size, _, _ in byte_range.jpegs]
 
 
 def swaps_hands(view: View, recipe: Recipe) -> bool:
@@ -85,18 +99,18 @@ def swaps_hands(view: View, recipe: Recipe) -> bool:
     return view.mirrored and not recipe.flip_pixels_only
 
 
-def _crops(info: dict[str, Any], members: np.ndarray, pick: Pick, swap: bool) -> Crops:
-    """The JPEGs that a pick names, each once, and which of them stands where; `members`: their sizes in bytes.
+def _crops(info: dict[str, Any], members: np.ndarray, choice: CropChoice, swap: bool) -> Crops:
+    """The JPEGs of the chosen crops, each once, and which of them stands where; `members`: their sizes in bytes.
 
     Raises:
         ValueError: a JPEG is said to lie outside its member, or to be larger than the video that it was cut from. Such
             numbers would be used for reading and for getting memory before a decoder sees them.
     """
-    stretches: list[Stretch] = []
-    places: list[list[int]] = []
+    ranges: list[ByteRange] = []
+    positions: list[list[int]] = []
     count = 0
     for hand, name in enumerate(HANDS):
-        frames, kinds = pick.frame[:, hand].tolist(), pick.kind[:, hand].tolist()
+        frames, kinds = choice.frame[:, hand].tolist(), choice.kind[:, hand].tolist()
         hand_info = info["hands"][name]
         color, depth = hand_info["jpegs"], hand_info.get("depth_jpegs")
         rows = [(depth if kind == DEPTH else color)[frame] for frame, kind in zip(frames, kinds, strict=True)]
@@ -110,43 +124,32 @@ def _crops(info: dict[str, Any], members: np.ndarray, pick: Pick, swap: bool) ->
             end = max(offset + size for offset, size, _, _ in once.values())
             if not 0 <= start < end <= members[member]:
                 raise ValueError(f"{MEMBERS[member]} has no bytes {start} to {end}")
-            stretches.append(Stretch(member, start, end - start, list(once.values()), kind == COLOR_AS_GREY))
-        places.append([number[kind, row[0]] for row, kind in zip(rows, kinds, strict=True)])
-    sizes = [(width, height) for stretch in stretches for _, _, width, height in stretch.jpegs]
+            ranges.append(ByteRange(member, start, end - start, list(once.values()), kind == COLOR_AS_GRAY))
+        positions.append([number[kind, row[0]] for row, kind in zip(rows, kinds, strict=True)])
+    sizes = [(width, height) for byte_range in ranges for _, _, width, height in byte_range.jpegs]
     most_width, most_height = info["width"], info["height"]
     if not all(0 < width <= most_width and 0 < height <= most_height for width, height in sizes):
         raise ValueError("a crop is larger than the video, or empty")
-    left, right = reversed(places) if swap else places
-    place = [place for pair in zip(left, right, strict=True) for place in pair]
-    return Crops(stretches, np.array(sizes, np.int64), place)
-
-
-def read_jpegs(reader: MemberReader, sample: int, stretch: Stretch) -> list[memoryview]:
-    """The JPEGs of a stretch, in place until `reader.forget`.
-
-    Raises:
-        TypeError: the sample's JSON does not say where they are.
-        InputError: the shard ends before them.
-    """
-    data, start = reader.span(sample, stretch.member, stretch.start, stretch.size), stretch.start
-    return [data[offset - start : offset - start + size] for offset, size, _, _ in stretch.jpegs]
+    left, right = reversed(positions) if swap else positions
+    both = [jpeg for pair in zip(left, right, strict=True) for jpeg in pair]
+    return Crops(ranges, np.array(sizes, np.int64), both)
 
 
 def decode_into(
-    jpeg: memoryview, width: int, height: int, channels: int, buffer: np.ndarray, as_grey: bool = False
+    jpeg: bytes | memoryview, width: int, height: int, channels: int, buffer: np.ndarray, as_gray: bool = False
 ) -> None:
-    """Decode a JPEG into uint8 memory of exactly its size, with 3 channels or 1; `as_grey`: with 3 equal ones.
+    """Decode a JPEG into uint8 memory of exactly its size, with 3 channels or 1; `as_gray`: with 3 equal ones.
 
     Raises:
         ValueError: it is damaged, or of another size.
     """
-    if as_grey:
+    if as_gray:
         decoded = simplejpeg.decode_jpeg(jpeg, "GRAY")
     else:
         decoded = simplejpeg.decode_jpeg(jpeg, "RGB" if channels == 3 else "GRAY", buffer=buffer)
     if decoded.shape[:2] != (height, width):
         raise ValueError(f"a JPEG is {decoded.shape[1]}×{decoded.shape[0]}, not {width}×{height}")
-    if as_grey:
+    if as_gray:
         buffer.reshape(height, width, channels)[:] = decoded
 
 

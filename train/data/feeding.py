@@ -1,30 +1,27 @@
 """Batches on the device, and how long the trainer waited for them."""
 
 import resource
-import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import torch
-from torch.utils.data import DataLoader
 
-from shards.errors import InputError
 from train.data.batch import Batch
-from train.fit.stopping import SIGNALS
+from train.data.loader import Loader
 
 
-def batches_on(loader: DataLoader, device: torch.device) -> Iterator[Batch]:
+def batches_on(loader: Loader, device: torch.device) -> Iterator[Batch]:
     """The loader's batches on the device; on a GPU the next one is copied while the last one is worked on.
 
     Raises:
         InputError: a sample cannot be read.
     """
     if device.type != "cuda":
-        yield from _checked(loader)
+        yield from loader
         return
     stream = torch.cuda.Stream(device)
     ready: Batch | None = None
-    for batch in _checked(loader):
+    for batch in loader:
         with torch.cuda.stream(stream):
             coming = batch.to(device)
         if ready is not None:
@@ -34,19 +31,6 @@ def batches_on(loader: DataLoader, device: torch.device) -> Iterator[Batch]:
         ready = coming
     if ready is not None:
         yield ready
-
-
-def _checked(loader: DataLoader) -> Iterator[Batch]:
-    # Workers are born with the signals blocked, and let them in when they know what to do with them.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        batches = iter(loader)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    for batch in batches:
-        if isinstance(batch, InputError):
-            raise batch
-        yield batch
 
 
 class Clock:
@@ -61,7 +45,7 @@ class Clock:
         """Seconds since the start."""
         return time.perf_counter() - self._start
 
-    def time(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def time(self, batches: Iterator[Batch]) -> Generator[Batch, None, None]:
         """Pass batches on, timing the wait for each."""
         while True:
             asked = time.perf_counter()

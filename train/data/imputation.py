@@ -1,4 +1,4 @@
-"""Which crop stands at each place of the model's input."""
+"""Which crop stands at each position of the model's input."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,20 +8,20 @@ import numpy as np
 from shards.body135 import HANDS
 from shards.format.recipe import Recipe
 
-COLOR, DEPTH, COLOR_AS_GREY = 0, 1, 2
+COLOR, DEPTH, COLOR_AS_GRAY = 0, 1, 2
 
 
-class Pick(NamedTuple):
+class CropChoice(NamedTuple):
     """For every window position and hand, (L, 2): the frame whose crop is taken, and which of its pictures."""
 
     frame: np.ndarray  # int
-    kind: np.ndarray  # COLOR, DEPTH or COLOR_AS_GREY
+    kind: np.ndarray  # COLOR, DEPTH or COLOR_AS_GRAY
 
 
-def pick_crops(
+def choose_crops(
     frames: np.ndarray, missing: Mapping[str, Sequence[int]], recipe: Recipe, with_depth: bool
-) -> tuple[Pick, Pick | None]:
-    """What goes into the colour clip and, `with_depth`, into the depth clip.
+) -> tuple[CropChoice, CropChoice | None]:
+    """What goes into the color clip and, `with_depth`, into the depth clip.
 
     Args:
         frames: int (L,), the sampled frames.
@@ -30,13 +30,13 @@ def pick_crops(
         with_depth: for a model that sees depth.
     """
     frame = frames[:, None].repeat(2, axis=1)
-    color = Pick(frame, np.full_like(frame, COLOR))
-    depth = Pick(frame, np.full_like(frame, DEPTH)) if with_depth else None
+    color = CropChoice(frame, np.full_like(frame, COLOR))
+    depth = CropChoice(frame, np.full_like(frame, DEPTH)) if with_depth else None
     if recipe.late_hand_imputation:
         for hand, name in enumerate(HANDS):
             lost = np.array(missing[name], bool)[frames]
-            if recipe.mixed_depth and with_depth and name == "right":
-                color, depth = _swapped(color, depth, lost, hand)
+            if recipe.mixed_depth and depth is not None and name == "right":
+                color, depth = _exchanged(color, depth, lost, hand)
             source = late_source(lost)
             color = _moved(color, color, source, hand)
             if depth is not None:
@@ -57,17 +57,17 @@ def late_source(missing: np.ndarray) -> np.ndarray:
     return np.where(recorded, nearest, positions)
 
 
-def _swapped(color: Pick, depth: Pick, where: np.ndarray, hand: int) -> tuple[Pick, Pick]:
-    """Colour and depth exchanged at some positions of a hand; what gets into the depth clip becomes grey."""
+def _exchanged(color: CropChoice, depth: CropChoice, where: np.ndarray, hand: int) -> tuple[CropChoice, CropChoice]:
+    """Color and depth exchanged at some positions of a hand; what gets into the depth clip becomes gray."""
     color_kind, depth_kind = color.kind.copy(), depth.kind.copy()
-    color_kind[where, hand], depth_kind[where, hand] = DEPTH, COLOR_AS_GREY
+    color_kind[where, hand], depth_kind[where, hand] = DEPTH, COLOR_AS_GRAY
     return color._replace(kind=color_kind), depth._replace(kind=depth_kind)
 
 
-def _moved(pick: Pick, other: Pick, source: np.ndarray, hand: int) -> Pick:
-    """`pick` with, where the source is another position, what `other` has there (colour stays colour)."""
+def _moved(choice: CropChoice, other: CropChoice, source: np.ndarray, hand: int) -> CropChoice:
+    """`choice` with, where the source is another position, what `other` has there (color stays color)."""
     moved = source != np.arange(len(source))
-    frame, kind = pick.frame.copy(), pick.kind.copy()
+    frame, kind = choice.frame.copy(), choice.kind.copy()
     frame[moved, hand] = other.frame[source[moved], hand]
     kind[moved, hand] = other.kind[source[moved], hand]
-    return Pick(frame, kind)
+    return CropChoice(frame, kind)

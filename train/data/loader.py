@@ -4,62 +4,78 @@ import atexit
 import gc
 import signal
 import weakref
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
-import numpy as np
 from torch.utils.data import DataLoader
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
 from train.data.batch import Batch
-from train.data.batch_group import Parcel
-from train.data.dataset import LoaderSettings, ShardDataset
-from train.data.shared_memory import Slabs
-from train.fit.stopping import SIGNALS
+from train.data.batch_group import BatchGroup
+from train.data.crop_batch import CropReader
+from train.data.dataset import BatchReader, LoaderSettings, ShardDataset
+from train.data.shared_memory import SharedBuffers
 
-# Of a worker's parcels, DataLoader asks for two ahead; one is trained on, one is on its way to the GPU.
+# They ask training to stop; workers leave them to the trainer.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# Of a worker's groups, DataLoader asks for two ahead; one is trained on, one is on its way to the GPU.
 _AHEAD = 4
-_running: "weakref.WeakSet[Any]" = weakref.WeakSet()  # iterators that have workers
-_CROP = 256 * 256 * 3  # bytes that a crop may have on average to fit on a slab; AUTSL's have 140 × 140
 # A worker reads small batches together: what a batch costs besides its samples is 0.2 ms a sample in batches of 4.
-_TOGETHER = 16  # samples
+_GROUP_SAMPLES = 16
+_running: "weakref.WeakSet[Any]" = weakref.WeakSet()  # iterators that have workers
 
 
-class _Loader(DataLoader):
-    """A DataLoader whose workers put pixels on slabs, which it keeps for the next epoch's workers."""
+class Loader:
+    """The batches of a dataset's epoch, read by workers who put pixels into shared buffers; those are kept for the next
+    epoch's workers."""
 
-    _kept: Slabs | None = None
-    _last: "weakref.ref[Any] | None" = None  # the iterator whose workers have them
+    def __init__(self, dataset: ShardDataset, pin: bool) -> None:
+        self.dataset = dataset
+        self._workers = min(dataset.settings.num_workers, len(dataset))
+        self._loader: DataLoader = DataLoader(
+            dataset,
+            batch_size=None,
+            num_workers=self._workers,
+            pin_memory=pin,
+            prefetch_factor=2 if self._workers else None,
+            # Python 3.14's default, forkserver, would import torch in every worker of every epoch (5 s).
+            multiprocessing_context="fork" if self._workers else None,
+            worker_init_fn=_begin_worker,
+        )
+        self._kept: SharedBuffers | None = None
+        self._last: weakref.ref[Any] | None = None  # the iterator whose workers have them
 
-    def __iter__(self) -> Iterator[Batch | InputError]:
-        """Start an epoch's workers.
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Start an epoch's workers. The batches end with an InputError where a sample cannot be read.
 
         Raises:
             InputError: there is no memory for what they read.
         """
-        dataset = self.dataset
-        if not self.num_workers:
-            return super().__iter__()
-        at = dataset.settings
+        if not self._workers:
+            return _batches(self._loader, None)
+        dataset, settings = self.dataset, self.dataset.settings
         # Not so many that a worker would have nothing to do.
-        dataset.together = max(1, min(_TOGETHER // at.batch_size, len(dataset) // self.num_workers))
-        crops = dataset.together * at.batch_size * at.window.length * 2 * (2 if at.with_depth else 1)
-        dataset.slabs = slabs = self._slabs(crops * _CROP)
+        dataset.group_size = max(1, min(_GROUP_SAMPLES // settings.batch_size, len(dataset) // self._workers))
+        samples = dataset.group_size * settings.batch_size
+        dataset.buffers = buffers = self._buffers(samples * dataset.reader.sample_bytes(settings))
+        # Workers are born with the signals blocked, and let them in when they know what to do with them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
-            parcels = super().__iter__()
+            groups = iter(self._loader)
         finally:
-            dataset.slabs = None
-        _running.add(parcels)
-        self._last = weakref.ref(parcels)
-        # Not a generator: the workers are forked here and now.
-        return chain.from_iterable(map(partial(_opened, slabs), parcels))
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            dataset.buffers = None
+        _running.add(groups)
+        self._last = weakref.ref(groups)
+        # Not a generator itself: the workers are forked here and now.
+        return _batches(groups, buffers)
 
-    def _slabs(self, size: int) -> Slabs:
+    def _buffers(self, size: int) -> SharedBuffers:
         """The last epoch's again, unless a worker of it may still write there, or they are too small: touching 45 MB
         of new pages took 30 ms and more, of used ones 14 ms."""
         kept, self._kept = self._kept, None
@@ -67,10 +83,10 @@ class _Loader(DataLoader):
         if kept is None or going_on or kept.with_workers() or kept.size < size:
             del kept  # its memory is given back before more is asked for
             try:
-                kept = Slabs(self.num_workers, _AHEAD, size)
+                kept = SharedBuffers(self._workers, _AHEAD, size)
             except OSError as error:
                 raise InputError(
-                    f"{self.dataset.shards.source}: no memory for the batches of {self.num_workers} workers ({error}): "
+                    f"{self.dataset.shards.source}: no memory for the batches of {self._workers} workers ({error}): "
                     "lower --num-workers"
                 ) from error
         self._kept = kept
@@ -80,42 +96,35 @@ class _Loader(DataLoader):
 @atexit.register
 def _end_workers() -> None:
     """At exit, multiprocessing would send the workers that are left SIGTERM, which they survive, and wait for ever."""
-    for parcels in list(_running):
-        parcels._shutdown_workers()
+    for groups in list(_running):
+        groups._shutdown_workers()
 
 
-def _opened(slabs: Slabs, parcel: Parcel | list[Batch | InputError]) -> list[Batch | InputError]:
-    """What a worker sent (where memory is pinned, DataLoader has opened it); `slabs` must live as long as parcels may
-    come."""
-    return parcel.open() if isinstance(parcel, Parcel) else parcel
+def _batches(groups: Iterable[Any], buffers: SharedBuffers | None) -> Iterator[Batch]:
+    """The batches that workers sent; `buffers` must live as long as groups may come."""
+    for group in groups:
+        # Where memory is pinned, DataLoader has opened it; without workers it is a batch.
+        opened = group.open() if isinstance(group, BatchGroup) else group
+        for item in opened if isinstance(opened, list) else [opened]:
+            if isinstance(item, InputError):
+                raise item
+            yield item
 
 
-def make_loader(shards: ShardSet, settings: LoaderSettings, training: bool, pin: bool = False) -> DataLoader:
-    """A DataLoader of whole batches; `loader.dataset` is the ShardDataset.
+def make_loader(
+    shards: ShardSet,
+    settings: LoaderSettings,
+    training: bool,
+    pin: bool = False,
+    reader: type[BatchReader] = CropReader,
+) -> Loader:
+    """Loads whole batches of what `reader` reads; `loader.dataset` says which epoch.
 
     Raises:
-        InputError: depth is asked for and missing.
+        InputError: the samples lack what is to be read.
     """
-    if settings.with_depth:
-        _check_depth(shards)
-    settings = replace(settings, workers=min(settings.workers, len(ShardDataset(shards, settings, training))))
-    return _Loader(
-        ShardDataset(shards, settings, training),
-        batch_size=None,
-        num_workers=settings.workers,
-        pin_memory=pin,
-        prefetch_factor=2 if settings.workers else None,
-        # Python 3.14's default, forkserver, would import torch in every worker of every epoch (5 s).
-        multiprocessing_context="fork" if settings.workers else None,
-        worker_init_fn=_begin_worker,
-    )
-
-
-def _check_depth(shards: ShardSet) -> None:
-    has = shards.has("left_depth.mjpg")
-    if not has.all():
-        lacking = shards.ids[int(np.argmin(has))]
-        raise InputError(f"{shards.source}: sample {lacking} has no depth; use VTN_HCPF, or make shards with depth")
+    reader.check(shards, settings)
+    return Loader(ShardDataset(shards, settings, training, reader), pin)
 
 
 def _begin_worker(worker: int) -> None:
@@ -135,4 +144,4 @@ def _leave_signals_to_the_trainer() -> None:
 
     signal.signal(signal.SIGTERM, survive)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)

@@ -1,10 +1,9 @@
-"""From raw crops to model input, batched on the training device: one affine resample, mirror, light, normalisation."""
+"""From raw crops to images, batched on the training device: one affine resample, light, normalization."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-
-from train.data.batch import Batch, Pixels
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -14,39 +13,58 @@ _LUMA = (0.299, 0.587, 0.114)
 _CHUNK = 256
 
 
+@dataclass
+class Pixels:
+    """The crops of a batch at native size: uint8 pixels one crop after another, rows of 3 (color) or 1 (gray) bytes.
+
+    N = B·L·2 positions, sample by sample, frame by frame, left hand then right.
+    """
+
+    values: torch.Tensor  # uint8 (P, 3) or (P, 1)
+    start: torch.Tensor  # int64 (N,): the crop's first row in `values`
+    size: torch.Tensor  # int32 (N, 2): width, height
+    box: torch.Tensor  # float32 (N, 4): what is seen, in the crop's pixels
+
+    def part(self, first: int, last: int) -> "Pixels":
+        """The positions from `first` to before `last`, whose crops lie side by side, on the same memory."""
+        start, size = self.start[first:last], self.size[first:last]
+        low, high = int(start.min()), int((start + size[:, 0] * size[:, 1]).max())
+        return Pixels(self.values[low:high], start - low, size, self.box[first:last])
+
+
 def resample(pixels: Pixels, size: int, padded: bool = False) -> torch.Tensor:
     """Bilinear samples of every crop's box on a size × size grid.
 
-    Half-pixel centres, edges repeated (as OpenCV and Pillow resize), or, `padded`, black outside the crop.
+    Half-pixel centers, edges repeated (as OpenCV and Pillow resize), or, `padded`, black outside the crop.
 
     Returns:
         float32 (N, C, size, size), 0 to 255.
     """
     parts = []
     for chunk in torch.arange(len(pixels.start), device=pixels.start.device).split(_CHUNK):
-        x0, x1, wx = _taps(pixels.box[chunk, 0], pixels.box[chunk, 2], pixels.size[chunk, 0], size)
-        y0, y1, wy = _taps(pixels.box[chunk, 1], pixels.box[chunk, 3], pixels.size[chunk, 1], size)
-        start, width = pixels.start[chunk, None, None], pixels.size[chunk, 0, None, None].long()
-
-        def rows(y: torch.Tensor, x: torch.Tensor, start=start, width=width) -> torch.Tensor:  # noqa: ANN001
-            index = start + y[:, :, None] * width + x[:, None, :]
-            return pixels.values[index.reshape(-1)].reshape(*index.shape, -1).float()
-
+        box, limit = pixels.box[chunk], pixels.size[chunk]
+        x0, x1, wx = _taps(box[:, 0], box[:, 2], limit[:, 0], size)
+        y0, y1, wy = _taps(box[:, 1], box[:, 3], limit[:, 1], size)
         across, down = wx[:, None, :, None], wy[:, :, None, None]
-        top = torch.lerp(rows(y0, x0), rows(y0, x1), across)
-        bottom = torch.lerp(rows(y1, x0), rows(y1, x1), across)
+        top = torch.lerp(_at(pixels, chunk, x0, y0), _at(pixels, chunk, x1, y0), across)
+        bottom = torch.lerp(_at(pixels, chunk, x0, y1), _at(pixels, chunk, x1, y1), across)
         image = torch.lerp(top, bottom, down)
         if padded:
-            inside = _inside(pixels.box[chunk, 0], pixels.box[chunk, 2], pixels.size[chunk, 0], size)[:, None, :]
-            inside = (
-                inside & _inside(pixels.box[chunk, 1], pixels.box[chunk, 3], pixels.size[chunk, 1], size)[:, :, None]
-            )
-            image = image * inside[..., None]
+            columns = _inside(box[:, 0], box[:, 2], limit[:, 0], size)
+            rows = _inside(box[:, 1], box[:, 3], limit[:, 1], size)
+            image = image * (columns[:, None, :] & rows[:, :, None])[..., None]
         parts.append(image.permute(0, 3, 1, 2))
     return torch.cat(parts)
 
 
-def _centres(low: torch.Tensor, high: torch.Tensor, size: int) -> torch.Tensor:
+def _at(pixels: Pixels, crops: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """float32 (N, size, size, C): some crops' pixels in the columns x and rows y, int64 (N, size)."""
+    start, width = pixels.start[crops, None, None], pixels.size[crops, 0, None, None].long()
+    index = start + y[:, :, None] * width + x[:, None, :]
+    return pixels.values[index.reshape(-1)].reshape(*index.shape, -1).float()
+
+
+def _centers(low: torch.Tensor, high: torch.Tensor, size: int) -> torch.Tensor:
     """(N, size) coordinates of the samples between two edges."""
     steps = (torch.arange(size, device=low.device, dtype=torch.float32) + 0.5) / size
     return low[:, None] + (high - low)[:, None] * steps - 0.5
@@ -57,14 +75,14 @@ def _taps(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The two pixels beside every sample, int64 (N, size), and the weight of the second."""
     last = (limit - 1)[:, None].float()
-    place = _centres(low, high, size).clamp(min=0).minimum(last)
+    place = _centers(low, high, size).clamp(min=0).minimum(last)
     first = place.floor()
     return first.long(), (first + 1).minimum(last).long(), place - first
 
 
 def _inside(low: torch.Tensor, high: torch.Tensor, limit: torch.Tensor, size: int) -> torch.Tensor:
-    centres = _centres(low, high, size)
-    return (centres > -0.5) & (centres < limit[:, None] - 0.5)
+    centers = _centers(low, high, size)
+    return (centers > -0.5) & (centers < limit[:, None] - 0.5)
 
 
 def relight(images: torch.Tensor, light: torch.Tensor) -> torch.Tensor:
@@ -76,15 +94,15 @@ def relight(images: torch.Tensor, light: torch.Tensor) -> torch.Tensor:
     """
     brightness, contrast, saturation = (light[:, i, None, None, None, None] for i in range(3))
     images = (images * brightness).clamp(0, 1)
-    mean = _grey(images).mean(dim=(-2, -1), keepdim=True)
+    mean = _gray(images).mean(dim=(-2, -1), keepdim=True)
     images = (mean + (images - mean) * contrast).clamp(0, 1)
     if images.shape[2] == 3:
-        grey = _grey(images)
-        images = (grey + (images - grey) * saturation).clamp(0, 1)
+        gray = _gray(images)
+        images = (gray + (images - gray) * saturation).clamp(0, 1)
     return images
 
 
-def _grey(images: torch.Tensor) -> torch.Tensor:
+def _gray(images: torch.Tensor) -> torch.Tensor:
     if images.shape[2] == 1:
         return images
     return (images * _per_channel(_LUMA, images.device)).sum(dim=2, keepdim=True)
@@ -96,26 +114,8 @@ def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tenso
     return torch.tensor(values, device=device)[:, None, None]
 
 
-def model_input(batch: Batch, size: int, training: bool, padded_depth: bool = False) -> tuple[torch.Tensor, ...]:
-    """(crops, pose) or (crops, pose, depth) for the model, from a batch on the device.
-
-    Returns:
-        crops float32 (B, L, 2, 3, size, size), normalised with ImageNet's mean and std; pose (B, L, 106); depth like
-        crops, its channels equal but for the normalisation.
-    """
-    crops = _images(batch.color, batch, size, training, padded=False)
-    if batch.depth is None:
-        return crops, batch.pose
-    return crops, batch.pose, _images(batch.depth, batch, size, training, padded_depth)
-
-
-def _images(pixels: Pixels, batch: Batch, size: int, training: bool, padded: bool) -> torch.Tensor:
-    count, length = batch.pose.shape[:2]
-    images = resample(pixels, size, padded).div_(255)
-    images = images.reshape(count, length * 2, -1, size, size)
-    if training:
-        images = torch.where(batch.mirrored[:, None, None, None, None], images.flip(-1), images)
-        images = relight(images, batch.light)
+def imagenet_normalized(images: torch.Tensor) -> torch.Tensor:
+    """Images (B, K, C, H, W) of 0 to 1 less ImageNet's mean, by its std; one of a single channel gets three equal ones
+    before that."""
     mean, std = (_per_channel(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    # A grey crop becomes three equal channels here: (…, 1, …) against (3, 1, 1).
-    return ((images - mean) / std).reshape(count, length, 2, 3, size, size)
+    return (images - mean) / std

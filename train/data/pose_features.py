@@ -1,4 +1,4 @@
-"""Pose features: what the model is told of the motion of the body and the fingers."""
+"""Pose features: the motion of the body and the fingers, as the model takes it."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from shards.format.recipe import Recipe
 
 # Head, shoulders, arms, neck and both hands: the 53 points of De Coster et al. 2021.
 FEATURE_POINTS = np.array([*range(11), 17, 18, *range(25, 65)])
-WIDTH = 2 * len(FEATURE_POINTS)
+POSE_FEATURES = 2 * len(FEATURE_POINTS)
 _MIRRORED_FEATURE_POINTS = MIRRORED_POINTS[FEATURE_POINTS]
 
 
@@ -35,7 +35,7 @@ def pose_features(flows: Sequence[np.ndarray], frames: np.ndarray, recipe: Recip
         seen[..., 0] = np.where(angle > np.pi, angle - 2 * np.pi, angle)
         motion[mirrored] = seen
     motion[..., 0] /= np.pi
-    return motion.reshape(*frames.shape, WIDTH).astype(np.float32, copy=False)
+    return motion.reshape(*frames.shape, POSE_FEATURES).astype(np.float32, copy=False)
 
 
 def _flow_after(flows: Sequence[np.ndarray], frames: np.ndarray, points: list[np.ndarray]) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Memory that a loader's workers fill with batches and the trainer reads: the same few pieces over and over.
+"""Memory that a loader's workers fill with batches and the trainer reads: the same few buffers over and over.
 
 torch makes a new shared-memory file for every tensor that it hands from a worker to the trainer. Fresh pages cost both
 processes more than reading and collating a sample: decoding one took 3.4 ms, with a worker 7.5 ms, with this module
-4.4 ms. Being anonymous memory, slabs do not need room in /dev/shm either, of which containers have 64 MB.
+4.4 ms. Being anonymous memory, buffers do not need room in /dev/shm either, of which containers have 64 MB.
 """
 
 import mmap
@@ -14,15 +14,15 @@ import numpy as np
 
 _NO_RESERVE = 0x4000  # Linux's MAP_NORESERVE: pages that nobody touches are not counted as memory in use
 _ALIGNMENT = 64  # bytes, a cache line
-_POOLS: "weakref.WeakValueDictionary[int, Slabs]" = weakref.WeakValueDictionary()
+_POOLS: "weakref.WeakValueDictionary[int, SharedBuffers]" = weakref.WeakValueDictionary()
 _keys = count()
 
 
-class Slabs:
-    """`each` slabs of `size` bytes for each of `workers` processes, which must be forked after this.
+class SharedBuffers:
+    """`each` buffers of `size` bytes for each of `workers` processes, which must be forked after this.
 
-    A worker takes a slab; the trainer views it; when the last array or tensor on it is gone, the slab is free again. A
-    slab's flag says whose turn it is, and only that side changes it: no locks.
+    A worker takes a buffer; the trainer views it; when the last array or tensor on it is gone, the buffer is free
+    again. A buffer's flag says whose turn it is, and only that side changes it: no locks.
 
     Raises:
         OSError: the system does not give so much (RLIMIT_AS, or an overcommit policy that ignores MAP_NORESERVE).
@@ -31,7 +31,7 @@ class Slabs:
     def __init__(self, workers: int, each: int, size: int) -> None:
         self._each = each
         self.size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-        # The flags, one byte each, stand in a page of their own, before the slabs.
+        # The flags, one byte each, stand in a page of their own, before the buffers.
         self._first = -(-workers * each // mmap.PAGESIZE) * mmap.PAGESIZE
         shared = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _NO_RESERVE
         self._mapping = mmap.mmap(-1, self._first + workers * each * self.size, flags=shared)
@@ -44,28 +44,28 @@ class Slabs:
         """On its way between processes, a pool is its number."""
         return _pool, (self._key,)
 
-    def take(self, worker: int) -> "Slab | None":
-        """In a worker: a slab to write on; None when all are in use."""
+    def take(self, worker: int) -> "SharedBuffer | None":
+        """In a worker: a buffer to write on; None when all are in use."""
         for number in range(worker * self._each, (worker + 1) * self._each):
             if not self._taken[number]:
                 self._taken[number] = 1
-                return Slab(self, number)
+                return SharedBuffer(self, number)
         return None
 
     def memory(self, number: int) -> np.ndarray:
-        """The bytes of a slab."""
+        """The bytes of a buffer."""
         return np.frombuffer(self._mapping, np.uint8, self.size, self._first + number * self.size)
 
     def view(self, number: int) -> np.ndarray:
-        """In the trainer: a slab, uint8. It is free again when this array and all that share its memory are gone."""
-        # Not a part of an array of all slabs: of a view of a view, NumPy keeps only what the first one was made from.
+        """In the trainer: a buffer, uint8. It is free again when this array and all that share its memory are gone."""
+        # Not a part of an array of all buffers: of a view of a view, NumPy keeps only what the first one was made from.
         array = self.memory(number)
         self._viewed.add(number)
         weakref.finalize(array, self._free, number).atexit = False
         return array
 
     def with_workers(self) -> bool:
-        """In the trainer: whether a worker has a slab, or had one and ended without sending it."""
+        """In the trainer: whether a worker has a buffer, or had one and ended without sending it."""
         return int(self._taken.sum()) > len(self._viewed)
 
     def _free(self, number: int) -> None:
@@ -73,10 +73,10 @@ class Slabs:
         self._taken[number] = 0
 
 
-class Slab:
-    """A slab that a worker writes on, one piece after another."""
+class SharedBuffer:
+    """A buffer that a worker writes on, one array after another."""
 
-    def __init__(self, pool: Slabs, number: int) -> None:
+    def __init__(self, pool: SharedBuffers, number: int) -> None:
         self.pool = pool
         self.number = number
         self._memory = pool.memory(number)
@@ -96,7 +96,7 @@ class Slab:
         return self._memory[start : start + size]
 
     def place(self, array: np.ndarray) -> int | None:
-        """Where on the slab an array starts, copied there if it is elsewhere; None when there is no room for it."""
+        """Where in the buffer an array starts, copied there if it is elsewhere; None when there is no room for it."""
         start = _address(array) - self._address
         if 0 <= start < len(self._memory):
             return start
@@ -111,5 +111,5 @@ def _address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
-def _pool(key: int) -> Slabs:
+def _pool(key: int) -> SharedBuffers:
     return _POOLS[key]

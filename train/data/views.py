@@ -18,7 +18,7 @@ SCALES = 2.0 ** (-np.arange(4) / 4)
 # (height, width) scales that differ by at most one step, in the reference's order.
 SCALE_PAIRS = [(h, w) for h in range(4) for w in range(4) if abs(h - w) <= 1]
 _PAIR_SCALES = np.array([(SCALES[width], SCALES[height]) for height, width in SCALE_PAIRS])
-# Places of the window in quarters of the free space (x, y): corners, centre, edge centres, quarter points.
+# Places of the window in quarters of the free space (x, y): corners, center, edge centers, quarter points.
 PLACES = np.array(
     [(0, 0), (4, 0), (0, 4), (4, 4), (2, 2), (2, 0), (2, 4), (0, 2), (4, 2), (1, 1), (3, 1), (1, 3), (3, 3)]
 )
@@ -28,7 +28,7 @@ PLACES = np.array(
 class View:
     """One draw for a sample: the same for all its frames and both hands. The default is evaluation."""
 
-    scale_pair: int | None = None  # in SCALE_PAIRS; None: the centred 224 window
+    scale_pair: int | None = None  # in SCALE_PAIRS; None: the centerd 224 window
     place: int = 4  # in PLACES
     mirrored: bool = False
     brightness: float = 1.0
@@ -47,9 +47,9 @@ def draw_view(seed: int, epoch: int, sample_id: str, recipe: Recipe) -> View:
     pair = int(random.integers(4 if recipe.clipped_multiscale else len(SCALE_PAIRS)))
     place = int(random.integers(len(PLACES)))
     mirrored = bool(random.random() < 0.5)
-    light = random.uniform(0.5, 1.5, 3)
+    brightness, contrast, saturation = random.uniform(0.5, 1.5, 3).tolist()
     start = None if recipe.fixed_training_window else float(random.random())
-    return View(pair, place, mirrored, *light.tolist(), start)
+    return View(pair, place, mirrored, brightness, contrast, saturation, start)
 
 
 def resized_sizes(sizes: np.ndarray) -> np.ndarray:

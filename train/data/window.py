@@ -27,7 +27,8 @@ def window_frames(frames: int, window: Window, recipe: Recipe, start: float | No
         frames: T, the clip's number of frames, at least 1.
         window: L and the stride.
         recipe: `off_centre_window` gives the reference's window: start (T - L) // (2·stride), padded with its last
-        frame. start: where the window starts, from 0 (as early as it fits) to below 1 (as late); None: centred.
+            frame.
+        start: where the window starts, from 0 (as early as it fits) to below 1 (as late); None: centered.
 
     Returns:
         int64 (L,), not decreasing. Without the quirk, a clip that is too short for the stride is sampled evenly over

@@ -13,12 +13,13 @@ from shards.errors import InputError
 from shards.files import check_output, whole_file
 from shards.format.recipe import Recipe, recipe_from_json
 from train.data.window import Window
-from train.models.vtn import VTN, ModelSettings
-from train.models.weights import load_state, load_untrusted
+from train.models.streams import AnyModel, AnySettings, stream_of
+from train.models.weights import check_state, load_state, load_untrusted, printable
 
 FORMAT = "signshards-checkpoint-1"
 # What a damaged directory makes of zipfile; ValueError of names, RuntimeError of the flag for encryption.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
+_LARGEST = 10**5  # beyond all use, of a side in pixels or a stride in frames
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Checkpoint:
     """What a checkpoint file holds."""
 
     model: dict[str, torch.Tensor]  # state dict
-    model_settings: ModelSettings
+    model_settings: AnySettings
     recipe: Recipe
     window: Window
     image_size: int
@@ -59,13 +60,17 @@ class Checkpoint:
                 # torch's zip writer turns a full disk into a RuntimeError of many lines.
                 raise OSError(errno.EIO, str(error).splitlines()[0]) from error
 
-    def build(self, source: Path | str = "checkpoint") -> VTN:
+    def build(self, source: Path | str = "checkpoint") -> AnyModel:
         """The model with its weights, on the CPU, in evaluation mode; `source` is named in errors.
 
         Raises:
-            InputError: the weights do not fit the settings.
+            InputError: the weights do not fit the settings, or are not finite.
         """
-        model = VTN(self.model_settings, self.recipe)
+        build = stream_of(self.model_settings.name).build
+        # First without memory: the settings in a damaged file may be those of a model larger than all memory.
+        with torch.device("meta"):
+            check_state(build(self.model_settings, self.recipe), self.model, source)
+        model = build(self.model_settings, self.recipe)
         load_state(model, self.model, source)
         return model.eval()
 
@@ -83,24 +88,50 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: not a checkpoint of signshards; for one of the 2021 reference: python -m tools.import_checkpoint"
         )
     try:
-        return Checkpoint(
-            value["model"],
-            _model_settings(value["model_settings"], path),
-            recipe_from_json(value["recipe"], str(path)),
-            Window(**value["window"]),
-            value["image_size"],
-            value["classes"],
-            value.get("training", {}),
-        )
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: a part is missing or wrong ({error}); give another checkpoint") from error
+        return _checkpoint(value, path)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = printable(str(error))
+        raise InputError(f"{path}: a part is missing or wrong ({reason}); give another checkpoint") from error
 
 
-def _model_settings(values: dict[str, Any], path: Path) -> ModelSettings:
+def _checkpoint(value: dict[str, Any], path: Path) -> Checkpoint:
+    """KeyError, TypeError, ValueError or InputError where a part is not what `Checkpoint.write` wrote."""
+    model, training = value["model"], value.get("training", {})
+    _require(isinstance(model, dict) and all(isinstance(weight, torch.Tensor) for weight in model.values()), "weights")
+    _require(isinstance(training, dict), "what is for resuming")
+    for name in ("model_settings", "recipe", "window", "image_size", "classes"):
+        _require(is_plain(value[name]), name)
     try:
-        return ModelSettings(**values)
+        settings = stream_of(value["model_settings"]["name"]).settings(**value["model_settings"])
     except InputError as error:
-        raise InputError(f"{path}: {error.message}") from error
+        raise InputError(f"{path}: {printable(error.message)}; give another checkpoint") from error
+    _require(isinstance(value["recipe"], dict), "recipe")
+    recipe, window = recipe_from_json(value["recipe"], str(path)), Window(**value["window"])
+    _require(window.length == settings.sequence_length and _is_count(window.stride), f"window {value['window']}")
+    _require({"length", "stride"} == value["window"].keys(), f"window {value['window']}")
+    _require(_is_count(value["image_size"]), f"image size {value['image_size']!r}")
+    classes = value["classes"]
+    named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    _require(classes is None or (named and len(classes) == settings.num_classes), "names of classes")
+    return Checkpoint(model, settings, recipe, window, value["image_size"], classes, training)
+
+
+def _require(right: bool, name: str) -> None:
+    if not right:
+        raise ValueError(f"not as it should be: {name}")
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 1 <= value <= _LARGEST
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is made of numbers, text, lists and dictionaries alone: tensors compare in ways of their own."""
+    if isinstance(value, dict):
+        return all(is_plain(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, str | int | float)
 
 
 def _check_sums(path: Path) -> None:
@@ -110,6 +141,8 @@ def _check_sums(path: Path) -> None:
             return  # `load_untrusted` says what is wrong
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give another checkpoint") from error
     except _DAMAGE as error:
         raise InputError(f"{path}: damaged ({error}); give another checkpoint") from error
     if wrong:

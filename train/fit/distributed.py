@@ -1,13 +1,22 @@
 """One process or several: rank, device, and the few things that ranks tell each other. `torchrun` starts several."""
 
 import os
+import sys
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch.distributed.constants import default_pg_timeout
 
 from shards.errors import InputError
+
+# torchrun starts all processes at once; until each has imported torch, a slow file system may take some minutes.
+MEETING_LIMIT = timedelta(minutes=5)
+NOTICE_SECONDS = 5.0  # of waiting in silence
+_ADVICE = "start with torchrun, or unset its variables (WORLD_SIZE, RANK, LOCAL_RANK)"
 
 
 @dataclass(frozen=True)
@@ -72,14 +81,45 @@ def start(device: str | None) -> Ranks:
     """Join the other processes of `torchrun`, if there are any.
 
     Raises:
-        InputError: there is no such device.
+        InputError: there is no such device; the environment speaks of other processes, and they do not come.
     """
-    count, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    if count > 1:
-        # Figures and requests to stop are shared between the CPUs also where gradients go from GPU to GPU.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    count = _number("WORLD_SIZE", 1, least=1)
+    if count == 1:
+        return Ranks(0, 1, choose_device(device, _number("LOCAL_RANK", 0)))
+    absent = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
+    if absent:
+        raise InputError(f"WORLD_SIZE={count} is set, but {absent[0]} is not: {_ADVICE}")
+    rank = _number("RANK", 0)
+    if rank >= count:
+        raise InputError(f"RANK={rank} is not below WORLD_SIZE={count}: {_ADVICE}")
+    chosen = choose_device(device, _number("LOCAL_RANK", 0))
+    _meet(rank, count, chosen.type == "cuda")
     return Ranks(rank, count, chosen)
+
+
+def _number(name: str, default: int, least: int = 0) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) < least:
+        raise InputError(f"{name}={text!r} in the environment is not a number from {least} on: {_ADVICE}")
+    return int(text)
+
+
+def _meet(rank: int, count: int, on_gpu: bool) -> None:
+    """Wait for the other processes, and form a group with them."""
+    place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    text = f"process {rank} waits for the others of {count} at {place}, up to {MEETING_LIMIT.seconds} s"
+    notice = threading.Timer(NOTICE_SECONDS, print, (text,), {"file": sys.stderr, "flush": True})
+    notice.start()
+    try:
+        store, *_ = next(dist.rendezvous("env://", timeout=MEETING_LIMIT))
+    except (dist.DistError, ValueError) as error:  # ValueError: of the port
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{count} processes did not meet at {place} ({reason}): {_ADVICE}") from error
+    finally:
+        notice.cancel()
+    store.set_timeout(default_pg_timeout)  # as without a limit of ours
+    # Figures and requests to stop are shared between the CPUs also where gradients go from GPU to GPU.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=count)
 
 
 def stop() -> None:

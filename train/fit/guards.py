@@ -1,12 +1,17 @@
-"""Noticing a loss or gradient that is not finite, without making the device wait."""
+"""What ends a run in one line: a loss that is not finite, and memory that does not suffice."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from shards.errors import InputError
+from train.models.weights import out_of_memory
 
 
 class FiniteWatch:
-    """The values of steps that have not been looked at yet: a step's is looked at a step later."""
+    """The values of steps that have not been looked at yet: a step's is looked at a step later, so that the device does
+    not have to wait."""
 
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
@@ -37,3 +42,38 @@ class FiniteWatch:
                     f"loss or gradient is not finite ({value.item()}) at the batch of {', '.join(ids)}; "
                     "try a lower --learning-rate or --precision fp32, or look at these samples with `shards inspect`"
                 )
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """Make one line of what torch raises where memory runs out; `advice` ends "the GPU's memory is too small …".
+
+    Raises:
+        InputError: memory, or the GPU's, did not suffice, or a loader's worker was killed.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise InputError(f"the GPU's memory is too small {advice} ({str(error).splitlines()[0]})") from error
+    except (RuntimeError, MemoryError) as error:
+        if out_of_memory(error):
+            reason = (str(error) or "no more to be had").splitlines()[0]
+            raise InputError(f"memory is too small {advice} ({reason})") from error
+        # torch has no class for this; its SIGCHLD handler raises it wherever the trainer is.
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InputError(
+            f"a loader's process was killed, as the kernel does where memory is short: lower --num-workers ({error})"
+        ) from error
+
+
+def smaller_batches(batch: int, group: int) -> str:
+    """Advice for steps of `group` batches of `batch` samples."""
+    if batch == 1:
+        return "even for --batch-size 1: lower --image-size"
+    samples = batch * group
+    smaller = max(size for size in range(1, batch // 2 + 1) if samples % size == 0)
+    return (
+        f"for --batch-size {batch}: try --batch-size {smaller} and "
+        f"--accumulate-grad-batches {samples // smaller}, which train the same"
+    )

@@ -9,19 +9,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 @dataclass(frozen=True)
-class OptimiserSettings:
+class OptimizerSettings:
     """How weights change; the defaults are the 2021 entry's."""
 
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
-    schedule: str = "step"  # "step": × 0.1 every `step_size` epochs; "cosine": down to 0 at `max_epochs`
-    step_size: int = 5
+    schedule: str = "step"  # "step": × 0.1 every `lr_step_size` epochs; "cosine": down to 0 at `max_epochs`
+    lr_step_size: int = 5
     warmup_epochs: int = 0  # linear, before either schedule
     max_epochs: int = 100
     ema_decay: float = 0.0  # 0: no averaged model
 
 
-def learning_rate(settings: OptimiserSettings, epoch: float) -> float:
+def learning_rate(settings: OptimizerSettings, epoch: float) -> float:
     """The learning rate at a point of training; `epoch` counts from 0 and may lie inside an epoch."""
     if epoch < settings.warmup_epochs:
         # Not from 0, which would make the first step one that changes nothing.
@@ -29,10 +29,10 @@ def learning_rate(settings: OptimiserSettings, epoch: float) -> float:
     if settings.schedule == "cosine":
         progress = (epoch - settings.warmup_epochs) / max(settings.max_epochs - settings.warmup_epochs, 1)
         return settings.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-    return settings.learning_rate * 0.1 ** (int(epoch - settings.warmup_epochs) // settings.step_size)
+    return settings.learning_rate * 0.1 ** (int(epoch - settings.warmup_epochs) // settings.lr_step_size)
 
 
-def make_optimiser(model: nn.Module, settings: OptimiserSettings) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim.Optimizer:
     """Adam over what is trained; with weight decay AdamW's decoupled one.
 
     Without decay the two are the same, so the published runs' Adam is reproduced.
@@ -41,7 +41,7 @@ def make_optimiser(model: nn.Module, settings: OptimiserSettings) -> torch.optim
     return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
 
-def make_average(model: nn.Module, settings: OptimiserSettings) -> AveragedModel | None:
+def make_average(model: nn.Module, settings: OptimizerSettings) -> AveragedModel | None:
     """An exponential moving average of the weights and batch-norm statistics, or None."""
     if not settings.ema_decay:
         return None

@@ -5,12 +5,15 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+import torch
+
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
-from train.fit.checkpoint import Checkpoint
+from train.fit.checkpoint import Checkpoint, is_plain
 from train.fit.run_folder import LAST
-from train.fit.settings import SessionSettings, differing
+from train.fit.settings import SessionSettings, differing, in_files
 from train.fit.trainer import Progress, Trainer
+from train.models.weights import load_state, printable
 
 
 def training_state(trainer: Trainer, settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
@@ -21,7 +24,7 @@ def training_state(trainer: Trainer, settings: SessionSettings, shards: ShardSet
     average = trainer.average
     return {
         "progress": asdict(trainer.progress),
-        "optimiser": trainer.optimiser.state_dict(),
+        "optimiser": trainer.optimizer.state_dict(),
         # With an averaged model, that one is the checkpoint's model.
         "weights": None if average is None else trainer.model.state_dict(),
         "averaged": None if average is None else int(average.n_averaged),
@@ -34,27 +37,66 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings,
     """Go on where a checkpoint was written.
 
     Raises:
-        InputError: it cannot be resumed with these settings and shards.
+        InputError: it cannot be resumed with these settings and shards, or a part of it is damaged.
     """
-    kept, path = checkpoint.training, settings.run_dir / LAST
-    if not kept:
+    path = settings.run_dir / LAST
+    if not checkpoint.training:
         raise InputError(f"{path}: is for prediction only (a best.pt?); give the last.pt of a run")
     if checkpoint.classes != shards.dataset.classes:
         raise InputError(f"{path}: {differing(checkpoint.classes or [], shards.dataset.classes, settings.shards)}")
+    try:
+        _compare(checkpoint.training, settings, shards, trainer.ranks.first)
+        _restore(trainer, checkpoint, settings)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = printable(str(error))
+        raise InputError(f"{path}: what is for resuming is damaged ({reason}); give another checkpoint") from error
+
+
+def _compare(kept: dict[str, Any], settings: SessionSettings, shards: ShardSet, speak: bool) -> None:
+    """InputError where a run cannot go on with these settings; a note where it goes on as another run."""
+    path = settings.run_dir / LAST
+    for name in ("progress", "fixed", "exact", "averaged"):
+        if not is_plain(kept[name]):
+            raise TypeError(name)
     for name, now in _fixed(settings, shards).items():
         if (then := kept["fixed"].get(name)) != now:
             raise InputError(f"{path}: was trained with {name} {then}, now {now}; resume with the same options")
     for name, now in _exact(settings).items():
-        if trainer.ranks.first and (then := kept["exact"].get(name, now)) != now:
+        if (then := kept["exact"].get(name, now)) != now and speak:
             print(f"note: {name} is {now}, was {then}: not exactly the run that it would have been", file=sys.stderr)
-    trainer.model.load_state_dict(kept["weights"] or checkpoint.model)
-    if trainer.average is not None:
-        trainer.average.module.load_state_dict(checkpoint.model)
-        trainer.average.n_averaged.fill_(kept["averaged"])
-    trainer.optimiser.load_state_dict(kept["optimiser"])
-    for group in trainer.optimiser.param_groups:
-        group["weight_decay"] = settings.optimiser.weight_decay  # the learning rate is set at every step
-    trainer.progress = Progress(**kept["progress"])
+
+
+def _restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings) -> None:
+    kept, path, average = checkpoint.training, settings.run_dir / LAST, trainer.average
+    trainer.progress = _progress(kept["progress"])
+    load_state(trainer.model, checkpoint.model if average is None else kept["weights"], path)
+    if average is not None:
+        load_state(average.module, checkpoint.model, path)
+        average.n_averaged.fill_(int(kept["averaged"]))
+    _restore_optimizer(trainer.optimizer, kept["optimiser"])
+    for group in trainer.optimizer.param_groups:
+        group["weight_decay"] = settings.optimizer.weight_decay  # the learning rate is set at every step
+
+
+def _progress(values: dict[str, Any]) -> Progress:
+    progress = Progress(**values)
+    for name, usual in vars(Progress()).items():
+        if type(values[name]) is not type(usual):
+            raise TypeError(f"{name} is {values[name]!r}")
+    if min(progress.epoch, progress.position, progress.step) < 0 or list(map(type, progress.sums)) != [float] * 3:
+        raise ValueError(f"progress {values}")
+    return progress
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
+    for group, usual in zip(kept["param_groups"], optimizer.param_groups, strict=True):
+        if wrong := [name for name in group.keys() & usual.keys() if type(group[name]) is not type(usual[name])]:
+            raise TypeError(f"{wrong[0]} of the optimizer")
+    optimizer.load_state_dict(kept)
+    for parameter, state in optimizer.state.items():
+        # Of another shape, they would be broadcast.
+        if any(state[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")) or state["step"].ndim:
+            raise ValueError("averages of the optimizer")
 
 
 def _fixed(settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
@@ -66,16 +108,16 @@ def _fixed(settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
         "image_size": settings.step.image_size,
         "seed": settings.step.seed,
         "freeze_layers": settings.freeze_layers,
-        "averaged model": bool(settings.optimiser.ema_decay),
+        "averaged model": bool(settings.optimizer.ema_decay),
         "samples": f"{len(shards)} ({hashlib.sha256(' '.join(shards.ids.to_pylist()).encode()).hexdigest()[:12]})",
     }
 
 
 def _exact(settings: SessionSettings) -> dict[str, Any]:
     """What a run can go on with another value of; but it is not the same run then."""
-    values = asdict(settings.step) | asdict(settings.optimiser)
+    values = in_files(settings.step) | in_files(settings.optimizer)
     for name in ("image_size", "seed"):
         del values[name]
-    if settings.optimiser.schedule != "cosine":
+    if settings.optimizer.schedule != "cosine":
         del values["max_epochs"]  # more epochs change nothing of those before them
     return {**values, "processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from shards.files import remove_leftovers, whole_file, write_whole
 from shards.lock import file_lock
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import Ranks
-from train.fit.settings import SessionSettings
+from train.fit.settings import SessionSettings, in_files
 
 CONFIG, LAST, PREVIOUS, BEST = "config.json", "last.pt", "previous.pt", "best.pt"
 LOCK = "train.lock"
@@ -118,7 +117,7 @@ def keep_last(folder: Path) -> None:
 
 def describe(settings: SessionSettings, ranks: Ranks) -> dict[str, Any]:
     """What `config.json` holds: the command line, the settings, versions and the state of the source."""
-    value = asdict(settings)
+    value = in_files(settings)
     value["loader"]["recipe"] = settings.loader.recipe.to_json()
     return {
         "command": sys.argv,

@@ -3,6 +3,9 @@
 import csv
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from shards.errors import InputError
@@ -26,7 +29,8 @@ COLUMNS = (
 class RunLog:
     """One row per epoch. A resumed run drops the rows from its epoch on before it goes on.
 
-    Each method, the constructor too, raises OSError where the folder cannot be written to.
+    The constructor raises OSError where the folder cannot be written to, and InputError where `metrics.csv` is
+    something else. What cannot be logged afterwards is a warning: figures are not worth a training.
     """
 
     def __init__(self, folder: Path, epoch: int) -> None:
@@ -42,11 +46,13 @@ class RunLog:
     def add(self, row: dict[str, float]) -> None:
         """Keep an epoch's figures."""
         self._rows.append({name: f"{row[name]:.6g}" if name in row else "" for name in COLUMNS})
-        with whole_file(self._path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+        # Columns that somebody added to the file stay.
+        columns = list(dict.fromkeys(chain(COLUMNS, *self._rows)))
+        with _warning(), whole_file(self._path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self._rows)
-        with writing(self._path.parent):
+        with _warning(), writing(self._path.parent):
             for name, value in row.items():
                 if name != "epoch":
                     self._board.add_scalar(name.replace("_", "/", 1), value, int(row["epoch"]))
@@ -54,8 +60,16 @@ class RunLog:
 
     def close(self) -> None:
         """Close the event file."""
-        with writing(self._path.parent):
+        with _warning(), writing(self._path.parent):
             self._board.close()
+
+
+@contextmanager
+def _warning() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        print(f"warning: not logged: {error.filename}: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
@@ -71,7 +85,9 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file))
         if not all(row["epoch"].isdecimal() for row in rows):
             raise ValueError("an epoch is no number")
-    except (ValueError, KeyError, csv.Error) as error:
+        if any(None in row or None in row.values() for row in rows):
+            raise ValueError("a row has more or fewer values than there are columns")
+    except (ValueError, KeyError, AttributeError, csv.Error) as error:
         raise InputError(f"{path}: not as `train` wrote it; put it elsewhere, and the run begins a new one") from error
     return rows
 
@@ -99,7 +115,7 @@ class ProgressLine:
             print(text, file=sys.stderr, flush=True)
 
     def end(self, figures: str) -> None:
-        """The epoch's last word."""
+        """Show the whole epoch's figures."""
         if self._speak:
             start = "\r\x1b[2K" if self._terminal else ""
             print(f"{start}{self._name}  {figures}", file=sys.stderr, flush=True)

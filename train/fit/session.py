@@ -1,22 +1,45 @@
 """A training run: its epochs, its checkpoints, and when it ends."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet, open_shards
-from train.data.loader import make_loader
+from train.data.loader import Loader, make_loader
+from train.fit import distributed
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import Ranks
+from train.fit.guards import enough_memory, smaller_batches
 from train.fit.resume import restore, training_state
 from train.fit.run_folder import BEST, LAST, check_folder, describe, keep_last, lock_folder, open_folder, prepare_folder
 from train.fit.run_log import RunLog
-from train.fit.settings import SessionSettings, fitted
+from train.fit.settings import SessionSettings, fitted, session_settings
 from train.fit.stopping import Stopped, StopRequest
 from train.fit.trainer import Trainer
-from train.models.vtn import VTN, freeze, load_imagenet
+from train.models.streams import stream_of
+
+
+def train_command(options: Mapping[str, Any]) -> int:
+    """Run what `train` was asked for; returns the exit status.
+
+    Raises:
+        InputError: an option or an input file is wrong, or memory is too small.
+    """
+    ranks = distributed.start(options["device"])
+    try:
+        settings = session_settings(options, ranks.device.type == "cuda")
+        advice = smaller_batches(settings.loader.batch_size, settings.step.accumulate_grad_batches)
+        with enough_memory(advice):
+            finished = run_session(settings, ranks, options["resume"])
+    finally:
+        distributed.stop()
+    if not finished and ranks.first:
+        last = settings.run_dir / LAST
+        print(f"stopped; {last} is written, and the same command with --resume goes on from here", file=sys.stderr)
+    return 0
 
 
 def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
@@ -28,10 +51,10 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     train_shards = open_shards(settings.shards)
     val_shards = open_shards(settings.val_shards) if settings.val_shards else None
     settings = fitted(settings, train_shards, val_shards, ranks)
-    pin = ranks.device.type == "cuda"
-    train_loader = make_loader(train_shards, settings.loader, training=True, pin=pin)
-    val_loader = make_loader(val_shards, settings.loader, training=False, pin=pin) if val_shards else None
-    if not len(train_loader.dataset):
+    pin, reader = ranks.device.type == "cuda", stream_of(settings.model.name).reader
+    train_loader = make_loader(train_shards, settings.loader, True, pin, reader)
+    val_loader = make_loader(val_shards, settings.loader, False, pin, reader) if val_shards else None
+    if not len(train_loader):
         raise InputError(f"{settings.shards}: {len(train_shards)} samples are fewer than {ranks.count} processes")
     check_folder(settings.run_dir, resume)
     with lock_folder(settings.run_dir, ranks):
@@ -46,11 +69,10 @@ def _begin(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume: bo
     checkpoint = open_folder(settings.run_dir, resume)
     # The same start on every rank: the averaged model is not sent from rank to rank.
     torch.manual_seed(settings.step.seed)
-    model = VTN(settings.model, settings.loader.recipe)
-    if checkpoint is None and settings.weights != "none":
-        load_imagenet(model, settings.weights)
-    freeze(model, settings.freeze_layers)
-    trainer = Trainer(model, settings.step, settings.optimiser, ranks)
+    stream = stream_of(settings.model.name)
+    model = stream.build(settings.model, settings.loader.recipe)
+    stream.begin(model, settings.weights if checkpoint is None else "none", settings.freeze_layers)
+    trainer = Trainer(model, settings.step, settings.optimizer, ranks)
     if checkpoint is not None:
         restore(trainer, checkpoint, settings, shards)
     if ranks.first:
@@ -65,7 +87,7 @@ class Session:
         self.settings, self.trainer, self.ranks = settings, trainer, trainer.ranks
         self.shards = shards
 
-    def run(self, train_loader: DataLoader, val_loader: DataLoader | None) -> bool:
+    def run(self, train_loader: Loader, val_loader: Loader | None) -> bool:
         """Train to the last epoch, or until validation no longer gains; False when a signal stops it."""
         progress = self.trainer.progress
         log = RunLog(self.settings.run_dir, progress.epoch) if self.ranks.first else None
@@ -74,6 +96,7 @@ class Session:
             try:
                 while not self._finished(val_loader is not None):
                     row = self._epoch(train_loader, val_loader, stop)
+                    # Ahead of the checkpoint: killed between the two, a run that goes on logs the epoch again.
                     if log is not None:
                         log.add(row)
                     self._end_epoch(row)
@@ -85,20 +108,20 @@ class Session:
                     log.close()
         return True
 
-    def _epoch(self, train_loader: DataLoader, val_loader: DataLoader | None, stop: StopRequest) -> dict[str, float]:
+    def _epoch(self, train_loader: Loader, val_loader: Loader | None, stop: StopRequest) -> dict[str, float]:
         """Train and validate; returns the epoch's figures."""
         trainer = self.trainer
         row = trainer.train_epoch(train_loader, stop, lambda: self.write(LAST), self.settings.checkpoint_steps)
         if val_loader is not None:
             row |= {f"val_{name}": value for name, value in trainer.evaluate(val_loader, stop).items()}
-        return row | {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimiser.param_groups[0]["lr"]}
+        return row | {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimizer.param_groups[0]["lr"]}
 
     def _finished(self, validated: bool) -> bool:
         progress = self.trainer.progress
         if validated and progress.epochs_without_gain >= self.settings.patience:
             self._say(f"validation loss has not fallen for {progress.epochs_without_gain} epochs: stopping early")
             return True
-        return progress.epoch >= self.settings.optimiser.max_epochs
+        return progress.epoch >= self.settings.optimizer.max_epochs
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         """Count the epoch, and write checkpoints."""

@@ -1,36 +1,70 @@
 """What a training run is asked for, and whether the shards allow it."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 
+from shards.command_line import settings_from
 from shards.errors import InputError
+from shards.format.recipe import DEFAULT
 from shards.format.shardset import ShardSet
 from train.data.dataset import LoaderSettings
+from train.data.window import Window
 from train.fit.distributed import Ranks
-from train.fit.optimizer import OptimiserSettings
+from train.fit.optimizer import OptimizerSettings
 from train.fit.trainer import StepSettings
-from train.models.vtn import ModelSettings
+from train.models.defaults import with_defaults
+from train.models.streams import AnySettings, stream_of
+
+# Settings that `config.json` and checkpoints have under other names than the flags'; old files, and new ones alike.
+_NAMES_IN_FILES = {
+    "optimizer": "optimiser",
+    "num_workers": "workers",
+    "accumulate_grad_batches": "accumulate",
+    "gradient_clip_val": "clip_norm",
+    "lr_step_size": "step_size",
+}
 
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What `train` was asked for; `config.json` keeps it."""
+    """What `train` was asked for; fields are named as the flags."""
 
     shards: str
     val_shards: str | None
     run_dir: Path
     recipe: str | None  # that the shards must have; None: whichever they have
-    model: ModelSettings  # num_classes is taken from the shards
+    model: AnySettings  # num_classes is taken from the shards
     loader: LoaderSettings
     step: StepSettings
-    optimiser: OptimiserSettings
-    weights: str  # "imagenet", "none", or a file
-    freeze_layers: int
+    optimizer: OptimizerSettings
     patience: int
     keep_every: int
     checkpoint_steps: int
+    weights: str = "none"  # or "imagenet", or a file
+    freeze_layers: int = 0
+
+
+def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSettings:
+    """The settings that the options of `train` say; what the shards say (classes, recipe) is filled in by `fitted`.
+
+    Raises:
+        InputError: options that do not go together.
+    """
+    options = with_defaults(options)
+    window = Window(options["sequence_length"], options.get("temporal_stride", 1))
+    precision = options["precision"] or ("bf16" if on_gpu else "fp32")
+    return settings_from(
+        options,
+        SessionSettings,
+        model=settings_from(options, stream_of(options["model"]).settings, name=options["model"], num_classes=1),
+        loader=settings_from(options, LoaderSettings, window=window, recipe=DEFAULT),
+        step=settings_from(options, StepSettings, precision=precision),
+        optimizer=settings_from(options, OptimizerSettings),
+    )
 
 
 def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ranks: Ranks) -> SessionSettings:
@@ -45,28 +79,36 @@ def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ran
             f"{settings.shards}: made with the {dataset.recipe.name} recipe; leave --recipe {settings.recipe} out, or "
             f"make shards with `pipeline run --recipe {settings.recipe}`"
         )
-    if val is not None and val.dataset.recipe != dataset.recipe:
+    if val is not None:
+        _check_together(settings, train, val)
+    for shards in filter(None, (train, val)):
+        unlabeled = shards.labels < 0
+        if unlabeled.any():
+            lacking = shards.ids[int(unlabeled.argmax())]
+            raise InputError(f"{shards.source}: sample {lacking} has no label; run the pipeline with --labels")
+    model = replace(settings.model, num_classes=len(dataset.classes))
+    loader = replace(
+        settings.loader, recipe=dataset.recipe, with_depth=model.with_depth, rank=ranks.rank, ranks=ranks.count
+    )
+    return replace(settings, model=model, loader=loader)
+
+
+def _check_together(settings: SessionSettings, train: ShardSet, val: ShardSet) -> None:
+    """InputError where these shards cannot be the validation of those."""
+    if val.dataset.recipe != train.dataset.recipe:
         raise InputError(
             f"{settings.val_shards}: made with the {val.dataset.recipe.name} recipe, {settings.shards} with "
-            f"{dataset.recipe.name}; validate on shards of the same recipe"
+            f"{train.dataset.recipe.name}; validate on shards of the same recipe"
         )
-    if val is not None and val.dataset.classes != dataset.classes:
-        raise InputError(f"{settings.val_shards}: {differing(val.dataset.classes, dataset.classes, settings.shards)}")
-    if val is not None:
-        _check_apart(settings, train, val)
-    for shards in filter(None, (train, val)):
-        _check_labels(shards)
-    return replace(
-        settings,
-        model=replace(settings.model, num_classes=len(dataset.classes)),
-        loader=replace(
-            settings.loader,
-            recipe=dataset.recipe,
-            with_depth=settings.model.with_depth,
-            rank=ranks.rank,
-            ranks=ranks.count,
-        ),
-    )
+    if val.dataset.classes != train.dataset.classes:
+        difference = differing(val.dataset.classes, train.dataset.classes, settings.shards)
+        raise InputError(f"{settings.val_shards}: {difference}")
+    both = val.ids.filter(pc.is_in(val.ids, value_set=train.ids))
+    if len(both):
+        raise InputError(
+            f"{settings.val_shards}: {len(both)} of its samples are in {settings.shards}, too, e.g. {both[0]}; "
+            "give --shards the shards of the training split only"
+        )
 
 
 def differing(classes: list[str], others: list[str], source: Path | str) -> str:
@@ -79,17 +121,10 @@ def differing(classes: list[str], others: list[str], source: Path | str) -> str:
     )
 
 
-def _check_apart(settings: SessionSettings, train: ShardSet, val: ShardSet) -> None:
-    both = val.ids.filter(pc.is_in(val.ids, value_set=train.ids))
-    if len(both):
-        raise InputError(
-            f"{settings.val_shards}: {len(both)} of its samples are in {settings.shards}, too, e.g. {both[0]}; "
-            "give --shards the shards of the training split only"
-        )
+def in_files(settings: Any) -> dict[str, Any]:
+    """A dataclass of settings as `config.json` and checkpoints keep it."""
 
+    def named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {_NAMES_IN_FILES.get(name, name): value for name, value in pairs}
 
-def _check_labels(shards: ShardSet) -> None:
-    unlabelled = shards.labels < 0
-    if unlabelled.any():
-        lacking = shards.ids[int(unlabelled.argmax())]
-        raise InputError(f"{shards.source}: sample {lacking} has no label; run the pipeline with --labels")
+    return asdict(settings, dict_factory=named)

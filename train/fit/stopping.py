@@ -5,9 +5,8 @@ from types import FrameType
 
 import torch
 
+from train.data.loader import STOP_SIGNALS
 from train.fit.distributed import Ranks
-
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stopped(Exception):
@@ -24,7 +23,7 @@ class StopRequest:
         self._before: dict = {}
 
     def __enter__(self) -> "StopRequest":
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -5,26 +5,25 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 
 from train.data.batch import Batch
 from train.data.feeding import Clock, batches_on
+from train.data.loader import Loader
 from train.data.order import evaluation_rounds
-from train.data.pixels import model_input
 from train.evaluate.metrics import summarise
 from train.fit.distributed import Ranks
 from train.fit.guards import FiniteWatch
-from train.fit.inference import predict_batches
-from train.fit.optimizer import OptimiserSettings, learning_rate, make_average, make_optimiser
+from train.fit.optimizer import OptimizerSettings, learning_rate, make_average, make_optimizer
 from train.fit.run_log import ProgressLine
 from train.fit.stopping import Stopped, StopRequest
-from train.models.vtn import VTN
+from train.models.streams import AnyModel, predict_batches
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class StepSettings:
     """What a training step does; the defaults are the 2021 entry's."""
 
     image_size: int = 224
-    accumulate: int = 8
-    clip_norm: float = 1.0  # 0: gradients are not clipped
+    accumulate_grad_batches: int = 8
+    gradient_clip_val: float = 1.0  # 0: gradients are not clipped
     label_smoothing: float = 0.0
     precision: str = "fp32"  # or "bf16"
     compiled: bool = False
@@ -58,14 +57,14 @@ class Progress:
 class Trainer:
     """A model with its optimizer, and one step of training."""
 
-    def __init__(self, model: VTN, settings: StepSettings, optimiser: OptimiserSettings, ranks: Ranks) -> None:
-        self.settings, self.schedule, self.ranks = settings, optimiser, ranks
-        self.model = model.to(ranks.device, memory_format=torch.channels_last)
-        self.average = make_average(self.model, optimiser)
-        self.optimiser = make_optimiser(self.model, optimiser)
+    def __init__(self, model: AnyModel, settings: StepSettings, optimizer: OptimizerSettings, ranks: Ranks) -> None:
+        self.settings, self.schedule, self.ranks = settings, optimizer, ranks
+        self.model = model.to(ranks.device).to(memory_format=torch.channels_last)
+        self.average = make_average(self.model, optimizer)
+        self.optimizer = make_optimizer(self.model, optimizer)
         self.progress = Progress()
         # The wrapper that trains; `model` keeps the plain names.
-        self._wrapped: nn.Module = torch.compile(self.model) if settings.compiled else self.model
+        self._wrapped: Any = torch.compile(self.model) if settings.compiled else self.model
         if ranks.count > 1:
             # The layer norm of a sequence of length 1 uses no parameter; nothing else is ever unused.
             unused = model.settings.sequence_length == 1
@@ -88,7 +87,7 @@ class Trainer:
         for number, batch in enumerate(group, 1):
             # After the batch was fetched: starting a loader draws from torch's generator, too.
             seed_dropout(self.settings.seed, progress.epoch, progress.position, self.ranks.rank)
-            inputs = model_input(batch, self.settings.image_size, True, self.model.recipe.clipped_multiscale)
+            inputs = batch.inputs(self.settings.image_size, training=True)
             # Gradients travel between ranks once, with the last batch of the group.
             with self._wrapped.no_sync() if self.ranks.count > 1 and number < size else nullcontext():
                 with self.autocast():
@@ -102,10 +101,10 @@ class Trainer:
             sums[2] += len(batch.ids)
             ids += batch.ids
             progress.position += batch.total
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or float("inf"))
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip_val or float("inf"))
         self._watch.note(sums[0] + norm, ids)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         # Batch norm's running statistics: each rank saw its own part of the data.
         self.ranks.average(self._statistics)
         if self.average is not None:
@@ -118,7 +117,7 @@ class Trainer:
         return torch.autocast(self.ranks.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
 
     def train_epoch(
-        self, loader: DataLoader, stop: StopRequest, save: Callable[[], None], save_steps: int
+        self, loader: Loader, stop: StopRequest, save: Callable[[], None], save_steps: int
     ) -> dict[str, float]:
         """Train from `progress.position` to the end of the epoch, calling `save` every `save_steps` steps (0: never).
 
@@ -129,7 +128,7 @@ class Trainer:
         """
         progress, samples = self.progress, len(loader.dataset.shards)
         loader.dataset.epoch, loader.dataset.position = progress.epoch, progress.position
-        left, begun, clock = len(loader.dataset), progress.position, Clock()
+        left, begun, clock = len(loader), progress.position, Clock()
         line = ProgressLine(f"epoch {progress.epoch + 1}", begun, samples, self.ranks.first)
         # Every rank starts with its share of what all of them, perhaps another number, have so far.
         sums = torch.tensor(progress.sums, dtype=torch.float64, device=self.ranks.device) / self.ranks.count
@@ -137,8 +136,8 @@ class Trainer:
         # Closed at once when an error comes: multiprocessing would wait 5 seconds for every worker.
         with closing(clock.time(batches_on(loader, self.ranks.device))) as batches:
             while left:
-                size = min(self.settings.accumulate, left)
-                for parameters in self.optimiser.param_groups:
+                size = min(self.settings.accumulate_grad_batches, left)
+                for parameters in self.optimizer.param_groups:
                     parameters["lr"] = learning_rate(self.schedule, progress.epoch + progress.position / samples)
                 sums += self.train_step(islice(batches, size), size)
                 left -= size
@@ -162,7 +161,7 @@ class Trainer:
             "seconds": clock.total,
         }
 
-    def evaluate(self, loader: DataLoader, stop: StopRequest) -> dict[str, float]:
+    def evaluate(self, loader: Loader, stop: StopRequest) -> dict[str, float]:
         """Figures over all samples of all ranks, each once, of the averaged model where there is one.
 
         Raises:
@@ -172,7 +171,7 @@ class Trainer:
         model.eval()
         batches = predict_batches(model, loader, self.ranks.device, self.settings.image_size, self.autocast)
         parts = []
-        # A rank may have one batch less than another: it takes part in the talk about stopping all the same.
+        # A rank may have one batch less than another: it still takes part in agreeing on whether to stop.
         settings = loader.dataset.settings
         for _ in range(evaluation_rounds(len(loader.dataset.shards), settings.batch_size, settings.ranks)):
             parts += [(logits, labels) for _, logits, labels in islice(batches, 1)]

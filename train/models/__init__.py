@@ -1,1 +1,1 @@
-"""The models, and reading weights that others made."""
+"""The models, their weights, and what each kind of model brings (`streams.py`). Imports `train.data`."""

@@ -2,7 +2,7 @@
 
 De Coster, Van Herreweghe and Dambre, "Isolated Sign Recognition From RGB Video Using Pose Flow and Self-Attention",
 CVPRW 2021. A ResNet sees each crop, self-attention the sequence. Parameter names and shapes are the reference's, under
-every recipe. Statistics of the normalisations, the residual stream and the logits are float32 also under autocast.
+every recipe. Statistics of the normalizations, the residual stream and the logits are float32 also under autocast.
 """
 
 from collections import OrderedDict
@@ -16,15 +16,17 @@ from torchvision.models import ResNet, ResNet18_Weights, ResNet34_Weights, resne
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
+from train.data.pose_features import POSE_FEATURES
 from train.models.attention import Encoder
 from train.models.weights import load_state, load_untrusted
 
-POSE_FEATURES = 106
 RESNET_FEATURES = 512
 RESNETS = {"rn18": resnet18, "rn34": resnet34}
 IMAGENET = {"rn18": ResNet18_Weights.IMAGENET1K_V1, "rn34": ResNet34_Weights.IMAGENET1K_V1}
 # conv1, bn1, relu, maxpool, layer1 … layer4: all of a ResNet but the pooling and the classifier.
 TRUNK_LAYERS = 8
+# Beyond all use: the settings in a damaged file must not ask for hours, or for all memory.
+MOST = {"num_classes": 10**6, "sequence_length": 10**4, "num_layers": 10**3, "num_heads": 10**3, "embed_size": 10**4}
 # Added to the variance, as in torch.nn.LayerNorm.
 EPSILON = 1e-5
 
@@ -47,10 +49,11 @@ class ModelSettings:
             raise InputError(f"model {self.name!r} is not known; choose VTN_HCPF or VTN_HCPF_D")
         if self.cnn not in RESNETS:
             raise InputError(f"cnn {self.cnn!r} is not known; choose {' or '.join(RESNETS)}")
-        for field in ("num_classes", "sequence_length", "num_layers", "num_heads", "embed_size"):
-            if getattr(self, field) < 1:
-                raise InputError(f"{field} {getattr(self, field)}: must be 1 or more")
-        if not 0 <= self.dropout < 1:
+        for field, most in MOST.items():
+            value = getattr(self, field)
+            if type(value) is not int or not 1 <= value <= most:
+                raise InputError(f"{field} {value}: must be a whole number from 1 to {most}")
+        if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
             raise InputError(f"dropout {self.dropout}: must be 0 or more and less than 1")
         if self.width % self.num_heads:
             raise InputError(
@@ -118,16 +121,16 @@ class VTN(nn.Module):
         self.self_attention_decoder = Encoder(
             settings.sequence_length, width, settings.num_layers, settings.num_heads, recipe.attention_by_model_width
         )
-        classifier = OrderedDict(dropout=nn.Dropout(settings.dropout), fc=nn.Linear(width, settings.num_classes))
-        self.classifier = nn.Sequential(classifier)
-        nn.init.normal_(self.classifier.fc.weight, std=0.02)
-        nn.init.zeros_(self.classifier.fc.bias)
+        layer = nn.Linear(width, settings.num_classes)
+        nn.init.normal_(layer.weight, std=0.02)
+        nn.init.zeros_(layer.bias)
+        self.classifier = nn.Sequential(OrderedDict(dropout=nn.Dropout(settings.dropout), fc=layer))
 
     def forward(self, crops: Tensor, pose: Tensor, depth: Tensor | None = None) -> Tensor:
         """Logits, float32 (B, num_classes).
 
         Args:
-            crops: float (B, L, 2, 3, H, W), left hand first, normalised with ImageNet's mean and std.
+            crops: float (B, L, 2, 3, H, W), left hand first, normalized with ImageNet's mean and std.
             pose: float (B, L, 106), pose features.
             depth: as crops, for VTN_HCPF_D and for it only.
 
@@ -140,19 +143,26 @@ class VTN(nn.Module):
             raise ValueError(f"{self.settings.name} takes {'' if self.settings.with_depth else 'no '}depth crops")
         features = [self.feature_extractor(crops)]
         if depth is not None:
-            through_colour = self.recipe.depth_through_colour_cnn
-            features.append((self.feature_extractor if through_colour else self.feature_extractor_d)(depth))
+            through_color = self.recipe.depth_through_colour_cnn
+            features.append((self.feature_extractor if through_color else self.feature_extractor_d)(depth))
         # Of mixed types, cat makes the widest: float32 also under autocast.
-        joined = normalise(torch.cat([*features, pose.float()], dim=-1), self.recipe.bare_normalisation)
+        joined = normalized(torch.cat([*features, pose.float()], dim=-1), self.recipe.bare_normalisation)
         frames = self.self_attention_decoder(torch.relu(self.bottle_mm(joined)))
         return self.classifier(frames).float().mean(dim=1)
 
 
-def normalise(features: Tensor, bare: bool) -> Tensor:
+def normalized(features: Tensor, bare: bool) -> Tensor:
     """(…, F) minus the mean, by the unbiased std of the last axis; `bare` (recipe `bare_normalisation`): no epsilon."""
     variance, mean = torch.var_mean(features, dim=-1, keepdim=True)
     # The epsilon goes inside the root: outside, the gradient of a constant input would still be NaN.
     return (features - mean) / (variance if bare else variance + EPSILON).sqrt()
+
+
+def begin(model: VTN, weights: str, freeze_layers: int) -> None:
+    """Prepare a model for a run: `load_imagenet` unless the weights are "none", then `freeze`."""
+    if weights != "none":
+        load_imagenet(model, weights)
+    freeze(model, freeze_layers)
 
 
 def freeze(model: VTN, layers: int) -> None:

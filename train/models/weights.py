@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from shards.errors import InputError
 
 # A damaged pickle can fail in any of its steps: 400,000 files, cut short or with up to 8 bytes changed, raised these
-# from torch.load and no other.
+# from torch.load and no other but OverflowError, of numbers that somebody chose.
 DAMAGE = (
     pickle.UnpicklingError,
     AssertionError,
     AttributeError,
     EOFError,
     LookupError,
+    OverflowError,
     RuntimeError,
     TypeError,
     ValueError,
@@ -37,7 +38,8 @@ def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]
             them: `(stand_in, "module.name")` gives `stand_in` where the file says `module.name`, which is not imported.
 
     Raises:
-        InputError: the file cannot be read, is damaged, is no torch file, or names another global.
+        InputError: the file cannot be read, is damaged, is no torch file, names another global, or needs more
+            memory than there is.
     """
     with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
         # Torch warns of pickle protocols that it then refuses: the one line below says enough.
@@ -46,24 +48,31 @@ def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]
             return torch.load(path, map_location="cpu", weights_only=True)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a torch file") from error
-        except DAMAGE as error:
+        except (MemoryError, *DAMAGE) as error:
             raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch has no class for it."""
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _reason(error: Exception) -> str:
     """Why torch refused a file, in one line; torch's own text is many lines and advises to load the file unsafely."""
+    if out_of_memory(error):
+        return "needs more memory than there is; free some, or give another"
     refused = re.search(r"GLOBAL (\S+)", str(error))
     if refused:
-        name = _printable(refused[1])
+        name = printable(refused[1])
         return f"refused, as it names {name}, which could run code; give a file of tensors and plain values only"
     detail = re.search(r"WeightsUnpickler error: (.+)", str(error)) or re.search(r"(.+)", str(error))
     # RuntimeErrors of the zip reader go on for many sentences.
-    first = _printable(detail[1]).split(". ")[0] if detail else type(error).__name__
+    first = printable(detail[1]).split(". ")[0] if detail else type(error).__name__
     return f"damaged, or not a torch file ({first}); copy it again, or give another"
 
 
-def _printable(text: str) -> str:
-    """`text` without control characters: it may come from the file, and goes to a terminal."""
+def printable(text: str) -> str:
+    """`text` without control characters and line ends: it may come from the file, and goes to a terminal."""
     return "".join(character for character in text if character.isprintable()).strip()
 
 
@@ -74,20 +83,32 @@ def load_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) 
     momentum, as here, no layer reads it.
 
     Raises:
-        InputError: names are missing, unexpected or of another shape; up to five of each are named.
+        InputError: names are missing, unexpected or of another shape (up to five of each are named), or a value is not
+            a finite number.
     """
-    wanted = {name: value.shape for name, value in module.state_dict().items()}
-    given = {name: value.shape if isinstance(value, Tensor) else None for name, value in state.items()}
+    check_state(module, state, source)
+    for name, value in state.items():
+        if not torch.isfinite(value).all():
+            raise InputError(f"{source}: its weights {name} are not all finite numbers; give another checkpoint")
+    module.load_state_dict(state, strict=False)
+
+
+def check_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) -> None:
+    """InputError where names, shapes or kinds of the weights are not those of `module`, see `load_state`."""
+    wanted = {name: (value.shape, value.is_floating_point()) for name, value in module.state_dict().items()}
+    given = {
+        name: (value.shape, value.is_floating_point()) if isinstance(value, Tensor) and not value.is_sparse else None
+        for name, value in state.items()
+    }
     problems = {
         "missing": {name for name in wanted.keys() - given.keys() if not name.endswith("num_batches_tracked")},
         "unexpected": given.keys() - wanted.keys(),
         "of another shape": {name for name in wanted.keys() & given.keys() if wanted[name] != given[name]},
     }
     found = [
-        f"{len(names)} {problem}: {_printable(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
+        f"{len(names)} {problem}: {printable(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
         for problem, names in problems.items()
         if names
     ]
     if found:
         raise InputError(f"{source}: its weights do not fit the model ({'; '.join(found)}); give a file of this model")
-    module.load_state_dict(state, strict=False)

@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from torch import nn
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
-from train.data.dataset import LoaderSettings, ShardDataset
+from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
 from train.data.views import View
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import choose_device
-from train.fit.inference import predict_batches
-from train.fit.memory import enough_memory
+from train.fit.guards import enough_memory
 from train.fit.settings import differing
+from train.models.streams import predict_batches
 from train.predict.sliding import plan_windows
 from train.predict.tables import Prediction
 from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
@@ -110,7 +109,7 @@ class Recognizer:
 
     def _pass(self, model: nn.Module, shards: ShardSet, views: Sequence[View]) -> np.ndarray:
         loader = make_loader(shards, self._feed, training=False, pin=self._device.type == "cuda")
-        cast(ShardDataset, loader.dataset).views = views
+        loader.dataset.views = views
         batches = predict_batches(model, loader, self._device, self._checkpoint.image_size)
         return np.concatenate([logits for _, logits, _ in batches])
 

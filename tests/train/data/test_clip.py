@@ -10,8 +10,8 @@ from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, REFERENCE
 from shards.format.sample import MEMBERS
-from shards.format.shardset import MemberReader, open_shards
-from train.data.clip import Crops, decode_into, read_clip, read_jpegs
+from shards.format.shardset import open_shards
+from train.data.clip import Crops, SampleReader, decode_into
 from train.data.views import EVALUATION, View
 from train.data.window import Window, window_frames
 
@@ -23,16 +23,16 @@ def with_depth(made):
     return open_shards(str(made(splits={"train": 6}, depth=True)))
 
 
-def decoded(jpeg, width, height, channels=3, as_grey=False) -> np.ndarray:
+def decoded(jpeg, width, height, channels=3, as_gray=False) -> np.ndarray:
     buffer = np.zeros(height * width * channels, np.uint8)
-    decode_into(jpeg, width, height, channels, buffer, as_grey)
+    decode_into(jpeg, width, height, channels, buffer, as_gray)
     return buffer.reshape(height, width, channels)
 
 
-def jpegs_at_places(reader: MemberReader, number: int, crops: Crops) -> list[bytes]:
-    jpegs = [bytes(jpeg) for stretch in crops.stretches for jpeg in read_jpegs(reader, number, stretch)]
+def jpegs_at_positions(reader: SampleReader, number: int, crops: Crops) -> list[bytes]:
+    jpegs = [bytes(jpeg) for byte_range in crops.ranges for jpeg in reader.jpegs(number, byte_range)]
     assert len(jpegs) == len(crops.sizes)
-    return [jpegs[place] for place in crops.place]
+    return [jpegs[position] for position in crops.positions]
 
 
 def own_jpegs(number: int, hand: str, frames, depth: bool) -> list[np.ndarray]:
@@ -48,13 +48,13 @@ def own_jpegs(number: int, hand: str, frames, depth: bool) -> list[np.ndarray]:
 def test_a_clip_is_what_the_sample_was_made_of(with_depth, mirrored):
     for number in range(6):
         view = replace(EVALUATION, mirrored=mirrored)
-        reader = MemberReader(with_depth)
-        clip = read_clip(with_depth, reader, number, WINDOW, view, DEFAULT, with_depth=True)
+        reader = SampleReader(with_depth, WINDOW, DEFAULT, with_depth=True)
+        clip = reader.read(number, view)
         info, _ = make_sample(Plan({}, depth=True), "train", number)
         frames = window_frames(info.frames, WINDOW, DEFAULT)
         for crops, depth in ((clip.color, False), (clip.depth, True)):
-            jpegs = jpegs_at_places(reader, number, crops)
-            sizes = crops.sizes[crops.place]
+            jpegs = jpegs_at_positions(reader, number, crops)
+            sizes = crops.sizes[crops.positions]
             found = [decoded(jpeg, *size, 1 if depth else 3) for jpeg, size in zip(jpegs, sizes, strict=True)]
             for hand, name in enumerate(HANDS[::-1] if mirrored else HANDS):
                 for image, expected in zip(found[hand::2], own_jpegs(number, name, frames, depth), strict=True):
@@ -64,40 +64,38 @@ def test_a_clip_is_what_the_sample_was_made_of(with_depth, mirrored):
 
 def test_repeated_frames_are_decoded_once(made):
     shards = open_shards(str(made(splits={"train": 2}, frames=5)))
-    clip = read_clip(shards, MemberReader(shards), 0, Window(12, 1), EVALUATION, DEFAULT, with_depth=False)
-    assert len(clip.color.sizes) == sum(len(stretch.jpegs) for stretch in clip.color.stretches) == 2 * 5
-    assert clip.color.place[-2:] == [4, 9]
-    assert len(clip.color.place) == 24
+    clip = SampleReader(shards, Window(12, 1), DEFAULT, with_depth=False).read(0, EVALUATION)
+    assert len(clip.color.sizes) == sum(len(byte_range.jpegs) for byte_range in clip.color.ranges) == 2 * 5
+    assert clip.color.positions[-2:] == [4, 9]
+    assert len(clip.color.positions) == 24
 
 
 def test_hands_are_swapped_by_a_mirror_but_not_under_the_reference_recipe(with_depth):
-    reader, view = MemberReader(with_depth), View(mirrored=True, scale_pair=0)
+    view = View(mirrored=True, scale_pair=0)
     for recipe in (DEFAULT, REFERENCE):
-        clips = [
-            read_clip(with_depth, reader, 1, WINDOW, replace(view, mirrored=mirrored), recipe, with_depth=False)
-            for mirrored in (True, False)
-        ]
-        mirrored, plain = (jpegs_at_places(reader, 1, clip.color) for clip in clips)
+        reader = SampleReader(with_depth, WINDOW, recipe, with_depth=False)
+        clips = [reader.read(1, replace(view, mirrored=mirrored)) for mirrored in (True, False)]
+        mirrored, plain = (jpegs_at_positions(reader, 1, clip.color) for clip in clips)
         swapped = [plain[position ^ 1] for position in range(len(plain))]
         assert mirrored == (plain if recipe is REFERENCE else swapped)
         assert plain != swapped
 
 
-def test_a_colour_jpeg_can_lose_its_colour():
+def test_a_color_jpeg_can_lose_its_color():
     _, members = make_sample(Plan({}), "train", 0)
     info, _ = make_sample(Plan({}), "train", 0)
     _, size, width, height = info.hands["left"].jpegs[0].tolist()
     data = memoryview(members["left.mjpg"])[:size]
-    grey = decoded(data, width, height, as_grey=True)
-    assert (grey == grey[..., :1]).all()
+    gray = decoded(data, width, height, as_gray=True)
+    assert (gray == gray[..., :1]).all()
     color = decoded(data, width, height).astype(float)
     assert not (color == color[..., :1]).all()
-    assert np.abs(color @ (0.299, 0.587, 0.114) - grey[..., 0]).max() < 2.5
-    for as_grey in (False, True):
+    assert np.abs(color @ (0.299, 0.587, 0.114) - gray[..., 0]).max() < 2.5
+    for as_gray in (False, True):
         with pytest.raises(ValueError):
-            decoded(data, width - 1, height, as_grey=as_grey)
+            decoded(data, width - 1, height, as_gray=as_gray)
         with pytest.raises(ValueError):
-            decoded(data, width + 2, height, as_grey=as_grey)
+            decoded(data, width + 2, height, as_gray=as_gray)
 
 
 def overwritten(folder, number: int, member: str, at: int, data: bytes):
@@ -125,11 +123,12 @@ def overwritten(folder, number: int, member: str, at: int, data: bytes):
 )
 def test_damaged_bytes_name_shard_and_sample(tmp_path, member, at, data):
     shards = overwritten(make_shards(tmp_path / "s", Plan({"train": 2})), 1, member, at, data)
+    reader = SampleReader(shards, WINDOW, DEFAULT, with_depth=False)
     with pytest.raises(InputError) as error:
-        read_clip(shards, MemberReader(shards), 1, WINDOW, EVALUATION, DEFAULT, with_depth=False)
+        reader.read(1, EVALUATION)
     assert f"train-000.tar: sample {shards.ids[1]} is damaged (" in error.value.message
     assert "shards verify --full" in error.value.message
-    read_clip(shards, MemberReader(shards), 0, WINDOW, EVALUATION, DEFAULT, with_depth=False)
+    reader.read(0, EVALUATION)
 
 
 def test_fewer_jpegs_than_frames_are_damage(tmp_path):
@@ -139,4 +138,4 @@ def test_fewer_jpegs_than_frames_are_damage(tmp_path):
     json = info.to_json()
     shards = overwritten(folder, 0, "json", json.index(told), more)
     with pytest.raises(InputError, match="is damaged"):
-        read_clip(shards, MemberReader(shards), 0, WINDOW, EVALUATION, DEFAULT, with_depth=False)
+        SampleReader(shards, WINDOW, DEFAULT, with_depth=False).read(0, EVALUATION)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shards.format.recipe import DEFAULT, REFERENCE
-from train.data.imputation import COLOR, COLOR_AS_GREY, DEPTH, late_source, pick_crops
+from train.data.imputation import COLOR, COLOR_AS_GRAY, DEPTH, choose_crops, late_source
 
 FRAMES = np.array([10, 12, 14, 16, 18])
 NEVER = np.zeros(30, bool)
@@ -43,14 +43,14 @@ def test_the_nearest_kept_position_by_search():
 
 
 def test_by_default_every_place_has_its_own_frame():
-    color, depth = pick_crops(FRAMES, {"left": lost_at(12), "right": lost_at(14)}, DEFAULT, with_depth=True)
-    for pick, kind in ((color, COLOR), (depth, DEPTH)):
-        assert (pick.frame == FRAMES[:, None]).all()
-        assert (pick.kind == kind).all()
+    color, depth = choose_crops(FRAMES, {"left": lost_at(12), "right": lost_at(14)}, DEFAULT, with_depth=True)
+    for choice, kind in ((color, COLOR), (depth, DEPTH)):
+        assert (choice.frame == FRAMES[:, None]).all()
+        assert (choice.kind == kind).all()
 
 
 def test_reference_without_depth_moves_crops_within_a_hand():
-    color, depth = pick_crops(FRAMES, {"left": lost_at(12), "right": lost_at(16)}, REFERENCE, with_depth=False)
+    color, depth = choose_crops(FRAMES, {"left": lost_at(12), "right": lost_at(16)}, REFERENCE, with_depth=False)
     assert depth is None
     assert color.frame[:, 0].tolist() == [10, 12, 12, 16, 18]
     assert color.frame[:, 1].tolist() == [10, 12, 14, 16, 16]
@@ -58,27 +58,27 @@ def test_reference_without_depth_moves_crops_within_a_hand():
 
 
 def test_reference_with_depth_swaps_for_a_lost_right_hand():
-    color, depth = pick_crops(FRAMES, {"left": NEVER, "right": lost_at(14)}, REFERENCE, with_depth=True)
+    color, depth = choose_crops(FRAMES, {"left": NEVER, "right": lost_at(14)}, REFERENCE, with_depth=True)
     # The swapped pair of position 2 is then copied to position 3, each within its clip.
     assert color.frame[:, 1].tolist() == depth.frame[:, 1].tolist() == [10, 12, 14, 14, 18]
     assert color.kind[:, 1].tolist() == [COLOR, COLOR, DEPTH, DEPTH, COLOR]
-    assert depth.kind[:, 1].tolist() == [DEPTH, DEPTH, COLOR_AS_GREY, COLOR_AS_GREY, DEPTH]
+    assert depth.kind[:, 1].tolist() == [DEPTH, DEPTH, COLOR_AS_GRAY, COLOR_AS_GRAY, DEPTH]
     assert (color.kind[:, 0] == COLOR).all()
     assert (depth.kind[:, 0] == DEPTH).all()
 
 
-def test_reference_with_depth_copies_colour_for_a_lost_left_hand():
-    color, depth = pick_crops(FRAMES, {"left": lost_at(12), "right": NEVER}, REFERENCE, with_depth=True)
+def test_reference_with_depth_copies_color_for_a_lost_left_hand():
+    color, depth = choose_crops(FRAMES, {"left": lost_at(12), "right": NEVER}, REFERENCE, with_depth=True)
     assert color.frame[:, 0].tolist() == depth.frame[:, 0].tolist() == [10, 12, 12, 16, 18]
     assert (color.kind == COLOR).all()
-    # Copied as it is; the other depth crops were made grey when they were cut.
+    # Copied as it is; the other depth crops were made gray when they were cut.
     assert depth.kind[:, 0].tolist() == [DEPTH, DEPTH, COLOR, DEPTH, DEPTH]
     assert (depth.kind[:, 1] == DEPTH).all()
 
 
 def test_late_imputation_alone_never_mixes():
     recipe = replace(REFERENCE, mixed_depth=False)
-    color, depth = pick_crops(FRAMES, {"left": lost_at(12), "right": lost_at(14)}, recipe, with_depth=True)
+    color, depth = choose_crops(FRAMES, {"left": lost_at(12), "right": lost_at(14)}, recipe, with_depth=True)
     assert (color.kind == COLOR).all()
     assert (depth.kind == DEPTH).all()
     assert (color.frame == depth.frame).all()

@@ -15,39 +15,39 @@ from helpers.shard_making import Plan, make_shards
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, RECIPES, REFERENCE
 from shards.format.shardset import open_shards
-from train.data.batch import Batch
+from train.data.crop_batch import CropBatch
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
-from train.data.shared_memory import Slabs
+from train.data.shared_memory import SharedBuffers
 from train.data.window import Window
 
-SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=2, workers=0, seed=5)
+SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=2, num_workers=0, seed=5)
 
 
-def run_epoch(shards, training=True, epoch=0, position=0, **changes) -> list[Batch]:
+def run_epoch(shards, training=True, epoch=0, position=0, **changes) -> list[CropBatch]:
     loader = make_loader(shards, replace(SETTINGS, **changes), training)
     loader.dataset.epoch, loader.dataset.position = epoch, position
     batches = list(loader)
     assert len(batches) == len(loader.dataset)
-    assert all(isinstance(batch, Batch) for batch in batches)
+    assert all(isinstance(batch, CropBatch) for batch in batches)
     return batches
 
 
-def tensors(batch: Batch) -> list[torch.Tensor]:
+def tensors(batch: CropBatch) -> list[torch.Tensor]:
     parts = [batch.pose, batch.labels, batch.mirrored, batch.light]
     for pixels in filter(None, (batch.color, batch.depth)):
         parts += [pixels.values, pixels.start, pixels.size, pixels.box]
     return parts
 
 
-def assert_same(one: list[Batch], other: list[Batch]) -> None:
+def assert_same(one: list[CropBatch], other: list[CropBatch]) -> None:
     assert [batch.ids for batch in one] == [batch.ids for batch in other]
     for a, b in zip(one, other, strict=True):
         assert a.total == b.total
         assert all(torch.equal(x, y) for x, y in zip(tensors(a), tensors(b), strict=True))
 
 
-def by_sample(batches: list[Batch]) -> dict[str, list]:
+def by_sample(batches: list[CropBatch]) -> dict[str, list]:
     """What the model gets of each sample: its label, pose, light, and every place's pixels and box."""
     found = {}
     for batch in batches:
@@ -72,21 +72,21 @@ def shards(small):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("workers", [1, 2, 3, 20])
 def test_workers_change_nothing(shards, training, workers):
-    assert_same(run_epoch(shards, training, epoch=3), run_epoch(shards, training, epoch=3, workers=workers))
+    assert_same(run_epoch(shards, training, epoch=3), run_epoch(shards, training, epoch=3, num_workers=workers))
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_workers_change_nothing_with_depth(made, recipe):
     shards = open_shards(str(made(splits={"train": 5}, depth=True, recipe=recipe)))
-    one, other = (run_epoch(shards, recipe=recipe, with_depth=True, workers=workers) for workers in (0, 2))
+    one, other = (run_epoch(shards, recipe=recipe, with_depth=True, num_workers=workers) for workers in (0, 2))
     assert_same(one, other)
     assert one[0].depth.values.shape[1] == (3 if recipe is REFERENCE else 1)
 
 
-def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made, monkeypatch):
-    monkeypatch.setattr("train.data.loader._TOGETHER", 2)
+def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_buffers(made, monkeypatch):
+    monkeypatch.setattr("train.data.loader._GROUP_SAMPLES", 2)
     shards = open_shards(str(made(splits={"train": 12}, depth=True)))
-    loader = make_loader(shards, replace(SETTINGS, with_depth=True, batch_size=1, workers=1), training=True)
+    loader = make_loader(shards, replace(SETTINGS, with_depth=True, batch_size=1, num_workers=1), training=True)
     expected = run_epoch(shards, with_depth=True, batch_size=1)
     places = set()
     for batch, right in zip(loader, expected, strict=True):
@@ -96,59 +96,61 @@ def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_slabs(made, monke
 
 
 @pytest.fixture
-def made_slabs(monkeypatch) -> list[Slabs]:
-    """The slabs that loaders make."""
+def made_buffers(monkeypatch) -> list[SharedBuffers]:
+    """The buffers that loaders make."""
     made = []
-    monkeypatch.setattr("train.data.loader.Slabs", lambda *sizes: made.append(Slabs(*sizes)) or made[-1])
+    monkeypatch.setattr(
+        "train.data.loader.SharedBuffers", lambda *sizes: made.append(SharedBuffers(*sizes)) or made[-1]
+    )
     return made
 
 
-def test_epochs_share_slabs_and_leave_alone_what_the_trainer_holds(shards, made_slabs):
-    loader = make_loader(shards, replace(SETTINGS, workers=2), training=True)
+def test_epochs_share_buffers_and_leave_alone_what_the_trainer_holds(shards, made_buffers):
+    loader = make_loader(shards, replace(SETTINGS, num_workers=2), training=True)
     held = []
     for epoch in range(3):
         loader.dataset.epoch = epoch
         held += list(loader)[-1:]
-    assert len(made_slabs) == 1
+    assert len(made_buffers) == 1
     assert_same(held, [run_epoch(shards, epoch=epoch)[-1] for epoch in range(3)])
 
 
-def test_slabs_of_an_epoch_that_was_left_are_not_written_on_again(shards, made_slabs):
-    loader = make_loader(shards, replace(SETTINGS, workers=1, batch_size=1), training=True)
+def test_buffers_of_an_epoch_that_was_left_are_not_written_on_again(shards, made_buffers):
+    loader = make_loader(shards, replace(SETTINGS, num_workers=1, batch_size=1), training=True)
     batches = iter(loader)
     first = next(batches)
-    # What a worker does that hangs in the file system: it has taken a slab, and will write on it whenever it can.
-    made_slabs[0].take(0)
+    # What a worker does that hangs in the file system: it has taken a buffer, and will write on it whenever it can.
+    made_buffers[0].take(0)
     del batches
     assert_same([first, *loader], run_epoch(shards, batch_size=1)[:1] + run_epoch(shards, batch_size=1))
-    assert len(made_slabs) == 2
+    assert len(made_buffers) == 2
 
 
-def test_two_epochs_at_once_have_slabs_of_their_own(shards, made_slabs):
-    loader = make_loader(shards, replace(SETTINGS, workers=1), training=True)
+def test_two_epochs_at_once_have_buffers_of_their_own(shards, made_buffers):
+    loader = make_loader(shards, replace(SETTINGS, num_workers=1), training=True)
     pairs = list(zip(loader, loader, strict=True))
-    assert len(made_slabs) == 2
+    assert len(made_buffers) == 2
     for one in zip(*pairs, strict=True):
         assert_same(list(one), run_epoch(shards))
 
 
 @pytest.mark.parametrize("together", [1, 4, 6, 100])
 def test_how_many_batches_are_read_together_changes_nothing(shards, monkeypatch, together):
-    monkeypatch.setattr("train.data.loader._TOGETHER", together)
+    monkeypatch.setattr("train.data.loader._GROUP_SAMPLES", together)
     for ranks in (1, 2):
         changes = {"rank": ranks - 1, "ranks": ranks, "epoch": 2, "position": 2 * ranks}
-        assert_same(run_epoch(shards, **changes, workers=2), run_epoch(shards, **changes))
+        assert_same(run_epoch(shards, **changes, num_workers=2), run_epoch(shards, **changes))
 
 
-def test_crops_too_large_for_slabs_change_nothing(made, monkeypatch):
-    monkeypatch.setattr("train.data.loader._CROP", 1)
+def test_crops_too_large_for_buffers_change_nothing(made, monkeypatch):
+    monkeypatch.setattr("train.data.crop_batch._CROP_BYTES", 1)
     shards = open_shards(str(made(splits={"train": 12}, depth=True)))
-    assert_same(run_epoch(shards, with_depth=True, workers=2), run_epoch(shards, with_depth=True))
+    assert_same(run_epoch(shards, with_depth=True, num_workers=2), run_epoch(shards, with_depth=True))
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 5])
 def test_ranks_share_the_same_samples_with_the_same_augmentation(shards, ranks):
-    lists = [run_epoch(shards, rank=rank, ranks=ranks, workers=1) for rank in range(ranks)]
+    lists = [run_epoch(shards, rank=rank, ranks=ranks, num_workers=1) for rank in range(ranks)]
     assert len({len(batches) for batches in lists}) == 1  # equal steps
     together = by_sample([batch for batches in lists for batch in batches])
     alone = by_sample(run_epoch(shards))
@@ -176,7 +178,7 @@ def test_evaluation_sees_each_sample_once_unaugmented(shards, ranks):
 
 def test_an_epoch_goes_on_from_a_position(shards):
     whole = run_epoch(shards, epoch=1)
-    assert_same(run_epoch(shards, epoch=1, position=6, workers=2), whole[3:])
+    assert_same(run_epoch(shards, epoch=1, position=6, num_workers=2), whole[3:])
     assert run_epoch(shards, epoch=1, position=13) == []
 
 
@@ -209,17 +211,15 @@ def test_several_sets_and_splits_in_one_run(made, small):
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
-    from train.data.feeding import batches_on
-
     shards = open_shards(str(make_shards(tmp_path / "s", Plan({"train": 7}))))
     place = int(shards.offsets[4, 1])  # left.mjpg
     with shards.paths[shards.shard[4]].open("r+b") as file:
         file.seek(place)
         file.write(bytes(int(shards.sizes[4, 1])))
-    loader = make_loader(shards, replace(SETTINGS, workers=workers), training=False)
+    loader = make_loader(shards, replace(SETTINGS, num_workers=workers), training=False)
     seen = []
     with pytest.raises(InputError) as error:
-        for batch in batches_on(loader, torch.device("cpu")):
+        for batch in loader:
             seen += batch.ids
     assert seen == [f"train_sample{number}" for number in range(4)]
     assert f"sample {shards.ids[4]} is damaged" in error.value.message
@@ -228,7 +228,7 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
 
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "reason"),
     [
         (0, -(10**9), "left.mjpg has no bytes -"),
         (0, 2**63, "left.mjpg has no bytes 9223372036854775808 to"),
@@ -239,7 +239,7 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
         (3, "9", "not supported between"),
     ],
 )
-def test_wrong_numbers_in_a_json_are_one_line_about_that_sample(small, monkeypatch, workers, column, value, said):
+def test_wrong_numbers_in_a_json_are_one_line_about_that_sample(small, monkeypatch, workers, column, value, reason):
     def loads(data: bytes):
         info = orjson.loads(data)
         if info["id"] == "train_sample5":
@@ -248,20 +248,20 @@ def test_wrong_numbers_in_a_json_are_one_line_about_that_sample(small, monkeypat
         return info
 
     monkeypatch.setattr("train.data.clip.orjson", SimpleNamespace(loads=loads))
-    *batches, last = make_loader(open_shards(str(small)), replace(SETTINGS, workers=workers), training=False)
-    assert [sample_id for batch in batches for sample_id in batch.ids] == [f"train_sample{n}" for n in range(4)]
-    assert isinstance(last, InputError)
-    assert "sample train_sample5 is damaged (" in last.message and said in last.message
+    loader, ids = make_loader(open_shards(str(small)), replace(SETTINGS, num_workers=workers), training=False), []
+    with pytest.raises(InputError) as error:
+        for batch in loader:
+            ids += batch.ids
+    assert ids == [f"train_sample{number}" for number in range(4)]
+    assert "sample train_sample5 is damaged (" in error.value.message and reason in error.value.message
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_shards_that_vanish_are_one_line(tmp_path, workers):
-    from train.data.feeding import batches_on
-
     shards = open_shards(str(make_shards(tmp_path / "s", Plan({"train": 3}))))
     shards.paths[0].unlink()
     with pytest.raises(InputError, match="cannot be read any more"):
-        list(batches_on(make_loader(shards, replace(SETTINGS, workers=workers), True), torch.device("cpu")))
+        list(make_loader(shards, replace(SETTINGS, num_workers=workers), True))
 
 
 def test_depth_is_asked_of_shards_without(shards):
@@ -270,12 +270,12 @@ def test_depth_is_asked_of_shards_without(shards):
 
 
 def test_only_the_frames_asked_for_are_decoded(shards, monkeypatch):
-    import train.data.dataset
+    import train.data.crop_batch
 
     sizes = []
-    real = train.shard_dataset.decode_into
+    real = train.data.crop_batch.decode_into
     monkeypatch.setattr(
-        train.shard_dataset, "decode_into", lambda jpeg, *rest: (sizes.append(len(jpeg)), real(jpeg, *rest))
+        train.data.crop_batch, "decode_into", lambda jpeg, *rest: (sizes.append(len(jpeg)), real(jpeg, *rest))
     )
     batches = run_epoch(shards, training=False)
     asked = sum(len(set(batch.color.start.tolist())) for batch in batches)
@@ -300,10 +300,10 @@ from train.data.loader import make_loader
 from train.data.dataset import LoaderSettings
 from shards.format.shardset import open_shards
 shards = open_shards({str(small)!r})
-batches = iter(make_loader(shards, LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, workers=1), True))
+batches = iter(make_loader(shards, LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, num_workers=1), True))
 next(batches)
 """
-    code = "from train.window import Window" + code
+    code = "from train.data.window import Window" + code
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -315,7 +315,7 @@ def test_memory_and_open_files_do_not_grow_with_epochs(shards):
     # 24 more epochs are 312 samples of some 60 kB of pixels: 19 MB if they were kept.
     assert after - before < 8 * 2**20
     assert open_files() == files
-    workers = [run_epoch(shards, epoch=epoch, workers=2) for epoch in range(3)]
+    workers = [run_epoch(shards, epoch=epoch, num_workers=2) for epoch in range(3)]
     assert len(workers) == 3
     del workers
     gc.collect()

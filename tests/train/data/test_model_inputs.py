@@ -11,7 +11,6 @@ from shards.format.recipe import REFERENCE
 from shards.format.shardset import open_shards
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
-from train.data.pixels import model_input
 from train.data.window import Window
 
 pytestmark = pytest.mark.slow
@@ -29,10 +28,10 @@ def shards(autsl_mini, tmp_path_factory):
 
 def inputs(shards, split: str, with_depth: bool) -> dict[str, list[np.ndarray]]:
     """(crops, pose[, depth]) by id; crops averaged over 16×16 pixels, (16, 2, 3, 14, 14)."""
-    settings = LoaderSettings(Window(16, 2), REFERENCE, with_depth, batch_size=3, workers=1)
+    settings = LoaderSettings(Window(16, 2), REFERENCE, with_depth, batch_size=3, num_workers=1)
     found = {}
     for batch in make_loader(open_shards(f"{shards}/{split}-*.tar"), settings, training=False):
-        for number, parts in enumerate(zip(*model_input(batch, 224, training=False), strict=True)):
+        for number, parts in enumerate(zip(*batch.inputs(224, training=False), strict=True)):
             pooled = [torch.nn.functional.avg_pool2d(x.flatten(0, 1), 16).unflatten(0, (16, 2)) for x in parts[::2]]
             found[batch.ids[number]] = [pooled[0].numpy(), parts[1].numpy(), *(x.numpy() for x in pooled[1:])]
     return found
@@ -48,7 +47,7 @@ def test_model_inputs_are_the_golden_ones(shards, split):
             sample_id = key.removeprefix(f"{split}__")
             # The golden inputs come from lossless frames. Measured through JPEG, mean over all clips: 0.006, 0.008,
             # 0.003; over the worst clip: 0.007, 0.014, 0.005; over the worst crop: 0.009, 0.023 (a depth crop in the
-            # colour clip), 0.009.
+            # color clip), 0.009.
             for name, found, bound in (
                 ("rgb", color[sample_id][0], 0.01),
                 ("rgbd_rgb", depth[sample_id][0], 0.016),

@@ -13,7 +13,7 @@ from train.data.loader import make_loader
 from train.data.window import Window
 from train.fit.distributed import Ranks
 from train.fit.guards import FiniteWatch
-from train.fit.optimizer import OptimiserSettings
+from train.fit.optimizer import OptimizerSettings
 from train.fit.stopping import StopRequest
 from train.fit.trainer import StepSettings, Trainer
 from train.models.vtn import VTN, ModelSettings
@@ -26,7 +26,7 @@ CPU, CUDA = (Ranks(0, 1, torch.device(name)) for name in ("cpu", "cuda:0"))
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     """Without dropout, whose random numbers are others on a GPU, and without cuDNN's TF32, of 10 bits of mantissa."""
-    monkeypatch.setattr(train.attention, "DROPOUT", 0.0)
+    monkeypatch.setattr(train.models.attention, "DROPOUT", 0.0)
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         yield
 
@@ -34,14 +34,14 @@ def exact(monkeypatch):
 def trainer_on(ranks: Ranks, precision: str = "fp32") -> Trainer:
     torch.manual_seed(0)
     settings = ModelSettings("VTN_HCPF_D", 3, "rn18", sequence_length=4, num_layers=1, num_heads=2, embed_size=16)
-    step = StepSettings(image_size=32, accumulate=2, precision=precision)
+    step = StepSettings(image_size=32, accumulate_grad_batches=2, precision=precision)
     # Adam divides by the gradient's own size: where that is rounding, a higher rate would move weights apart.
-    return Trainer(VTN(settings, DEFAULT), step, OptimiserSettings(learning_rate=1e-5), ranks)
+    return Trainer(VTN(settings, DEFAULT), step, OptimizerSettings(learning_rate=1e-5), ranks)
 
 
 def loader_of(folder, ranks: Ranks, training: bool):
     shards = open_shards(f"{folder}/{'train' if training else 'val'}-*.tar")
-    settings = LoaderSettings(Window(4, 2), DEFAULT, with_depth=True, batch_size=3, workers=2)
+    settings = LoaderSettings(Window(4, 2), DEFAULT, with_depth=True, batch_size=3, num_workers=2)
     return make_loader(shards, settings, training, pin=ranks.device.type == "cuda")
 
 
@@ -112,7 +112,7 @@ def test_a_step_in_bf16(shards):
         assert sums[2].item() == 6
         losses.append(sums[0].item() / 6)
         assert {value.dtype for value in trainer.model.parameters()} == {torch.float32}
-        kept = [value for state in trainer.optimiser.state.values() for value in state.values()]
+        kept = [value for state in trainer.optimizer.state.values() for value in state.values()]
         assert {value.dtype for value in kept} == {torch.float32}
         moved = [name for name, value in trainer.model.named_parameters() if not torch.equal(value, before[name])]
         assert any(name.startswith("feature_extractor.") for name in moved)

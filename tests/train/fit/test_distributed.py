@@ -4,8 +4,10 @@ import csv
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from helpers.train_runs import tiny_options as options
 
 from shards.errors import InputError
 from shards.format.recipe import REFERENCE
+from train.fit import distributed
 from train.fit.checkpoint import read_checkpoint
 from train.fit.distributed import Ranks, choose_device
 
@@ -138,3 +141,61 @@ def test_devices_that_are_not_there(name, part):
 
 def test_the_processor_can_always_be_asked_for():
     assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets the variables that torchrun sets, and no others."""
+
+    def change(**variables: str) -> None:
+        for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return change
+
+
+WHOLE = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "part"),
+    [
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE='' in the environment is not a number"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE='0'"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE='two'"),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE=2 is set, but RANK is not"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "MASTER_ADDR is not"),
+        (WHOLE, "MASTER_PORT is not"),
+        (WHOLE | {"MASTER_PORT": "x"}, "did not meet at 127.0.0.1:x"),
+        (WHOLE | {"MASTER_PORT": "1", "RANK": "2"}, "RANK=2 is not below WORLD_SIZE=2"),
+        (WHOLE | {"MASTER_PORT": "1", "RANK": "-1"}, "RANK='-1'"),
+        ({"WORLD_SIZE": "1", "LOCAL_RANK": ""}, "LOCAL_RANK=''"),
+    ],
+)
+def test_an_environment_that_is_left_over_is_one_line(environment, variables, part):
+    environment(**variables)
+    with pytest.raises(InputError, match="torchrun, or unset its variables") as error:
+        distributed.start("cpu")
+    assert part in error.value.message
+    assert "\n" not in error.value.message
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_other_processes_that_do_not_come_are_one_line(environment, monkeypatch, capfd, rank):
+    with socket.socket() as connection:
+        connection.bind(("127.0.0.1", 0))
+        port = str(connection.getsockname()[1])
+    environment(**WHOLE | {"RANK": rank, "MASTER_PORT": port})
+    monkeypatch.setattr(distributed, "MEETING_LIMIT", timedelta(seconds=2))
+    monkeypatch.setattr(distributed, "NOTICE_SECONDS", 0.2)
+    with pytest.raises(InputError, match=f"2 processes did not meet at 127.0.0.1:{port}") as error:
+        distributed.start("cpu")
+    assert "\n" not in error.value.message
+    assert f"process {rank} waits for the others of 2 at 127.0.0.1:{port}, up to 2 s\n" in capfd.readouterr().err
+
+
+def test_one_process_of_one_needs_no_meeting(environment):
+    environment(WORLD_SIZE="1", RANK="0")
+    assert distributed.start("cpu") == Ranks(0, 1, torch.device("cpu"))

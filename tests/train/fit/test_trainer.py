@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,13 +12,12 @@ import train.models.attention
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, REFERENCE
 from shards.format.shardset import open_shards
-from train.data.batch import Batch, Pixels
+from train.data.crop_batch import CropBatch
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
-from train.data.pixels import model_input
 from train.data.window import Window
 from train.fit.distributed import Ranks
-from train.fit.optimizer import OptimiserSettings
+from train.fit.optimizer import OptimizerSettings
 from train.fit.stopping import StopRequest
 from train.fit.trainer import StepSettings, Trainer
 from train.models.vtn import VTN, ModelSettings, freeze
@@ -33,13 +33,13 @@ def tiny_model(name="VTN_HCPF", recipe=DEFAULT, frozen=8) -> VTN:
     return model
 
 
-def trainer_of(model: VTN, optimiser: OptimiserSettings | None = None, **step) -> Trainer:
-    return Trainer(model, StepSettings(image_size=32, **step), optimiser or OptimiserSettings(), CPU)
+def trainer_of(model: VTN, optimizer: OptimizerSettings | None = None, **step) -> Trainer:
+    return Trainer(model, StepSettings(image_size=32, **step), optimizer or OptimizerSettings(), CPU)
 
 
 def loader_of(folder, training=True, batch_size=2, **settings):
     shards = open_shards(f"{folder}/{'train' if training else 'val'}-*.tar")
-    return make_loader(shards, LoaderSettings(Window(4, 2), batch_size=batch_size, workers=0, **settings), training)
+    return make_loader(shards, LoaderSettings(Window(4, 2), batch_size=batch_size, num_workers=0, **settings), training)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def batches(small):
 
 @pytest.fixture
 def no_dropout(monkeypatch):
-    monkeypatch.setattr(train.attention, "DROPOUT", 0.0)
+    monkeypatch.setattr(train.models.attention, "DROPOUT", 0.0)
 
 
 def trained_weights(trainer: Trainer) -> list[torch.Tensor]:
@@ -60,9 +60,9 @@ def test_a_step_is_adam_on_the_clipped_mean_gradient(batches, no_dropout):
     model = tiny_model()
     expected = copy.deepcopy(model)
     adam = torch.optim.Adam([p for p in expected.parameters() if p.requires_grad], lr=1e-3)
-    trainer = trainer_of(model, OptimiserSettings(learning_rate=1e-3), clip_norm=0.05, label_smoothing=0.1)
+    trainer = trainer_of(model, OptimizerSettings(learning_rate=1e-3), gradient_clip_val=0.05, label_smoothing=0.1)
     for group in (batches[:2], batches[2:4]):
-        logits = [expected(*model_input(batch, 32, True)) for batch in group]
+        logits = [expected(*batch.inputs(32, training=True)) for batch in group]
         losses = [F.cross_entropy(x, batch.labels, label_smoothing=0.1) for x, batch in zip(logits, group, strict=True)]
         torch.stack(losses).mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(expected.parameters(), 0.05)
@@ -81,7 +81,9 @@ def test_accumulation_equals_a_larger_batch(small, no_dropout):
     """With batch norm in evaluation mode, as the frozen ResNet has it."""
     found = []
     for batch_size, group in ((2, 2), (4, 1)):
-        trainer = trainer_of(tiny_model(), OptimiserSettings(learning_rate=1e-3), accumulate=group, clip_norm=0)
+        trainer = trainer_of(
+            tiny_model(), OptimizerSettings(learning_rate=1e-3), accumulate_grad_batches=group, gradient_clip_val=0
+        )
         loader = loader_of(small, batch_size=batch_size, recipe=DEFAULT)
         trainer.train_step(iter(list(loader)[:group]), group)
         found.append([weight.detach() for weight in trained_weights(trainer)])
@@ -91,7 +93,7 @@ def test_accumulation_equals_a_larger_batch(small, no_dropout):
 
 
 def test_one_batch_can_be_learnt_by_heart(batches):
-    trainer = trainer_of(tiny_model(frozen=0), OptimiserSettings(learning_rate=1e-3))
+    trainer = trainer_of(tiny_model(frozen=0), OptimizerSettings(learning_rate=1e-3))
     trainer.model.train()
     losses = [trainer.train_step(iter(batches[:1]), 1)[0].item() / 2 for _ in range(30)]
     assert losses[-1] < 0.2 * losses[0]
@@ -133,7 +135,7 @@ def test_dropout_depends_on_the_place_in_the_training_only(batches):
 
 
 def test_evaluation_counts_every_sample_once_and_uses_the_average(small):
-    trainer = trainer_of(tiny_model(), OptimiserSettings(ema_decay=0.5))
+    trainer = trainer_of(tiny_model(), OptimizerSettings(ema_decay=0.5))
     loader = loader_of(small, training=False, batch_size=3, recipe=DEFAULT)
     with StopRequest(CPU) as stop:
         found = trainer.evaluate(loader, stop)
@@ -159,9 +161,8 @@ def test_depth_is_trained_by_the_network_that_sees_it(made, recipe):
     assert any(name.startswith("feature_extractor_d.") for name in moved) == (recipe is DEFAULT)
 
 
-def broken(batch: Batch) -> Batch:
-    pixels = Pixels(batch.color.values, batch.color.start, batch.color.size, batch.color.box)
-    return Batch(pixels, None, batch.pose * float("nan"), *list(vars(batch).values())[3:])
+def broken(batch: CropBatch) -> CropBatch:
+    return replace(batch, pose=batch.pose * float("nan"))
 
 
 def test_a_step_that_is_not_finite_is_named_by_the_next(batches):

@@ -9,7 +9,7 @@ from torchvision.models import resnet18
 
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, RECIPES, REFERENCE
-from train.models.vtn import VTN, ModelSettings, freeze, load_imagenet, normalise
+from train.models.vtn import VTN, ModelSettings, freeze, load_imagenet, normalized
 
 MODELS = ["VTN_HCPF", "VTN_HCPF_D"]
 
@@ -66,7 +66,7 @@ def test_constant_features_give_nan_under_the_reference_recipe_only(recipe, is_n
 def test_normalised_features_have_mean_0_and_unbiased_std_1():
     features = 3 + 2 * torch.randn(4, 6, 50)
     for bare in (True, False):
-        out = normalise(features, bare)
+        out = normalized(features, bare)
         torch.testing.assert_close(out.mean(-1), torch.zeros(4, 6), atol=1e-5, rtol=0)
         torch.testing.assert_close(out.std(-1), torch.ones(4, 6), atol=1e-4, rtol=0)
 

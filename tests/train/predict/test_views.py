@@ -18,10 +18,9 @@ from shards.format.tar import pack
 from shards.format.writer import Extent, write_shard
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
-from train.data.pixels import model_input
 from train.data.views import View
 from train.data.window import window_frames
-from train.fit.inference import predict_batches
+from train.models.streams import predict_batches
 from train.predict.recognizer import ComputeSettings, Recognizer
 from train.predict.sliding import plan_windows, window_starts
 from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
@@ -48,7 +47,7 @@ def predict(checkpoint, shards: Path, settings: ViewSettings = ONCE):
 
 def viewed(checkpoint, shards: Path, views: list[View], workers: int = 0, model=None) -> np.ndarray:
     """Logits of every sample under one view each, by the trainer's own loader."""
-    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=workers)
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, num_workers=workers)
     loader = make_loader(open_shards(str(shards)), settings, training=False)
     loader.dataset.views = views
     parts = predict_batches(model or checkpoint.build(), loader, CPU, checkpoint.image_size)
@@ -56,7 +55,7 @@ def viewed(checkpoint, shards: Path, views: list[View], workers: int = 0, model=
 
 
 def test_the_default_is_plain_evaluation_bit_for_bit(checkpoint, small):
-    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=0)
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, num_workers=0)
     loader = make_loader(open_shards(str(small)), settings, training=False)
     plain = list(predict_batches(checkpoint.build(), loader, CPU, checkpoint.image_size))
     found = predict(checkpoint, small)
@@ -99,11 +98,11 @@ def mirrored_by_hand(crops: torch.Tensor, pose: torch.Tensor) -> tuple[torch.Ten
 
 
 def test_a_mirrored_view_swaps_hands_and_motion(checkpoint, small):
-    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, workers=0)
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, num_workers=0)
     model, expected = checkpoint.build(), []
     with torch.inference_mode():
         for batch in make_loader(open_shards(str(small)), settings, training=False):
-            crops, pose = model_input(batch, checkpoint.image_size, training=False)
+            crops, pose = batch.inputs(checkpoint.image_size, training=False)
             expected.append((model(crops, pose), model(*mirrored_by_hand(crops, pose))))
     plain, mirrored = (torch.cat(parts).numpy() for parts in zip(*expected, strict=True))
     assert np.abs(plain - mirrored).max() > 1e-3
@@ -124,11 +123,11 @@ def test_windows_and_mirror_go_together(checkpoint, small):
 def test_depth_is_mirrored_too(tmp_path, made):
     checkpoint = tiny_checkpoint(tmp_path / "best.pt", CLASSES, name="VTN_HCPF_D", window=WINDOW)
     shards = made(splits={"val": 4}, depth=True)
-    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, with_depth=True, batch_size=4, workers=0)
+    settings = LoaderSettings(checkpoint.window, checkpoint.recipe, with_depth=True, batch_size=4, num_workers=0)
     model = checkpoint.build()
     with torch.inference_mode():
         (batch,) = make_loader(open_shards(str(shards)), settings, training=False)
-        crops, pose, depth = model_input(batch, checkpoint.image_size, training=False)
+        crops, pose, depth = batch.inputs(checkpoint.image_size, training=False)
         plain = model(crops, pose, depth).numpy()
         turned = model(*mirrored_by_hand(crops, pose), mirrored_by_hand(depth, pose)[0]).numpy()
     found = predict(checkpoint, shards, ViewSettings(mirror=True))

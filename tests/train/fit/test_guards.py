@@ -15,9 +15,9 @@ from train.data.dataset import LoaderSettings
 from train.data.feeding import batches_on
 from train.data.loader import make_loader
 from train.data.window import Window
-from train.fit.memory import enough_memory, smaller_batches
+from train.fit.guards import enough_memory, smaller_batches
 
-SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=1, workers=1)
+SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=1, num_workers=1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_other_errors_stay_as_they_are():
 
 
 def test_memory_that_the_system_does_not_give(small, monkeypatch):
-    monkeypatch.setattr("train.data.loader._CROP", 1 << 44)  # more than there are addresses
+    monkeypatch.setattr("train.data.crop_batch._CROP_BYTES", 1 << 44)  # more than there are addresses
     shards = open_shards(str(small))
     with pytest.raises(InputError, match=r"Cannot allocate memory.*lower --num-workers"):
-        iter(make_loader(shards, replace(SETTINGS, workers=2), training=True))
+        iter(make_loader(shards, replace(SETTINGS, num_workers=2), training=True))
