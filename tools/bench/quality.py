@@ -37,10 +37,10 @@ def quality_table(data: BenchData, repeats: int, lines: list[str]) -> Table:
 
 
 def _crops(clip: Sample, data: BenchData) -> list[Picture]:
-    (video,) = probe([clip.color], ffmpeg_binary())
+    (video,) = probe([str(clip.color)], ffmpeg_binary())
     keypoints = np.load(Workspace(data.work).keypoints(clip.id))
     boxes, _ = hand_boxes(keypoints, "right", video.width, video.height, DEFAULT)
-    frames = decode([Stream(clip.color, "planes")], video, ffmpeg_binary())
+    frames = decode([Stream(str(clip.color), "planes")], video, ffmpeg_binary())
     return [
         crop(planes(frame, video.width, video.height), box.tolist())
         for (_, frame), box in zip(frames, boxes, strict=True)
