@@ -110,7 +110,7 @@ def draw_skeleton(pen: ImageDraw.ImageDraw, points: np.ndarray) -> None:
     seen = np.asarray(points.any(axis=1))
     for x, y in points[FACE_POINTS][seen[FACE_POINTS]].tolist():
         pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(*_COLORS["body"], 150))
-    parts = [(BODY_BONES, "body", 5, 200)]
+    parts: list[tuple[Sequence[tuple[int, int]], str, int, int]] = [(BODY_BONES, "body", 5, 200)]
     parts += [(ARM_BONES[hand], hand, 5, 200) for hand in HANDS]
     parts += [(hand_bones(hand), hand, 3, 235) for hand in HANDS]
     for pairs, owner, width, opacity in parts:
@@ -192,7 +192,7 @@ def _fitting(text: str, size: int, width: float) -> str:
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """DejaVu Sans where the system has it (Turkish, Greek, Arabic, …), else Pillow's own, which has English letters."""
     try:
         return ImageFont.truetype("DejaVuSans.ttf", size)

@@ -189,7 +189,7 @@ def _tell_taken_over(stage: str, count: int) -> None:
 def _refuse_all_waiting(outcomes: Sequence[Outcome], samples: Sequence[Sample]) -> None:
     """InputError where the last stage has no clip to work on, because the ones before were not run."""
     last = outcomes[-1]
-    if last.waiting == len(samples) and not any(one.failed for one in outcomes):
+    if 0 < last.waiting == len(samples) and not any(one.failed for one in outcomes):
         undone = next(one.stage for one in outcomes if not one.done)
         raise InputError(
             f"{last.stage}: none of {last.waiting} clips, e.g. {samples[0].id}, has come through {undone} "

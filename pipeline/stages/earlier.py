@@ -1,6 +1,6 @@
-"""Workspaces of versions before 0.2: what they made is taken over, once, and not made again.
+"""Workspaces of earlier versions: what they made is taken over, once, and not made again.
 
-Their fingerprints covered the settings of the stages before, not the bytes of their results; and signer and label,
+Until November 2026 fingerprints covered the settings of the stages before, not the bytes of their results; and signer and label,
 which stood in the hand crops' tars. Where such a row's fingerprint is what that version would compute today, its result
 is what this version would make, and the row gets today's fingerprint.
 """
@@ -25,7 +25,7 @@ from shards.format.recipe import Recipe
 
 @dataclass(frozen=True)
 class EarlierVersion:
-    """What a version before 0.2 would have said of a clip, with the settings of this run."""
+    """What an earlier version would have computed for a clip, with the settings of this run."""
 
     workspace: Workspace
     source: KeypointSource

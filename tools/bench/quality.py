@@ -6,9 +6,7 @@ import simplejpeg
 from pipeline.hands.boxes import hand_boxes
 from pipeline.hands.crops import Picture, crop, encode
 from pipeline.video.decode import Stream, decode, planes
-from pipeline.video.probe import probe
-from pipeline.video.program import ffmpeg_binary
-from pipeline.video.recording import Recording
+from pipeline.video.probe import ffmpeg_binary, probe
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import Workspace
@@ -39,10 +37,10 @@ def quality_table(data: BenchData, repeats: int, lines: list[str]) -> Table:
 
 
 def _crops(clip: Sample, data: BenchData) -> list[Picture]:
-    (video,) = probe([Recording(clip.color)], ffmpeg_binary())
+    (video,) = probe([str(clip.color)], ffmpeg_binary())
     keypoints = np.load(Workspace(data.work).keypoints(clip.id))
     boxes, _ = hand_boxes(keypoints, "right", video.width, video.height, DEFAULT)
-    frames = decode([Stream(Recording(clip.color), video, "planes")], ffmpeg_binary())
+    frames = decode([Stream(str(clip.color), "planes")], video, ffmpeg_binary())
     return [
         crop(planes(frame, video.width, video.height), box.tolist())
         for (_, frame), box in zip(frames, boxes, strict=True)

@@ -4,19 +4,19 @@ import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.pose.archive import archive_parts
-from pipeline.pose.keypoint_archive import import_archive
+from pipeline.pose.flow import pose_flow
+from pipeline.pose.keypoint_archive import KEYPOINTS, import_archive
 from pipeline.stages.frames import count_frames
-from pipeline.stages.handcrops import CropSettings, make_sample
-from pipeline.stages.poseflow import pose_flow
-from pipeline.video.probe import probe
-from pipeline.video.program import ffmpeg_binary
-from pipeline.video.recording import Recording
-from pipeline.workspace.clip import Sample
+from pipeline.stages.handcrops import QUALITY, cut_clip
+from pipeline.stages.keypoints import keep_keypoints
+from pipeline.video.probe import ffmpeg_binary, probe
+from pipeline.workspace.clip import Clip, ResultFile, Sample
 from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import Workspace
 from shards.format.recipe import DEFAULT
@@ -55,7 +55,7 @@ def _frames(clips: list[Sample], repeats: int) -> Table:
 
     def decode() -> None:
         for clip in clips:
-            _decode_to_nowhere(binary, clip.color)
+            _decode_to_nowhere(binary, str(clip.color))
 
     measured = compare(start_ffmpeg, {"frames stage": count, "decoding the colour video": decode}, len(clips), repeats)
     return table("frames", "clip", "starting FFmpeg", measured, {"frames stage": "≤ 25 ms"})
@@ -78,27 +78,39 @@ def _poseflow(clips: list[Sample], data: BenchData, repeats: int) -> Table:
 
 def _handcrops(clips: list[Sample], data: BenchData, repeats: int, where: str) -> Table:
     binary = ffmpeg_binary()
-    videos = {clip.id: probe([Recording(clip.color)], binary)[0] for clip in clips}
     workspace = Workspace(data.work)
+    records = [_record(clip, workspace, binary) for clip in clips]
 
     def decode() -> None:
         for clip in clips:
-            _decode_to_nowhere(binary, clip.color)
+            _decode_to_nowhere(binary, str(clip.color))
             _decode_to_nowhere(binary, str(clip.depth))
 
     def stage() -> None:
-        for clip in clips:
-            make_sample(clip, videos[clip.id], DEFAULT, CropSettings(), workspace, None)
+        for record in records:
+            made = cut_clip(record, DEFAULT, QUALITY, workspace, None)
+            Path(str(made.temporary)).replace(workspace.handcrops(record.id))
 
     measured = compare(decode, {"handcrops stage": stage}, len(clips), repeats)
     goals = {"handcrops stage": "≥ 0.77 (1.3 ×)"}
     return table(f"handcrops, colour and depth, {where}", "clip", "FFmpeg decoding both to nowhere", measured, goals)
 
 
+def _record(sample: Sample, workspace: Workspace, binary: str) -> Clip:
+    """The clip as it is after the stages before handcrops."""
+    clip = Clip(sample, None, None)
+    clip.video = probe([str(sample.color)], binary)[0]
+    clip.keypoints, clip.poseflow = (
+        ResultFile(path.stat().st_size, zlib.crc32(path.read_bytes()))
+        for path in (workspace.keypoints(sample.id), workspace.poseflow(sample.id))
+    )
+    return clip
+
+
 def _archive(data: BenchData, repeats: int) -> Table:
     parts = archive_parts(data.archive)
     frames = {path.stem: len(np.load(path, mmap_mode="r")) for path in (data.work / "keypoints").glob("*.npy")}
-    wanted = {copy_of(key, number): ("", count) for number in range(data.copies) for key, count in frames.items()}
+    wanted = {copy_of(key, number): count for number in range(data.copies) for key, count in frames.items()}
 
     def bzip2() -> None:
         with subprocess.Popen(["bzip2", "-dc"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
@@ -110,8 +122,9 @@ def _archive(data: BenchData, repeats: int) -> Table:
         with tempfile.TemporaryDirectory() as folder:
             workspace = Workspace(Path(folder))
             workspace.create()
-            for _ in import_archive(parts, wanted, workspace):
-                pass
+            for key, keypoints in import_archive(parts, wanted, KEYPOINTS):
+                if isinstance(keypoints, np.ndarray):
+                    keep_keypoints(keypoints, workspace.keypoints(key))
 
     measured = compare(bzip2, {"import of keypoints": read}, len(wanted), repeats)
     return table("keypoints from an archive", "clip", "bzip2 -dc", measured, {"import of keypoints": "≥ 0.8"})

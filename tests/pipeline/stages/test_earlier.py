@@ -1,4 +1,4 @@
-"""Workspaces of versions before 0.2: made here by their rules, which are written out, from a workspace of today."""
+"""Workspaces of earlier versions: made here by their rules, which are written out, from a workspace of today."""
 
 import hashlib
 import json
