@@ -4,21 +4,21 @@ Threads, not processes: hashing, reading and writing let go of the interpreter, 
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from shards.command_line import print_line
-from shards.commands.reshard_journal import Journal, Written, refuse_strangers
-from shards.commands.reshard_plan import Plan, Source, about, assign, make_plan, new_sizes, read_sources, select
+from shards.commands.reshard_journal import Journal, refuse_strangers
+from shards.commands.reshard_plan import Plan, Source, about, assign, make_plan, read_sources, select
 from shards.commands.split_plan import LabeledSamples, describe
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Shard, sha256_of
-from shards.format.sample import DEPTH_MEMBERS, MEMBERS, info_from_json
+from shards.format.sample import DEPTH_MEMBERS, info_from_json
 from shards.format.tar import BLOCK, lay_out, padded, tar_header, tar_member
 from shards.format.writer import Entry, Extent, Piece, finish, write_shard
 from shards.lock import file_lock
@@ -105,13 +105,14 @@ def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
         (out / FILE_NAME).unlink(missing_ok=True)
         remove_leftovers(out)
         done = dict(_make_all(plan, out, journal, jobs))
-        finish(out, plan.dataset, _contents(plan, done))
-    kept = sum(done[name] is journal.before.get(name) for name in done)
-    made = [written.shard for written in done.values()]
-    return Outcome(len(done) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made))
+        # In the order of the plan, whichever was finished first.
+        finish(out, plan.dataset, ((samples[0].split, *done[name]) for name, samples in plan.shards.items()))
+    made = [shard for shard, _ in done.values()]
+    kept = sum(shard is journal.before.get(shard.name) for shard in made)
+    return Outcome(len(made) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made))
 
 
-def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tuple[str, Written]]:
+def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tuple[str, tuple[Shard, list[Entry]]]]:
     with ThreadPoolExecutor(jobs) as pool:
         futures = {
             pool.submit(_make, plan, out / name, samples, journal.before.get(name)): name
@@ -119,44 +120,49 @@ def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tu
         }
         try:
             for future in progress(as_completed(futures), len(futures), "reshard", "shard"):
-                written = future.result()
-                journal.add(written)
-                yield futures[future], written
+                shard, entries = future.result()
+                journal.add(shard)
+                yield futures[future], (shard, entries)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _make(plan: Plan, path: Path, samples: list[Source], before: Written | None) -> Written:
-    """Write a shard, unless what an earlier run of this plan wrote is still there, byte for byte."""
+def _make(plan: Plan, path: Path, samples: list[Source], before: Shard | None) -> tuple[Shard, list[Entry]]:
+    """Write a shard, unless what an earlier run of this plan wrote is still there, byte for byte.
+
+    Returns the shard and what its index rows say.
+    """
+    entries: list[Entry] = []
+    pieces = (_pieces(sample, plan.dropped, entries) for sample in samples)
     if before and path.is_file():
         found = Shard(path.name, len(samples), path.stat().st_size, sha256_of(path))
-        if found == before.shard and len(before.json_sizes) == (len(samples) if plan.dropped else 0):
-            return before
-    json_sizes: list[int] = []
-    shard = write_shard(path, (_pieces(sample, plan.dropped, json_sizes) for sample in samples))
-    return Written(shard, tuple(json_sizes))
+        if found == before:
+            deque(pieces, maxlen=0)  # only for the entries
+            return before, entries
+    return write_shard(path, pieces), entries
 
 
-def _pieces(sample: Source, dropped: frozenset[str], json_sizes: list[int]) -> Extent | list[Piece]:
-    """What is copied of a sample; appends the size of its JSON where members are dropped."""
+def _pieces(sample: Source, dropped: frozenset[str], entries: list[Entry]) -> Extent | list[Piece]:
+    """What is copied of a sample; appends what its index row says."""
     path, start, _ = sample.extent
     with path.open("rb") as file:
         file.seek(start)
         # A cheap look at where we are: an index of another run would have us copy rubbish.
         if file.read(BLOCK) != tar_header(sample.id, "json", sample.sizes["json"]):
             raise InputError(f"{path}: {sample.id} is not where the index says; `shards verify {path.parent}`")
-        if not dropped:
+        layout = lay_out(sample.sizes)
+        left = {name: size for name, (_, size) in layout.places.items() if name not in dropped}
+        if len(left) == len(sample.sizes):
+            entries.append((about(sample), layout))
             return sample.extent
         content = file.read(sample.sizes["json"])
     if dropped.intersection(sample.sizes, DEPTH_MEMBERS):
         content = _json_without_depth(path, sample.id, content)
-    json_sizes.append(len(content))
+    entries.append((about(sample), lay_out(left | {"json": len(content)})))
     pieces: list[Piece] = [tar_member(sample.id, "json", content)]
-    places = lay_out(sample.sizes).places
-    for name in MEMBERS[1:]:
-        if name in places and name not in dropped:
-            offset, size = places[name]
-            pieces.append(Extent(path, start + offset - BLOCK, BLOCK + padded(size)))
+    for name, size in left.items():
+        if name != "json":
+            pieces.append(Extent(path, start + layout.places[name][0] - BLOCK, BLOCK + padded(size)))
     return pieces
 
 
@@ -168,12 +174,3 @@ def _json_without_depth(path: Path, sample_id: str, content: bytes) -> bytes:
         raise InputError(f"{path}: the json of {sample_id} is damaged ({error}); copy the shard again") from error
     hands = {name: replace(track, depth_jpegs=None) for name, track in info.hands.items()}
     return replace(info, hands=hands).to_json()
-
-
-def _contents(plan: Plan, done: dict[str, Written]) -> Iterator[tuple[str, Shard, list[Entry]]]:
-    """What the indexes tell of the new shards."""
-    for name, samples in plan.shards.items():
-        shard, json_sizes = done[name]
-        sizes = [new_sizes(s, plan, size) for s, size in zip_longest(samples, json_sizes)]
-        entries = [(about(s), lay_out(members)) for s, members in zip(samples, sizes, strict=True)]
-        yield samples[0].split, shard, entries

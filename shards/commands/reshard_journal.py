@@ -3,20 +3,13 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from shards.errors import InputError
 from shards.files import write_whole
 from shards.format.dataset import Shard
 
 FILE_NAME = ".reshard.jsonl"
-
-
-class Written(NamedTuple):
-    """A finished shard."""
-
-    shard: Shard
-    json_sizes: tuple[int, ...]  # of its samples, where members were dropped
 
 
 class Journal:
@@ -32,7 +25,7 @@ class Journal:
             InputError: the folder holds another plan's shards, or any that no plan tells of.
         """
         self._path = folder / FILE_NAME
-        self.before: dict[str, Written] = {}  # by file name, from earlier runs
+        self.before: dict[str, Shard] = {}  # by file name, from earlier runs
         refuse_strangers(folder)
         if self._path.exists():
             self._read(plan)
@@ -50,16 +43,16 @@ class Journal:
             )
         for value in map(_parsed, lines):
             try:
-                written = Written(Shard(**value["shard"]), tuple(value["json_sizes"]))
+                shard = Shard(**value["shard"])
             except (KeyError, TypeError):
                 continue  # the half line that a kill may have left
-            self.before[written.shard.name] = written
+            self.before[shard.name] = shard
 
-    def add(self, written: Written) -> None:
+    def add(self, shard: Shard) -> None:
         """Note that a shard is finished."""
-        if self.before.get(written.shard.name) != written:
+        if self.before.get(shard.name) != shard:
             with self._path.open("a") as file:
-                file.write(json.dumps(_to_json(written)) + "\n")
+                file.write(json.dumps(_to_json(shard)) + "\n")
 
 
 def refuse_strangers(folder: Path) -> None:
@@ -79,5 +72,5 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _to_json(written: Written) -> dict[str, object]:
-    return {"shard": asdict(written.shard), "json_sizes": list(written.json_sizes)}
+def _to_json(shard: Shard) -> dict[str, object]:
+    return {"shard": asdict(shard)}

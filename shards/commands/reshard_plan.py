@@ -147,12 +147,6 @@ def make_plan(dataset: Dataset, sources: list[Source], samples_per_shard: int, d
     return Plan(dataset, shards, dropped)
 
 
-def new_sizes(source: Source, plan: Plan, json_size: int | None) -> dict[str, int]:
-    """The sizes of a sample's members in the new set; `json_size` where the JSON had to change."""
-    sizes = {name: size for name, size in source.sizes.items() if name not in plan.dropped}
-    return sizes if json_size is None else sizes | {"json": json_size}
-
-
 def about(source: Source) -> dict[str, Any]:
     """The columns of a sample's index row that say nothing of places."""
     return {"id": source.id, "label": source.label, "signer": source.signer, "frames": source.frames}

@@ -160,7 +160,7 @@ def test_labels_and_splits(tree: Path, tmp_path: Path) -> None:
         ("b,1,val,x\n", "found 4 columns"),
         ("b,eins\n", "l.csv:1: class 'eins' is not a whole number from 0 up"),
         ("b,1.0\n", "class '1.0' is not a whole number from 0 up"),
-        ("b,1\nb,2\n", "l.csv:2: b has another class or split further up"),
+        ("b,1\nb,2\n", "l.csv:2: b has 2, but 1 in line 1"),
         ("b,1,a/b\n", "l.csv:1: 'a/b' cannot name a split"),
         ("x,1\ny,2\n", "none of its ids names a clip (it has x, --data has"),
         ("b,1,-x\n", "l.csv:1: '-x' cannot name a split"),

@@ -202,6 +202,16 @@ def test_killed_run_goes_on(run, source: Path, tmp_path: Path) -> None:
     assert "3 shards, 3 were there already" in run(*arguments, out).stdout
 
 
+def test_the_indexes_of_shards_that_are_kept_are_the_same(run, source: Path, tmp_path: Path) -> None:
+    arguments = ["reshard", "--shards", source, "--drop", "depth", "--samples-per-shard", 2, "--out", tmp_path / "out"]
+    run(*arguments)
+    before = hashes(tmp_path / "out")
+    for path in (tmp_path / "out").glob("*.parquet"):
+        path.unlink()
+    assert "3 shards, 3 were there already" in run(*arguments).stdout
+    assert hashes(tmp_path / "out") == before
+
+
 def damage(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[5000] ^= 1
