@@ -11,7 +11,7 @@ import click
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.plan import STAGES
 from pipeline.pose.archive import archive_parts
-from pipeline.pose.estimators import OpenPose, choose_estimator
+from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
 from pipeline.run import Outcome, run_stages
 from pipeline.stages.handcrops import CropSettings
 from pipeline.stages.stage import KeypointSource, RunSettings
@@ -139,17 +139,10 @@ def keypoint_source(options: dict[str, Any], ffmpeg: str | None = None) -> Keypo
     if path is not None and pose in ("openpose", "mediapipe"):
         raise InputError(f"--keypoints goes with --pose import, not with --pose {pose}")
     if path is None:
-        gpus = tuple(gpu for gpu in (options["gpus"] or "").split(",") if gpu)
-        models = options["openpose_models"]
-        if models and not models.is_dir():
-            raise InputError(f"{models}: no such folder; --openpose-models is the one with pose/body_135 in it")
-        models = str(models.absolute()) if models else None
-        estimator, why = choose_estimator(pose, options["openpose_bin"], models, gpus, ffmpeg)
-        if not isinstance(estimator, OpenPose):
-            _refuse_openpose_options(options, why)
+        estimator, why = choose_estimator(pose, _estimator_options(options), ffmpeg)
         click.echo(f"keypoints from {why}", err=True)
         return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
-    _refuse_openpose_options(options, str(path))
+    refuse_unused(_estimator_options(options), "--keypoints", str(path))
     click.echo(f"keypoints from {path}", err=True)
     if path.is_dir():
         return KeypointSource("import", "import", folders=find_folders(path), root=str(path.absolute()))
@@ -157,10 +150,9 @@ def keypoint_source(options: dict[str, Any], ffmpeg: str | None = None) -> Keypo
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
 
 
-def _refuse_openpose_options(options: dict[str, Any], source: str) -> None:
-    for name in ("openpose_bin", "openpose_models", "gpus"):
-        if options[name]:
-            raise InputError(f"{_typed(name)} is for OpenPose, but keypoints come from {source}; leave it out")
+def _estimator_options(options: dict[str, Any]) -> EstimatorOptions:
+    gpus = tuple(gpu for gpu in (options["gpus"] or "").split(",") if gpu)
+    return EstimatorOptions(options["openpose_bin"], options["openpose_models"], gpus=gpus)
 
 
 def flow_archive(path: Path | None, recipe: str) -> tuple[Path, ...]:
