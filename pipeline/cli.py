@@ -83,11 +83,14 @@ def clips(
 )
 @click.option(
     "--pose",
-    type=click.Choice(("openpose", "mediapipe", "import")),
+    type=click.Choice(("openpose", "mediapipe", "rtmw", "import")),
     help="Source of keypoints.  [default: import with --keypoints, else OpenPose where its binary is, else MediaPipe]",
 )
 @click.option("--openpose-bin", help="OpenPose's binary.  [default: $OPENPOSE_BIN, else openpose.bin on PATH]")
 @click.option("--openpose-models", type=click.Path(path_type=Path), help="OpenPose's models folder.")
+@click.option("--rtmw-detector", type=click.Path(path_type=Path), help="YOLOX model of people for RTMW, ONNX.")
+@click.option("--rtmw-model", type=click.Path(path_type=Path), help="RTMW model of whole bodies, ONNX.")
+@click.option("--no-face", is_flag=True, help="MediaPipe without the points of the face: less work.")
 @click.option(
     "--keypoints",
     type=click.Path(path_type=Path),
@@ -98,8 +101,7 @@ def clips(
 @click.option(
     "--person",
     type=click.Choice(("first", "largest", "central")),
-    default="largest",
-    help="Of several people in keypoint files: whom to follow through the clip, from the first frame on.",
+    help="Of several people, in keypoint files or for RTMW: whom to follow from the first frame on.  [default: largest]",
 )
 @click.option(
     "--picture-size", type=Pair(int, "x"), metavar="WxH", help="Of clips without video: what fractions are of."
@@ -110,7 +112,7 @@ def clips(
     type=click.Path(path_type=Path),
     help="Released pose flow (kpflow2.tar.bz2 or its first part) instead of computing it; for --recipe reference.",
 )
-@click.option("--gpus", help="GPUs for OpenPose, e.g. 0,1: clips go round.  [default: what CUDA shows]")
+@click.option("--gpus", help="GPUs for OpenPose or RTMW, e.g. 0,1: clips go round.  [default: what CUDA shows]")
 @click.option(
     "--recipe",
     type=click.Choice(("default", "reference")),

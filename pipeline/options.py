@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.pose.importing import ImportRules
+from pipeline.pose.importing import LOOK, ImportRules
 from pipeline.workspace.lock import Part, parse_part
 from pipeline.workspace.paths import STAGES
 from shards.errors import InputError
@@ -21,9 +21,12 @@ class RunOptions:
     pose: str | None = None
     openpose_bin: str | None = None
     openpose_models: Path | None = None
+    rtmw_detector: Path | None = None
+    rtmw_model: Path | None = None
+    no_face: bool = False
     keypoints: Path | None = None
     keypoint_layout: str | None = None
-    person: str = "largest"
+    person: str | None = None
     picture_size: tuple[int, int] | None = None
     mirrored: bool = False
     poseflow: Path | None = None
@@ -66,7 +69,7 @@ class RunOptions:
 
     def import_rules(self) -> ImportRules:
         """How keypoint files are read."""
-        return ImportRules(self.keypoint_layout, self.person, self.picture_size, self.mirrored)
+        return ImportRules(self.keypoint_layout, self.person or LOOK.person, self.picture_size, self.mirrored)
 
     def chosen_part(self) -> Part | None:
         """The part of the clips that this driver is for; None: all."""

@@ -9,11 +9,13 @@ import click
 
 from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
-from pipeline.pose.estimators import Estimator, OpenPose, choose_estimator
+from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
+from pipeline.pose.estimators import Estimator
 from pipeline.pose.importing import ImportRules
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.tables import READABLE
 from pipeline.workspace.fingerprint import stamp
+from shards.command_line import settings_from
 from shards.errors import InputError
 
 
@@ -25,7 +27,17 @@ class PoseSource:
     keypoints: Path | None = None
     openpose_bin: str | None = None
     openpose_models: Path | None = None
+    rtmw_detector: Path | None = None
+    rtmw_model: Path | None = None
+    person: str | None = None
+    no_face: bool = False
     gpus: str | None = None
+
+    @property
+    def estimator(self) -> EstimatorOptions:
+        """What is an estimator's of it."""
+        gpus = tuple(gpu for gpu in (self.gpus or "").split(",") if gpu)
+        return settings_from({**vars(self), "gpus": gpus}, EstimatorOptions)
 
 
 @dataclass(frozen=True)
@@ -57,9 +69,9 @@ def keypoint_source(
         raise InputError("--pose import needs --keypoints: a folder with them, a tar, or the first part of a split one")
     if path is None:
         return _estimating(options, ffmpeg)
-    if options.pose in ("openpose", "mediapipe"):
+    if options.pose in ("openpose", "mediapipe", "rtmw"):
         raise InputError(f"--keypoints goes with --pose import, not with --pose {options.pose}")
-    _refuse_openpose_options(options, str(path))
+    refuse_unused(options.estimator, "--keypoints", str(path))
     if path.is_dir():
         return _files(path, ids, rules)
     click.echo(f"keypoints from {path}", err=True)
@@ -85,20 +97,6 @@ def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSour
 
 
 def _estimating(options: PoseSource, ffmpeg: str | None) -> KeypointSource:
-    gpus = tuple(gpu for gpu in (options.gpus or "").split(",") if gpu)
-    models = options.openpose_models
-    if models and not models.is_dir():
-        raise InputError(f"{models}: no such folder; --openpose-models is the one with pose/body_135 in it")
-    folder = str(models.absolute()) if models else None
-    estimator, why = choose_estimator(options.pose, options.openpose_bin, folder, gpus, ffmpeg)
-    if not isinstance(estimator, OpenPose):
-        _refuse_openpose_options(options, why)
+    estimator, why = choose_estimator(options.pose, options.estimator, ffmpeg)
     click.echo(f"keypoints from {why}", err=True)
     return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
-
-
-def _refuse_openpose_options(options: PoseSource, source: str) -> None:
-    for name in ("openpose_bin", "openpose_models", "gpus"):
-        if getattr(options, name):
-            flag = "--" + name.replace("_", "-")
-            raise InputError(f"{flag} is for OpenPose, but keypoints come from {source}; leave it out")

@@ -26,10 +26,13 @@ def invoke(*arguments: object) -> tuple[int, list[str]]:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--keypoints kp --gpus 0", "--gpus is for OpenPose, but keypoints come from kp; leave it out"),
+        ("--keypoints kp --gpus 0", "--gpus is for OpenPose and RTMW, but keypoints come from kp; leave it out"),
         ("--keypoints kp --openpose-bin openpose.bin", "--openpose-bin is for OpenPose, but keypoints come from kp"),
         ("--pose import --keypoints kp --openpose-models .", "--openpose-models is for OpenPose, but keypoints come"),
-        ("--pose mediapipe --gpus 0,1", "--gpus is for OpenPose, but keypoints come from MediaPipe; leave it out"),
+        (
+            "--pose mediapipe --gpus 0,1",
+            "--gpus is for OpenPose and RTMW, but keypoints come from MediaPipe; leave",
+        ),
         ("--pose mediapipe --openpose-bin openpose.bin", "--openpose-bin is for OpenPose, but keypoints come from Med"),
         ("--gpus 0", "come from MediaPipe, since no OpenPose binary was found (--openpose-bin, PATH); leave it out"),
         ("--keypoints kp --jobs 2 --scheduler tcp://127.0.0.1:9", "--jobs does not go with --scheduler"),

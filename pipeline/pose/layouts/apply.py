@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.pose.layouts.layout import FRACTION, PIXELS, Layout, mark_missing
-from pipeline.pose.mediapipe_openpose import (
+from pipeline.pose.openpose_script import (
     HEAD_TOP,
     HEAD_TOP_AT,
     LEFT_EAR,
@@ -114,7 +114,7 @@ def drop_uncertain(points: np.ndarray, layout: Layout) -> np.ndarray:
 
 
 def add_neck(points: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """A copy of (T, 135, 3) points with UpperNeck and HeadTop, as `mediapipe_openpose.py` constructs them.
+    """A copy of (T, 135, 3) points with UpperNeck and HeadTop, as `openpose_script.py` constructs them.
 
     They lie on the line from the middle of the shoulders to that of the ears, where both shoulders and the nose are
     seen, scored as the least certain of these. Ears are taken from the points `before` any was dropped: a hidden ear

@@ -1,9 +1,11 @@
-"""OpenPose through its stand-in, MediaPipe's server through a script that speaks its protocol, and the choice."""
+"""OpenPose through its stand-in, and the servers of MediaPipe and RTMW through a script that speaks their protocol."""
 
+import hashlib
 import os
 import sys
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,8 @@ from helpers.clip_making import make_clip
 from helpers.driving import fake_openpose, processes_of, wait_until
 
 from pipeline.errors import ClipError
-from pipeline.pose import estimators
-from pipeline.pose.estimators import MediaPipe, OpenPose, choose_estimator, find_openpose, time_limit
+from pipeline.pose import estimators, rtmw_openpose, script_server
+from pipeline.pose.estimators import MediaPipe, ModelFile, OpenPose, Rtmw, time_limit
 from pipeline.pose.mediapipe_openpose import VERSION
 from shards.errors import InputError
 from tools.fake_openpose import body
@@ -93,8 +95,8 @@ def test_the_version_changes_with_the_binary_and_the_weights(openpose: OpenPose,
 def test_a_comment_in_mediapipes_script_changes_no_fingerprint(tmp_path: Path, monkeypatch) -> None:
     before = MediaPipe().version
     commented = tmp_path / "mediapipe_openpose.py"
-    commented.write_text(estimators._MEDIAPIPE_SCRIPT.read_text() + "# a comment\n")
-    monkeypatch.setattr(estimators, "_MEDIAPIPE_SCRIPT", commented)
+    commented.write_text(estimators.MEDIAPIPE_SCRIPT.read_text() + "# a comment\n")
+    monkeypatch.setattr(estimators, "MEDIAPIPE_SCRIPT", commented)
     assert MediaPipe().version == before == VERSION
 
 
@@ -105,9 +107,12 @@ for line in sys.stdin:
     ask = json.loads(line)
     name = os.path.basename(ask["video"])
     with open(os.environ["SERVER_LOG"], "a") as log:
-        print(os.getpid(), file=log)
+        print(os.getpid(), *sys.argv[1:], file=log)
     if name == "die":
         print("Fatal: out of memory", file=sys.stderr)
+        sys.exit(1)
+    if name == "uv":
+        print("error: Failed to download\\n  cause: Hash mismatch\\n\\nhint: read on", file=sys.stderr)
         sys.exit(1)
     if name == "hang":
         time.sleep(60)
@@ -124,18 +129,16 @@ for line in sys.stdin:
 
 @pytest.fixture
 def server_log(tmp_path: Path, monkeypatch) -> Path:
-    """MediaPipe's place is taken by `SERVER`, run by a `uv` that leaves its own options aside."""
+    """The scripts' place is taken by `SERVER`, run by a `uv` that hands on all its options; they stand in the log."""
     (tmp_path / "server.py").write_text(SERVER)
     uv = tmp_path / "uv"
-    uv.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/server.py"\n')
+    uv.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/server.py" "$@"\n')
     uv.chmod(0o755)
-    monkeypatch.setattr(estimators, "_uv", lambda: str(uv))
+    monkeypatch.setattr(script_server, "find_uv", lambda title: str(uv))
     monkeypatch.setitem(os.environ, "SERVER_LOG", str(tmp_path / "log"))
     monkeypatch.setitem(os.environ, "TEST_MARKER", uuid.uuid4().hex)
     yield tmp_path / "log"
-    if hasattr(estimators._of_thread, "server"):
-        estimators._of_thread.server._child.end()
-        del estimators._of_thread.server
+    script_server.end_server()
     wait_until(lambda: not any("server.py" in line for line in processes_of(os.environ["TEST_MARKER"])), 5)
 
 
@@ -156,51 +159,74 @@ def test_one_server_serves_clip_after_clip_until_it_dies(server_log: Path, monke
         mediapipe.estimate("/x/hang", 3, 0)
     monkeypatch.setattr(estimators, "TIME_LIMIT", 60.0)
     mediapipe.estimate("/x/c", 3, 0)
-    pids = server_log.read_text().split()
+    pids = [line.split()[0] for line in server_log.read_text().splitlines()]
     assert [pids.index(pid) for pid in pids] == [0, 0, 0, 0, 4, 4, 6]
+
+
+def test_an_environment_that_cannot_be_built_is_the_reason(server_log: Path) -> None:
+    with pytest.raises(ClipError, match=r"/x/uv: MediaPipe ended: error: Failed to download; cause: Hash mismatch$"):
+        MediaPipe().estimate("/x/uv", 3, 0)
 
 
 def test_mediapipe_decodes_with_the_ffmpeg_that_was_named(server_log: Path, monkeypatch) -> None:
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/of/the/environment")
     MediaPipe("/opt/ffmpeg").estimate("/x/a", 3, 0)
-    server = int(server_log.read_text())
+    server = int(server_log.read_text().split()[0])
     assert b"\0IMAGEIO_FFMPEG_EXE=/opt/ffmpeg\0" in Path(f"/proc/{server}/environ").read_bytes()
+
+
+def test_the_script_runs_with_what_its_lock_names(server_log: Path) -> None:
+    MediaPipe(face=False).estimate("/x/a", 3, 0)
+    options = server_log.read_text().split()[1:]
+    assert options[options.index("run") :] == [
+        *("run", "--quiet", "--no-project", "--frozen", "--script", str(estimators.MEDIAPIPE_SCRIPT)),
+        *("--no-face", "--serve"),
+    ]
+
+
+def test_a_face_that_is_left_out_is_another_estimator() -> None:
+    assert (MediaPipe().name, MediaPipe(face=False).name) == ("mediapipe 0.10.21", "mediapipe 0.10.21 without face")
+
+
+@pytest.fixture
+def rtmw(tmp_path: Path) -> Rtmw:
+    """RTMW with files that are no models."""
+    for name in ("detector", "model"):
+        (tmp_path / f"{name}.onnx").write_text(name)
+    return Rtmw(ModelFile.read(tmp_path / "detector.onnx"), ModelFile.read(tmp_path / "model.onnx"))
+
+
+def test_rtmw_is_its_models(rtmw: Rtmw, tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"model").hexdigest()
+    assert rtmw.name == f"rtmw {digest[:12]}"
+    assert rtmw.version == [rtmw_openpose.VERSION, hashlib.sha256(b"detector").hexdigest(), digest, "largest"]
+    assert replace(rtmw, person="central").version != rtmw.version
+    assert replace(rtmw, gpus=("0",)).version == rtmw.version
+    with pytest.raises(InputError, match=r"nowhere\.onnx: No such file or directory; it should be an ONNX model"):
+        ModelFile.read(tmp_path / "nowhere.onnx")
+
+
+def test_rtmws_server_gets_models_person_and_the_gpu_of_its_first_clip(rtmw: Rtmw, server_log: Path) -> None:
+    two = replace(rtmw, person="first", gpus=("2", "5"))
+    for number in (1, 2):
+        two.estimate("/x/a", 3, number)
+    rtmw.estimate("/x/a", 3, 0)
+    first, second, other = (line.split() for line in server_log.read_text().splitlines())
+    assert first == second, "one server"
+    models = ["--detector", rtmw.detector.path, "--model", rtmw.model.path]
+    assert first[6:] == [str(estimators.RTMW_CUDA_SCRIPT), *models, "--person", "first", "--gpu", "5", "--serve"]
+    assert other[6:] == [str(estimators.RTMW_SCRIPT), *models, "--person", "largest", "--serve"]
+    assert other[0] != first[0], "another estimator has another server"
+
+
+def test_a_model_that_changed_fails_the_clip(rtmw: Rtmw, server_log: Path) -> None:
+    Path(rtmw.model.path).write_text("another")
+    with pytest.raises(ClipError, match=r"model\.onnx: is not the model that the run began with"):
+        rtmw.estimate("/x/a", 3, 0)
+    Path(rtmw.model.path).unlink()
+    with pytest.raises(ClipError, match=r"model\.onnx: No such file or directory"):
+        rtmw.estimate("/x/a", 3, 0)
 
 
 def test_the_time_limit_grows_with_the_clip() -> None:
     assert time_limit(75) == 900 + 75 * 20
-
-
-def test_the_choice(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.delenv("OPENPOSE_BIN", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(estimators, "_uv", lambda: "uv")
-    estimator, why = choose_estimator(None, None, None, ())
-    assert (estimator, why) == (MediaPipe(), "MediaPipe, since no OpenPose binary was found (--openpose-bin, PATH)")
-    with pytest.raises(InputError, match="no OpenPose binary: give --openpose-bin or OPENPOSE_BIN"):
-        choose_estimator("openpose", None, None, ())
-    (tmp_path / "bin").mkdir()
-    binary = fake_openpose(tmp_path / "bin")
-    assert choose_estimator(None, None, None, ("1",)) == (OpenPose(str(binary), None, ("1",)), f"OpenPose: {binary}")
-    assert choose_estimator("mediapipe", None, None, ()) == (MediaPipe(), "MediaPipe")
-    assert choose_estimator("mediapipe", None, None, (), "/opt/ffmpeg")[0] == MediaPipe("/opt/ffmpeg")
-    other = tmp_path / "other"
-    binary.rename(other)
-    assert find_openpose(str(other)) == str(other)
-    monkeypatch.setenv("OPENPOSE_BIN", str(other))
-    assert choose_estimator(None, None, None, ())[1] == f"OpenPose: {other}"
-    monkeypatch.chdir(tmp_path)
-    assert find_openpose("./other") == str(other)  # workers of a cluster do not share our working directory
-    monkeypatch.setenv("PATH", ".")
-    assert find_openpose("other") == str(other)
-    other.chmod(0o644)
-    with pytest.raises(InputError, match=f"{other}: no such program; --openpose-bin and OPENPOSE_BIN name"):
-        find_openpose(None)
-
-
-def test_mediapipe_needs_uv(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("OPENPOSE_BIN", raising=False)
-    with pytest.raises(InputError, match="--pose mediapipe needs uv to build its environment: pip install"):
-        choose_estimator("mediapipe", None, None, ())

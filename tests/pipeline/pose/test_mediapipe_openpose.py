@@ -1,4 +1,4 @@
-"""The mapping as pure functions, decoding through FFmpeg, and the estimator itself, run by uv in its environment."""
+"""The mapping as pure functions, and the estimator itself, run by uv in its environment."""
 
 import io
 import json
@@ -11,19 +11,17 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from helpers.estimator_scripts import POSE, read_json_folder, read_people, run_estimator
 
-from pipeline.pose.mediapipe_openpose import VERSION, ClipError, answer, clip_frames, main, openpose_json, to_body135
+from pipeline.pose.mediapipe_openpose import VERSION, main, to_body135
 
 FACE = 65  # the first of the face's points
 ROOT = Path(__file__).parents[3]
-SCRIPT = ROOT / "pipeline" / "pose" / "mediapipe_openpose.py"
+SCRIPT = POSE / "mediapipe_openpose.py"
 DATA = ROOT.parent / "shared" / "data"
 KARSL = DATA / "karsl-clips" / "test"
 MINI = DATA / "autsl-mini"
 needs_clips = pytest.mark.skipif(not KARSL.is_dir() or not MINI.is_dir(), reason=f"no sign clips in {DATA}")
-
-# Words of uv when it cannot reach the package index; any other failure of it is a failure of the test.
-NO_NETWORK = re.compile(r"error sending request|operation timed out|network was disabled")
 
 
 def ffmpeg(*arguments: str) -> bytes:
@@ -120,26 +118,7 @@ def test_face_takes_70_different_mesh_points():
     assert mesh[69] == 473, "left pupil"
 
 
-def test_json_is_openposes():
-    found = openpose_json(to_body135(person(), None, None, None, (100, 100)))
-    assert found["version"] == 1.3
-    [someone] = found["people"]
-    assert someone["person_id"] == [-1]
-    assert len(someone["pose_keypoints_2d"]) == 405
-    assert someone["pose_keypoints_2d"][51:54] == [50.0, 51.0, 1.0]
-    assert [key for key, value in someone.items() if value == []] == [
-        "face_keypoints_2d",
-        "hand_left_keypoints_2d",
-        "hand_right_keypoints_2d",
-        "pose_keypoints_3d",
-        "face_keypoints_3d",
-        "hand_left_keypoints_3d",
-        "hand_right_keypoints_3d",
-    ]
-    assert openpose_json(None) == openpose_json(np.zeros((135, 3))) == {"version": 1.3, "people": []}
-
-
-# --- decoding, the command line and the protocol: without MediaPipe
+# --- the command line: without MediaPipe
 
 
 def test_importing_needs_no_estimator():
@@ -156,105 +135,7 @@ def test_version_is_that_of_the_pinned_wheel(capsys):
     assert VERSION.endswith(f"(mediapipe {pinned})")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["--video", "a.mp4"],
-        ["--serve", "--video", "a.mp4"],
-        ["--serve", "--write_json", "d"],
-        ["--video", "a.mp4", "--write_json", "d", "--model_pose", "BODY_25"],
-        ["--video", "a.mp4", "--write_json", "d", "--number_people_max", "2"],
-    ],
-)
-def test_a_wrong_command_line_ends_with_2(arguments):
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-
-
-@pytest.mark.parametrize("line", ["nonsense", "[]", '{"video": "a.mp4"}', '{"video": 1, "write_json": "d"}', ""])
-def test_what_is_no_request_is_answered_so(line):
-    assert answer(line)["video"] is None
-    assert "not a request" in answer(line)["error"]
-
-
-def test_what_a_library_prints_does_not_get_among_the_answers():
-    """MediaPipe 0.10.21 prints to stderr only; here an estimate writes to file descriptor 1, as C code does."""
-    code = """import os
-import pipeline.pose.mediapipe_openpose as module
-module.write_clip = lambda clip, folder: os.write(1, b"chatter\\n")
-module.main(["--serve"])"""
-    request = '{"video": "a.mp4", "write_json": "d"}\n'
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT, input=request, capture_output=True, text=True, timeout=60)
-    assert done.stdout == '{"video": "a.mp4", "frames": 8}\n'
-    assert done.stderr == "chatter\n"
-
-
-def test_frames_are_every_coded_frame(tmp_path):
-    clip = tmp_path / "uneven.mp4"
-    # 20 of 30 frames, at uneven times: at a constant rate, FFmpeg would repeat some to fill the gaps.
-    ffmpeg(
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc=size=64x48:rate=30:duration=1",
-        "-vf",
-        "select=mod(n\\,3)",
-        "-fps_mode",
-        "vfr",
-        str(clip),
-    )
-    frames = list(clip_frames(str(clip)))
-    assert len(frames) == 20
-    assert {(frame.shape, frame.dtype.name) for frame in frames} == {((48, 64, 3), "uint8")}
-
-
-def test_rotated_clips_come_upright(tmp_path):
-    plain, rotated = tmp_path / "plain.mp4", tmp_path / "rotated.mp4"
-    ffmpeg("-f", "lavfi", "-i", "testsrc=size=64x48:rate=5:duration=1", "-pix_fmt", "yuv444p", str(plain))
-    ffmpeg("-display_rotation", "90", "-i", str(plain), "-c", "copy", str(rotated))
-    for upright, frame in zip(clip_frames(str(rotated)), clip_frames(str(plain)), strict=True):
-        np.testing.assert_array_equal(upright, np.rot90(frame))
-
-
-@needs_clips
-def test_frame_counts_are_those_of_the_container():
-    for clip in sorted(KARSL.glob("*.mp4"))[::8]:
-        packets = ffmpeg("-i", str(clip), "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "-").decode().splitlines()
-        assert sum(1 for _ in clip_frames(str(clip))) == sum(not line.startswith("#") for line in packets), clip.name
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no video at all\n" * 100])
-def test_a_clip_that_cannot_be_decoded_is_named(tmp_path, content):
-    clip = tmp_path / "broken.mp4"
-    if content is not None:
-        clip.write_bytes(content)
-    with pytest.raises(ClipError, match=r"broken\.mp4: not a readable video"):
-        list(clip_frames(str(clip)))
-
-
 # --- the estimator itself
-
-
-def estimator(*arguments, stdin=None):
-    uv = pytest.importorskip("uv", reason="uv is not installed")
-    command = [uv.find_uv_bin(), "run", "--no-project", "--script", str(SCRIPT), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=550)
-    if done.returncode and NO_NETWORK.search(done.stderr):
-        pytest.skip(f"uv cannot reach the package index: {done.stderr.strip().splitlines()[-1]}")
-    return done
-
-
-def read_folder(folder):
-    """All frames of a folder of OpenPose JSON: (T, 135, 3), zeros where nobody was found."""
-    return np.stack([read_people(path.read_text()) for path in sorted(folder.glob("*_keypoints.json"))])
-
-
-def read_people(text):
-    people = json.loads(text)["people"]
-    return np.array(people[0]["pose_keypoints_2d"]).reshape(135, 3) if people else np.zeros((135, 3))
 
 
 SIGN, OTHER, RELEASED = (
@@ -272,7 +153,7 @@ def served(tmp_path_factory):
     ffmpeg("-f", "lavfi", "-i", "color=gray:size=128x96:rate=5:duration=1", str(folder / "empty.mp4"))
     clips = [OTHER, folder / "broken.mp4", SIGN, folder / "empty.mp4", RELEASED]
     requests = [json.dumps({"video": str(clip), "write_json": str(folder / clip.stem)}) for clip in clips]
-    done = estimator("--serve", stdin="\n".join([*requests, "nonsense"]) + "\n")
+    done = run_estimator("mediapipe_openpose.py", "--serve", stdin="\n".join([*requests, "nonsense"]) + "\n")
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()], folder
 
@@ -280,7 +161,7 @@ def served(tmp_path_factory):
 @pytest.fixture(scope="module")
 def sign(served):
     """The keypoints of SIGN, 256×256: (31, 135, 3)."""
-    return read_folder(served[1] / SIGN.stem)
+    return read_json_folder(served[1] / SIGN.stem)
 
 
 @needs_clips
@@ -306,14 +187,16 @@ def test_a_clip_alone_gives_what_it_gave_after_others(served, tmp_path):
     stale = tmp_path / f"{SIGN.stem}_{31:012d}_keypoints.json"
     stale.write_text("of a longer clip of that name")
     options = ["--render_pose", "0", "--number_people_max", "1", "--display", "0", "--model_pose", "BODY_135"]
-    done = estimator(*options, "--video", str(SIGN), "--write_json", str(tmp_path))
+    done = run_estimator("mediapipe_openpose.py", *options, "--video", str(SIGN), "--write_json", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     first = {path.name: path.read_bytes() for path in (served[1] / SIGN.stem).iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
 
 
 def test_a_broken_clip_alone_ends_with_2_and_one_line(tmp_path):
-    done = estimator("--video", str(tmp_path / "absent.mp4"), "--write_json", str(tmp_path / "out"))
+    done = run_estimator(
+        "mediapipe_openpose.py", "--video", str(tmp_path / "absent.mp4"), "--write_json", str(tmp_path / "out")
+    )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(f"Error: {tmp_path / 'absent.mp4'}: not a readable video")
     assert "Traceback" not in done.stderr
@@ -388,7 +271,7 @@ def released_keypoints():
 @needs_clips
 def test_keypoints_are_near_the_released_ones(served):
     """The released ones come from the original clip, at half the size, with points knocked out on purpose."""
-    ours, released = read_folder(served[1] / RELEASED.stem), released_keypoints()
+    ours, released = read_json_folder(served[1] / RELEASED.stem), released_keypoints()
     assert ours.shape == released.shape == (45, 135, 3)
     width = np.median(np.linalg.norm(released[:, 5, :2] - released[:, 6, :2], axis=1))
     both = (ours[..., 2] > 0) & (released[..., 2] > 0)
@@ -399,3 +282,13 @@ def test_keypoints_are_near_the_released_ones(served):
     assert np.nanmedian(distance[:, :11]) < 0.02
     assert np.nanmedian(distance[:, 25:65]) < 0.02
     assert np.nanmedian(distance[:, 17:19]) < 0.1
+
+
+@needs_clips
+def test_without_a_face_everything_else_is_the_same_to_the_bit(sign, tmp_path):
+    done = run_estimator("mediapipe_openpose.py", "--no-face", "--video", str(SIGN), "--write_json", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    without = read_json_folder(tmp_path)
+    assert sign[:, FACE:].any()
+    assert not without[:, FACE:].any()
+    np.testing.assert_array_equal(without[:, :FACE], sign[:, :FACE])
