@@ -101,7 +101,7 @@ def clips(
 @click.option(
     "--person",
     type=click.Choice(("first", "largest", "central")),
-    help="Of several people, in keypoint files or for RTMW: whom to follow from the first frame on.  [default: largest]",
+    help="Of several people, in keypoint files or for RTMW: whom to follow from frame 0 on.  [default: largest]",
 )
 @click.option(
     "--picture-size", type=Pair(int, "x"), metavar="WxH", help="Of clips without video: what fractions are of."

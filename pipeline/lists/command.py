@@ -145,7 +145,7 @@ def _assigned(entries: Sequence[Entry], path: Path, lines: list[str]) -> list[En
     splits = {plain_id(one): split for one, split in read_assignment(path).items()}
     unknown = sorted(splits.keys() - {entry.id for entry in entries})
     lines += filter(None, [counted(f"ids in {path} name no clip", unknown)])
-    return [replace(entry, split=splits.get(entry.id, entry.split)) for entry in entries]
+    return [replace(entry, split=splits[entry.id][1] if entry.id in splits else entry.split) for entry in entries]
 
 
 def _refuse_splits(entries: Sequence[Entry]) -> None:

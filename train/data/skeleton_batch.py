@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from shards.body135 import POINTS
 from shards.errors import InputError
-from shards.format.sample import MEMBERS, POINTS, array_from_npy
+from shards.format.sample import MEMBERS, array_from_npy
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.clip import damaged
 from train.data.skeleton import MIRRORED, NODES, NOT_FINITE, body_frame, place_in_body, sampled_frames
