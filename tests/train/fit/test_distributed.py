@@ -17,8 +17,8 @@ from helpers.train_runs import tiny_options as options
 
 from shards.errors import InputError
 from shards.format.recipe import REFERENCE
-from train.fit.checkpoint import read_checkpoint
 from train.fit import distributed
+from train.fit.checkpoint import read_checkpoint
 from train.fit.distributed import Ranks, choose_device
 
 QUICK = options("--max-epochs 1 --batch-size 2 --accumulate-grad-batches 2 --num-workers 1")
