@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 from helpers.clip_making import SHARED, make_clip, moving_keypoints, run_pipeline, write_keypoints
 
+from train.threads import wait_passively
+
+wait_passively()  # before any test imports torch; processes that tests start inherit it
+
 
 @pytest.fixture(scope="session")
 def autsl_mini() -> Path:

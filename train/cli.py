@@ -1,6 +1,5 @@
 """The `train` command. torch is imported when it runs, not for `--help`."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +9,7 @@ import click
 
 from shards.command_line import Command
 from train.models.defaults import DEFAULTS, shown_default
-
-
-def wait_passively() -> None:
-    """Let OpenMP's threads sleep while they wait for each other, unless the user wants otherwise; before torch loads.
-
-    They would spin, and where other programs run, or more threads than there are cores, each waits for one that cannot
-    run: MEASURED.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # OpenMP's own variable; GOMP_SPINCOUNT, if set, goes before it
+from train.threads import wait_passively
 
 
 def dashed(name: str) -> str:

@@ -11,6 +11,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from train.threads import wait_passively
+
+wait_passively()  # inherited by the server and its runs
+
 # The smallest run there is: 4 frames of 32×32 pixels, one attention block.
 TINY = "--weights none --cnn rn18 --sequence-length 4 --image-size 32 --num-layers 1 --num-heads 2 --embed-size 16"
 

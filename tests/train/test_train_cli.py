@@ -1,6 +1,7 @@
 """The `train` command in this process: what it writes, and what it refuses in one line."""
 
 import csv
+import errno
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from helpers.shard_making import Plan, make_shards
 from helpers.train_runs import tiny_arguments
 from helpers.train_runs import tiny_options as options
 
+import train.fit.run_log
 import train.fit.session
 from shards.format.recipe import REFERENCE
 from train.cli import main
@@ -150,7 +152,7 @@ def test_depth_trains_under_both_recipes(made, tmp_path, recipe):
 
 @pytest.mark.slow
 def test_it_learns(made, tmp_path):
-    """The class is the colour of the crops."""
+    """The class is the color of the crops."""
     shards = made(splits={"train": 24, "val": 12})
     more = options("--freeze-layers 0 --max-epochs 15 --learning-rate 1e-3 --accumulate-grad-batches 1 --patience 15")
     result = call(*tiny_arguments(shards, tmp_path / "run", *QUICK, *more))
@@ -193,7 +195,7 @@ def test_help_names_every_option_with_its_default():
     text = call("--help").output
     for option in ("--learning-rate FLOAT", "--schedule", "--model [VTN_HCPF|VTN_HCPF_D]", "--resume"):
         assert option in text
-    assert "[default: 0.0001" in text.replace("\n", " ")
+    assert "[default: 0.0001]" in " ".join(text.split())
     assert "recipe that the shards were made with" in " ".join(text.split())
 
 
@@ -283,6 +285,88 @@ def test_a_changed_pace_is_noted(small, copy):
     assert result.output.count("note:") == 2
     with (copy / "metrics.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("progress", {"epoch": 1.5}),
+        ("progress", {"position": -1}),
+        ("progress", {"sums": [0.0, 0.0]}),
+        ("progress", {"more": 1}),
+        ("fixed", None),
+        ("exact", [1]),
+        ("averaged", torch.ones(2)),
+        ("optimiser", {}),
+        ("optimiser", {"param_groups": 5}),
+        ("optimiser", {"state": {}, "param_groups": [{"params": [0]}]}),
+        ("step", torch.ones(3)),
+        ("exp_avg", torch.zeros(1)),
+        ("betas", "ab"),
+    ],
+)
+def test_odd_values_for_resuming_are_one_line(small, copy, part, value):
+    content = torch.load(copy / "last.pt", weights_only=True)
+    kept = content["training"]
+    if part == "progress":
+        kept["progress"] |= value
+    elif part in ("step", "exp_avg"):
+        kept["optimiser"]["state"][0][part] = value
+    elif part == "betas":
+        kept["optimiser"]["param_groups"][0][part] = value
+    else:
+        kept[part] = value
+    torch.save(content, copy / "last.pt")
+    line = refused(*tiny_arguments(small, copy, *QUICK, "--max-epochs", 3, "--resume"))
+    assert line.startswith(f"{copy}/last.pt: what is for resuming is damaged (")
+
+
+def test_files_keep_the_names_that_they_always_had(trained):
+    """Whatever the options and our names become: old checkpoints are resumed, and old scripts read `config.json`."""
+    kept = torch.load(trained[0] / "last.pt", weights_only=True)
+    assert kept.keys() == {
+        "format", "model", "model_settings", "recipe", "window", "image_size", "classes", "training",
+    }  # fmt: skip
+    training = kept["training"]
+    assert training.keys() == {"progress", "optimiser", "weights", "averaged", "fixed", "exact"}
+    assert training["exact"].keys() == {
+        "accumulate", "batch_size", "clip_norm", "compiled", "ema_decay", "label_smoothing", "learning_rate",
+        "precision", "processes", "schedule", "step_size", "warmup_epochs", "weight_decay",
+    }  # fmt: skip
+    assert training["fixed"].keys() == {
+        "averaged model", "cnn", "dropout", "embed_size", "freeze_layers", "image_size", "name", "num_classes",
+        "num_heads", "num_layers", "recipe", "samples", "seed", "sequence_length", "temporal_stride",
+    }  # fmt: skip
+    settings = json.loads((trained[0] / "config.json").read_text())["settings"]
+    assert settings["step"]["accumulate"] == 2
+    assert settings["loader"].keys() == {
+        "window", "recipe", "with_depth", "batch_size", "workers", "seed", "rank", "ranks",
+    }  # fmt: skip
+    assert settings["optimiser"]["step_size"] == 5
+
+
+def test_a_column_added_to_the_metrics_stays_and_stops_nothing(small, copy):
+    lines = (copy / "metrics.csv").read_text().splitlines()
+    lines = [f"{line},{extra}" for line, extra in zip(lines, ("notes", "good", "bad"), strict=True)]
+    (copy / "metrics.csv").write_text("\n".join(lines))
+    result = call(*tiny_arguments(small, copy, *QUICK, "--max-epochs", 3, "--resume"))
+    assert result.exit_code == 0, result.output
+    with (copy / "metrics.csv").open(newline="") as file:
+        assert [row["notes"] for row in csv.DictReader(file)] == ["good", "bad", ""]
+    assert read_checkpoint(copy / "last.pt").training["progress"]["epoch"] == 3
+
+
+def test_what_cannot_be_logged_is_a_warning(small, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "metrics.csv")
+
+    monkeypatch.setattr(train.fit.run_log.csv.DictWriter, "writeheader", full)
+    result = call(*tiny_arguments(small, tmp_path / "run", *QUICK))
+    assert result.exit_code == 0, result.output
+    assert result.output.count("warning: ") == 1
+    assert "metrics.csv" in result.output
+    assert read_checkpoint(tmp_path / "run" / "last.pt").training["progress"]["epoch"] == 1
+    shutil.rmtree(tmp_path / "run")
 
 
 def test_a_changed_weight_decay_is_in_effect(small, copy):

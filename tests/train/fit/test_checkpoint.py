@@ -61,6 +61,89 @@ def test_settings_that_make_no_model_name_the_file(path):
         read_checkpoint(path)
 
 
+HUGE = 10**12
+ODD = {
+    "model": [5, None, {"a": 1}, {}, {1: 2}],
+    "recipe": [None, 5, [], {}, {"name": []}, {"name": "default", "quirks": torch.ones(2)}],
+    "window": [
+        None,
+        {},
+        {"length": 4},
+        {"length": 4, "stride": 0},
+        {"length": 5, "stride": 2},
+        {"length": 4, "stride": 1.5},
+    ],
+    "image_size": [None, -1, 0, 32.0, "32", True, HUGE, torch.tensor(32)],
+    "classes": ["ab", [1, 2], ["a"], {"a": 1}, 5],
+    "training": [5, [1]],
+    "model_settings": [None, [], {}, {"name": "other"}],
+}
+ODD_SETTINGS = {
+    "num_classes": [1.5, 0, "2", True, HUGE, None, torch.ones(3, 3)],
+    "sequence_length": [0, HUGE, 4.0, [4]],
+    "num_layers": [HUGE, -1],
+    "num_heads": [0, "2"],
+    "embed_size": [HUGE, 2**40],
+    "dropout": ["0", float("nan"), 1, torch.ones(2)],
+    "name": [None, [], "VTN", "\x1b[2J"],
+    "cnn": [[], "rn50", None],
+}
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    path = tmp_path_factory.mktemp("odd") / "best.pt"
+    tiny_checkpoint(path, ["a", "b"])
+    yield torch.load(path, weights_only=True)
+    path.unlink()
+
+
+def refusal(content: dict, path) -> str:
+    """The one line for a file with this content."""
+    torch.save(content, path)
+    with pytest.raises(InputError) as error:
+        read_checkpoint(path).build(path)
+    assert error.value.message.startswith(f"{path}: ")
+    assert error.value.message.isprintable()
+    return error.value.message
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_values_are_one_line(content, path, name):
+    for value in ODD[name]:
+        refusal({**content, name: value}, path)
+    if name in content:
+        refusal({key: value for key, value in content.items() if key != name}, path)
+
+
+@pytest.mark.parametrize("name", ODD_SETTINGS)
+def test_odd_settings_are_one_line(content, path, name):
+    """Some would ask for all memory there is, or build for ever."""
+    for value in ODD_SETTINGS[name]:
+        refusal({**content, "model_settings": content["model_settings"] | {name: value}}, path)
+    refusal({**content, "model_settings": content["model_settings"] | {"more": 1}}, path)
+
+
+def test_a_model_larger_than_memory_is_not_built(content, path):
+    larger = {"num_layers": 20, "embed_size": 10_000}
+    message = refusal({**content, "model_settings": content["model_settings"] | larger}, path)
+    assert "its weights do not fit the model" in message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=["NaN", "infinite"])
+def test_weights_that_are_not_finite_are_refused(content, path, value):
+    model = {name: weight.clone() for name, weight in content["model"].items()}
+    model["classifier.fc.weight"][1, 2] = value
+    assert "classifier.fc.weight" in refusal({**content, "model": model}, path)
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.int, torch.Tensor.to_sparse, torch.Tensor.cfloat])
+def test_weights_of_another_kind_are_refused(content, path, change):
+    weight = change(content["model"]["classifier.fc.weight"])
+    message = refusal({**content, "model": content["model"] | {"classifier.fc.weight": weight}}, path)
+    assert "classifier.fc.weight" in message
+
+
 @pytest.mark.parametrize("content", [[1], {"format": "other"}, {"format": "signshards-checkpoint-1"}])
 def test_other_files_are_refused(path, content):
     torch.save(content, path)

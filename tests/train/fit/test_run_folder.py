@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from shards.errors import InputError
-from train.fit import run_folder as runfolder
+from train.fit import run_folder
 from train.fit.distributed import Ranks
 from train.fit.run_folder import keep_last, lock_folder, open_folder, prepare_folder
 
@@ -84,21 +84,21 @@ def test_a_run_without_its_last_checkpoint_does_not_start_anew(tmp_path):
 
 def test_without_git_there_is_no_state_of_the_source(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert runfolder._git_state() is None
+    assert run_folder._git_state() is None
 
 
 def test_the_state_of_a_checkout_that_the_environment_lies_in_is_not_ours(monkeypatch, tmp_path):
     identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     subprocess.run(["git", *identity, "commit", "--quiet", "--allow-empty", "-m", "first"], cwd=tmp_path, check=True)
-    installed = tmp_path / "environment" / "train"
-    for folder in (installed, tmp_path / "train"):
+    installed, checkout = (tmp_path / path / "train" / "fit" for path in ("environment", "."))
+    for folder in (installed, checkout):
         folder.mkdir(parents=True)
-    monkeypatch.setattr(runfolder, "__file__", str(installed / "runfolder.py"))
-    assert runfolder._git_state() is None
-    monkeypatch.setattr(runfolder, "__file__", str(tmp_path / "train" / "runfolder.py"))
+    monkeypatch.setattr(run_folder, "__file__", str(installed / "run_folder.py"))
+    assert run_folder._git_state() is None
+    monkeypatch.setattr(run_folder, "__file__", str(checkout / "run_folder.py"))
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert head.stdout.startswith(runfolder._git_state())
+    assert head.stdout.startswith(run_folder._git_state())
 
 
 def test_the_other_ranks_are_told_that_the_first_has_no_lock(tmp_path):

@@ -3,12 +3,15 @@ import io
 import os
 import pickle
 import random
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.driving import ROOT
 from torch import nn
 
 from shards.errors import InputError
@@ -153,3 +156,27 @@ def test_weights_that_do_not_fit_are_named():
     with pytest.raises(InputError, match="1 of another shape: bias"):
         load_state(module, {"weight": torch.zeros(2, 3), "bias": [0.0, 0.0]}, "file.pt")
     assert torch.equal(module.weight, before)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    layer = nn.Linear(2, 2)
+    state = layer.state_dict() | {"bias": torch.tensor([1.0, float("nan")])}
+    with pytest.raises(InputError, match=r"file\.pt: its weights bias are not all finite"):
+        load_state(layer, state, "file.pt")
+
+
+def test_too_little_memory_is_not_damage(tmp_path):
+    """In a process of its own, which has 64 MiB more than torch needs, for a file of 256."""
+    path = tmp_path / "large.pt"
+    torch.save(torch.zeros(64 << 20), path)
+    code = f"""
+import resource
+from pathlib import Path
+from train.models.weights import load_untrusted
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20),) * 2)
+load_untrusted(Path({str(path)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    path.unlink()
+    assert f"{path}: needs more memory than there is" in done.stderr.splitlines()[-1]
