@@ -1,8 +1,8 @@
 """Workspaces of earlier versions: what they made is taken over, once, and not made again.
 
-Until November 2026 fingerprints covered the settings of the stages before, not the bytes of their results; and signer and label,
-which stood in the hand crops' tars. Where such a row's fingerprint is what that version would compute today, its result
-is what this version would make, and the row gets today's fingerprint.
+Until November 2026 fingerprints covered the settings of the stages before, not the bytes of their results; and signer
+and label, which stood in the hand crops' tars. Where such a row's fingerprint is what that version would compute today,
+its result is what this version would make, and the row gets today's fingerprint.
 """
 
 import json
