@@ -12,7 +12,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from pipeline.pose.mediapipe_openpose import VERSION, ClipError, answer, clip_frames, main, openpose_json, to_body135
+from pipeline.pose.mediapipe_body135 import openpose_json, to_body135
+from pipeline.pose.mediapipe_openpose import VERSION, ClipError, answer, clip_frames, main
 
 FACE = 65  # the first of the face's points
 ROOT = Path(__file__).parents[3]
