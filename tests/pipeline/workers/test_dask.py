@@ -151,12 +151,13 @@ def test_a_worker_killed_in_mid_run_changes_nothing(ffmpeg: str, loopback: Loopb
     assert digests(work) == digests(tmp_path / "local")
 
 
-# Waits, and puts everything 40 pixels to the side.
+# Waits until it may end, and puts everything 40 pixels to the side.
 _OTHER_OPENPOSE = """#!{python}
 import pathlib, re, subprocess, sys, time
 folder = pathlib.Path(sys.argv[sys.argv.index("--write_json") + 1])
 pathlib.Path({begun!r}).touch()
-time.sleep(3)
+while not pathlib.Path({go!r}).exists():
+    time.sleep(0.05)
 subprocess.run([{openpose!r}, *sys.argv[1:]], check=True)
 def shifted(point):
     return f"{{float(point[1]) + 40}}, {{point[2]}}, 0.9"
@@ -171,8 +172,9 @@ def test_a_task_that_outlives_its_driver_changes_nothing(
 ) -> None:
     """The driver is killed while a worker runs another OpenPose, which ends after the same workspace has been run."""
     data, openpose, work = clips(ffmpeg, tmp_path / "data", ["s0", "s1"]), fake_openpose(tmp_path), tmp_path / "work"
-    begun, ended, other = tmp_path / "begun", tmp_path / "ended", tmp_path / "other.bin"
-    names = {"begun": str(begun), "ended": str(ended), "openpose": str(openpose), "python": sys.executable}
+    begun, go, ended, other = (tmp_path / name for name in ("begun", "go", "ended", "other.bin"))
+    names = {"begun": str(begun), "go": str(go), "ended": str(ended), "openpose": str(openpose)}
+    names["python"] = sys.executable
     other.write_text(_OTHER_OPENPOSE.format(**names))
     other.chmod(0o755)
     first = start(data, work, "--openpose-bin", str(other), "--scheduler", loopback.address)
@@ -181,6 +183,7 @@ def test_a_task_that_outlives_its_driver_changes_nothing(
     first.wait(10)
     options = ["--openpose-bin", str(openpose), "--jobs", "1"]
     assert run(data, work, *options).returncode == 0
+    go.touch()
     wait_until(ended.exists, 60)
     time.sleep(1)  # for the worker to write what it has read
     assert run(data, tmp_path / "clean", *options).returncode == 0

@@ -246,6 +246,17 @@ def test_a_signal_leaves_nothing_behind(checkpoint, tiny, tmp_path, scratch):
     assert not (tmp_path / "p.csv").exists()
 
 
+def test_an_old_ffmpeg_is_refused_before_any_clip(checkpoint, tiny, tmp_path, monkeypatch):
+    old = tmp_path / "old-ffmpeg"
+    old.write_text("#!/bin/sh\necho ffmpeg version 4.4.2\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(old))
+    videos = ("--video", tiny / "mp4" / "val", "--keypoints", tiny / "kp")
+    result = run("--checkpoint", checkpoint, "--out", tmp_path / "p.csv", *videos)
+    assert (result.exit_code, f"{old}: is version 4.4" in result.output) == (2, True), result.output
+    assert "failed" not in result.output
+
+
 def test_only_the_command_knows_of_the_pipeline():
     knowing = [
         str(path.relative_to(ROOT))
