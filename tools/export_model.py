@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from shards.command_line import Command
 from shards.errors import InputError
-from shards.files import check_output, output_file
+from shards.files import check_output, whole_file
 from train.data.pixels import IMAGENET_MEAN, IMAGENET_STD
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.models.vtn import POSE_FEATURES
@@ -71,7 +72,7 @@ def write_program(program: ExportedProgram, checkpoint: Checkpoint, path: Path) 
     Raises:
         InputError: it does not agree.
     """
-    with output_file(path) as temporary:
+    with whole_file(path) as temporary:
         # torch.export.save writes to a name only if it ends in .pt2.
         with temporary.open("wb") as out:
             torch.export.save(program, out, extra_files={METADATA: json.dumps(metadata(checkpoint))})
@@ -96,7 +97,7 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
     if exported is None:
         raise RuntimeError("torch.onnx.export gave no program")
     exported.model.metadata_props["signshards"] = json.dumps(metadata(checkpoint))
-    with output_file(path) as temporary:
+    with whole_file(path) as temporary:
         exported.save(temporary, external_data=False)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
 
@@ -125,7 +126,7 @@ def _largest_difference(path: Path, checkpoint: Checkpoint, run: Callable[[dict[
     return largest
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--onnx", type=click.Path(path_type=Path), help="ONNX file to write.")
 @click.option("--torch-export", type=click.Path(path_type=Path), help="torch.export file (.pt2) to write.")

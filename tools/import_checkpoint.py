@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 from torch import Size, Tensor
 
+from shards.command_line import Command
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.recipe import REFERENCE
@@ -97,7 +98,7 @@ def _shape(state: Mapping[str, Tensor], name: str, dimensions: int, source: Path
     return state[name].shape
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
 @click.option("--temporal-stride", type=click.IntRange(min=1), help="Stride of the window, where REFERENCE has none.")

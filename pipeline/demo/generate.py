@@ -12,11 +12,10 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from pipeline.demo.figure import ELBOWS, FINGERS, WRISTS, skeleton
@@ -25,7 +24,8 @@ from pipeline.demo.signer import SIZE, random_appearance, random_body
 from pipeline.demo.signs import LEFT, RIGHT, SIGNS, perform, random_style, vary
 from pipeline.video.encode import RawFrames, write_video
 from pipeline.video.probe import ffmpeg_binary
-from pipeline.workers.local import Task, end_workers, run_tasks
+from pipeline.workers.local import end_workers
+from pipeline.workers.signals import signals_held_by_workers
 from shards.body135 import POINTS
 from shards.errors import InputError
 from shards.files import remove_leftovers, write_whole
@@ -104,14 +104,17 @@ def _make_all(out: Path, seed: int, clips: list[DemoClip], jobs: int) -> None:
     """Draw clips in worker processes.
 
     Raises:
-        InputError: one of them cannot be written.
+        InputError: a video cannot be written.
     """
-    binary = ffmpeg_binary()
-    tasks = [Task(clip.id, "", partial(_make, out, seed, clip, binary)) for clip in clips]
+    if not clips:
+        return
+    pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    tasks = [delayed(_make)(out, seed, clip, ffmpeg_binary()) for clip in clips]
     try:
-        for row in progress(run_tasks(tasks, jobs), len(tasks), "drawing") if tasks else ():
-            if row.error:
-                raise InputError(f"{out}: {row.id} cannot be drawn ({row.error})")
+        with signals_held_by_workers():  # Ctrl-C would print a traceback of each
+            made = pool(tasks)
+        for _ in progress(made, len(tasks), "drawing"):
+            pass
     finally:
         end_workers()
 
@@ -158,7 +161,7 @@ def _generator(seed: int, signer: int, sample: int, purpose: str) -> np.random.G
     return np.random.default_rng([seed, signer, sample, *purpose.encode()])
 
 
-def _make(out: Path, seed: int, clip: DemoClip, binary: str) -> dict[str, Any]:
+def _make(out: Path, seed: int, clip: DemoClip, binary: str) -> None:
     """Draw one clip and write its files; the color video comes last: where it exists, the rest does too."""
     of_signer = _generator(seed, clip.signer, 0, "signer")
     body, appearance = random_body(of_signer), random_appearance(of_signer)
@@ -173,7 +176,6 @@ def _make(out: Path, seed: int, clip: DemoClip, binary: str) -> dict[str, Any]:
     frames = [scene.draw(frame) for frame in points]
     _encode(_video(out, clip, "depth"), (depth for _, depth in frames), "gray", binary)
     _encode(_video(out, clip, "color"), (picture for picture, _ in frames), "rgb24", binary)
-    return {}  # no facts for a ledger
 
 
 def _sway(frames: int, size: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -51,8 +51,8 @@ def repeated(shards: ShardSet, times: int) -> ShardSet:
 
 
 def _epoch(shards: ShardSet, workers: int, with_depth: bool = False) -> Callable[[], None]:
-    """Reading an epoch; the loader is the same in every epoch, as in training."""
-    settings = LoaderSettings(Window(), shards.dataset.recipe, with_depth=with_depth, workers=workers)
+    """Reading an epoch in batches of 4; the loader is the same in every epoch, as in training."""
+    settings = LoaderSettings(Window(), shards.dataset.recipe, with_depth, 4, workers)
     loader = make_loader(shards, settings, training=False)
 
     def run() -> None:
