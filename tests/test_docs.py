@@ -36,7 +36,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("docs") / "demo"
     with pytest.MonkeyPatch.context() as patch:
         plan = demo_clips.plan
-        patch.setattr(demo_clips, "plan", lambda at: [clip for clip in plan(at) if clip.signer in SIGNERS])
+        patch.setattr(demo_clips, "plan", lambda settings: [clip for clip in plan(settings) if clip.signer in SIGNERS])
         demo_clips.generate(out / "clips", demo_clips.DemoSettings(), 2)
         patch.chdir(out.parent)
         torch.set_num_threads(1)  # two loader processes beside it
@@ -48,6 +48,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             status, output = run(command)
             assert status == 0, output
+    rows = (out / "clips" / "labels.csv").read_text().splitlines(keepends=True)
+    (out / "test_labels.csv").write_text("".join(row for row in rows if row.endswith(",test\n")))
     return out
 
 
@@ -56,7 +58,8 @@ def here(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which a page's examples run."""
     folder = tmp_path / "demo"
     folder.mkdir()
-    (folder / "clips").symlink_to(demo / "clips")
+    for name in ("clips", "test_labels.csv"):
+        (folder / name).symlink_to(demo / name)
     shutil.copytree(demo / "work", folder / "work")
     shutil.copytree(demo / "run", folder / "run", copy_function=os.link)  # checkpoints of 190 MB
     monkeypatch.chdir(tmp_path)
@@ -95,6 +98,14 @@ def test_options_that_a_page_names_are_those_of_the_commands(page: Path) -> None
         if option not in known.get(command or own or "", anyones) | FOREIGN
     ]
     assert not wrong, f"{name_of(page)} names {wrong}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_of_the_source_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:pipeline|shards|train|tools|tests|docs)/[\w./-]+)`", page.read_text())
+    # A bare `shards/` may be a user's folder, too.
+    missing = [name for name in named if name.endswith((".py", ".md")) and not (ROOT / name).exists()]
+    assert not missing, f"{name_of(page)} names {missing}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

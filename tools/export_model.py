@@ -1,6 +1,7 @@
 """Write a checkpoint's model as ONNX and as a torch.export program: `python -m tools.export_model`."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,13 @@ def example_inputs(checkpoint: Checkpoint, batch: int, seed: int = 0) -> dict[st
 
 
 def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a user of the exported file must know to feed it and to read its answer."""
+    """What the exported file says of its inputs and its output, besides their shapes."""
     inputs = {
         "crops": "float32 (batch, frames, 2 hands: left first, 3 RGB, side, side): (pixel / 255 - mean) / std",
         "pose": "float32 (batch, frames, 106): pose features, see train/data/pose_features.py",
     }
     if checkpoint.model_settings.with_depth:
-        inputs["depth"] = "as crops; a grey image three times, then normalised"
+        inputs["depth"] = "as crops; a gray image three times, then normalized"
     return {
         "model": asdict(checkpoint.model_settings),
         "recipe": checkpoint.recipe.name,
@@ -73,16 +74,11 @@ def write_program(program: ExportedProgram, checkpoint: Checkpoint, path: Path) 
     """
     with whole_file(path) as temporary:
         # torch.export.save writes to a name only if it ends in .pt2.
-        with temporary.open("wb") as file:
-            torch.export.save(program, file, extra_files={METADATA: json.dumps(metadata(checkpoint))})
+        with temporary.open("wb") as out:
+            torch.export.save(program, out, extra_files={METADATA: json.dumps(metadata(checkpoint))})
         with temporary.open("rb") as file:
-            loaded = torch.export.load(file).module()
-
-        def run(inputs: dict[str, Tensor]) -> Tensor:
-            with torch.no_grad():
-                return loaded(*inputs.values())
-
-        return _check(path, checkpoint, run)
+            written = torch.export.load(file).module()
+        return _largest_difference(path, checkpoint, lambda inputs: written(*inputs.values()))
 
 
 def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> float:
@@ -108,17 +104,20 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
         def run(inputs: dict[str, Tensor]) -> Tensor:
             return torch.from_numpy(session.run(None, {name: value.numpy() for name, value in inputs.items()})[0])
 
-        return _check(path, checkpoint, run)
+        return _largest_difference(path, checkpoint, run)
 
 
-def _check(path: Path, checkpoint: Checkpoint, run: Any) -> float:
-    """The largest difference of a logit between the model and `run`; InputError if it is beyond TOLERANCE."""
+def _largest_difference(path: Path, checkpoint: Checkpoint, run: Callable[[dict[str, Tensor]], Tensor]) -> float:
+    """How far a logit of the exported graph, which `run` computes, is from the model's at most.
+
+    Raises:
+        InputError: it is beyond TOLERANCE.
+    """
     model, largest = checkpoint.build(path), 0.0
     for batch in CHECKED_BATCHES:
         inputs = example_inputs(checkpoint, batch, seed=batch)
         with torch.no_grad():
-            expected = model(*inputs.values())
-        found = run(inputs)
+            expected, found = model(*inputs.values()), run(inputs)
         difference = float((found - expected).abs().max())
         # A NaN must not pass: hence "not …".
         if not difference <= TOLERANCE * float(expected.abs().max()):
@@ -127,7 +126,7 @@ def _check(path: Path, checkpoint: Checkpoint, run: Any) -> float:
     return largest
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--onnx", type=click.Path(path_type=Path), help="ONNX file to write.")
 @click.option("--torch-export", type=click.Path(path_type=Path), help="torch.export file (.pt2) to write.")
@@ -142,11 +141,11 @@ def main(checkpoint: Path, onnx: Path | None, torch_export: Path | None) -> None
         check_output(onnx, checkpoint)
     if torch_export:
         check_output(torch_export, checkpoint, *filter(None, [onnx]))
-    kept = read_checkpoint(checkpoint)
-    program = export_program(kept, checkpoint)
+    loaded = read_checkpoint(checkpoint)
+    program = export_program(loaded, checkpoint)
     for path, write in ((torch_export, write_program), (onnx, write_onnx)):
         if path:
-            difference = write(program, kept, path)
+            difference = write(program, loaded, path)
             click.echo(f"{path}: logits differ from the model's by at most {difference:.1g}")
 
 

@@ -1,5 +1,6 @@
-"""A stand-in for OpenPose's binary: takes its command line, refuses any other, and writes BODY_135 JSON of an invented
-body, one file per frame. For tests of the pipeline; it looks at no pixel.
+"""A stand-in for OpenPose's binary, for tests of the pipeline: it looks at no pixel.
+
+It takes OpenPose's command line, refuses any other, and writes BODY_135 JSON of an invented body, one file per frame.
 
 What a clip's name contains decides what happens: `nobody` (no person in any frame), `crash` (an error and status 1),
 `hang` (never ends, and has started a process that never ends either), `short` (the last frame is missing). With
@@ -18,7 +19,10 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+# BODY_135, as in shards/body135.py: this file runs by itself.
 _POINTS = 135
+_LEFT_WRIST, _RIGHT_WRIST = 9, 10
+# Shoulders, elbows, neck and head top.
 _FIXED = {5: (100, 50), 6: (60, 50), 7: (108, 80), 8: (52, 80), 17: (80, 45), 18: (80, 18)}
 
 
@@ -37,13 +41,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def body(name: str, frame: int) -> list[float]:
     """135 × (x, y, score) for a frame of 160×120: a body that stands still and circles its hands."""
     seed = zlib.crc32(name.encode())
-    points = {
+    points: dict[int, tuple[float, float]] = {
         number: (40 + (seed + 37 * number) % 60, 40 + (seed // 7 + 53 * number) % 60) for number in range(_POINTS)
     }
     turn = frame / 5 + seed % 7
     points |= _FIXED
-    points[9] = (110 + 10 * math.cos(turn), 70 + 10 * math.sin(turn))
-    points[10] = (50 - 10 * math.cos(turn), 70 - 10 * math.sin(turn))
+    points[_LEFT_WRIST] = (110 + 10 * math.cos(turn), 70 + 10 * math.sin(turn))
+    points[_RIGHT_WRIST] = (50 - 10 * math.cos(turn), 70 - 10 * math.sin(turn))
     return [round(value, 3) for number in range(_POINTS) for value in (*points[number], 0.9)]
 
 

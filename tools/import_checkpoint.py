@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from torch import Size, Tensor
@@ -19,19 +19,19 @@ from train.models.weights import load_state, load_untrusted
 
 PREFIX = "model."
 IMAGE_SIZE = 224
-# Blocks in the first stage of a ResNet-18 and of a ResNet-34.
-CNN_OF_BLOCKS = {2: "rn18", 3: "rn34"}
+# By the number of blocks in a ResNet's first stage.
+RESNETS: dict[int, Literal["rn18", "rn34"]] = {2: "rn18", 3: "rn34"}
 
 
-class NotRead:
-    """Stands for a class or function of Lightning that a checkpoint names where nothing of use to us is kept."""
+class LightningGlobal:
+    """Stands for a class or function of Lightning that a checkpoint names, and that holds nothing of use to us."""
 
 
-# What a checkpoint of Lightning 1.1.1 names besides tensors, read from that release's source: callback classes, as keys
-# of their states, and a function that became the value of the flags `gpus` and `tpu_cores` where those were not given
+# What a checkpoint of Lightning 1.1.1 names besides tensors (from that release's source): callback classes, as keys of
+# their states, and a function that became the value of the flags `gpus` and `tpu_cores` where those were not given
 # (Lightning issue 7031).
 LIGHTNING_GLOBALS = [
-    (NotRead, f"pytorch_lightning.{name}")
+    (LightningGlobal, f"pytorch_lightning.{name}")
     for name in (
         "callbacks.early_stopping.EarlyStopping",
         "callbacks.model_checkpoint.ModelCheckpoint",
@@ -58,30 +58,26 @@ def read_reference(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: Path) -> ModelSettings:
-    """The settings that the shapes of the weights tell, and the dropout that the flags tell (0 without).
+    """The settings that follow from the shapes of the weights, and the dropout in the flags (0 where it is absent).
 
     Raises:
         InputError: a weight that is needed for it is missing, or a flag contradicts the weights.
     """
-
-    def shape(name: str, dimensions: int) -> Size:
-        if name not in state or state[name].ndim != dimensions:
-            raise InputError(f"{source}: has no usable weight {PREFIX}{name}; give a VTN_HCPF or VTN_HCPF_D")
-        return state[name].shape
-
     dropout = flags.get("dropout", 0.0)
     if isinstance(dropout, str):
         raise InputError(f"{source}: its flag dropout is {dropout!r}, not a number; it is damaged")
-    num_classes, width = shape("classifier.fc.weight", 2)
-    length, _ = shape("self_attention_decoder.position_encoding.enc.weight", 2)
-    heads, _, _ = shape("self_attention_decoder.layers.0.slf_attn.w_qs", 3)
+    num_classes, width = _shape(state, "classifier.fc.weight", 2, source)
+    length, _ = _shape(state, "self_attention_decoder.position_encoding.enc.weight", 2, source)
+    heads, _, _ = _shape(state, "self_attention_decoder.layers.0.slf_attn.w_qs", 3, source)
     blocks = {name.split(".")[3] for name in state if name.startswith("feature_extractor.resnet.4.")}
     layers = {name.split(".")[2] for name in state if name.startswith("self_attention_decoder.layers.")}
+    if len(blocks) not in RESNETS:
+        raise InputError(f"{source}: its ResNet begins with {len(blocks)} blocks, ResNet-18 with 2, ResNet-34 with 3")
     try:
         settings = ModelSettings(
             name="VTN_HCPF_D" if any(name.startswith("feature_extractor_d.") for name in state) else "VTN_HCPF",
             num_classes=num_classes,
-            cnn=CNN_OF_BLOCKS.get(len(blocks), f"with {len(blocks)} blocks"),
+            cnn=RESNETS[len(blocks)],
             sequence_length=length,
             num_layers=len(layers),
             num_heads=heads,
@@ -96,19 +92,27 @@ def settings_of(state: Mapping[str, Tensor], flags: Mapping[str, Any], source: P
     return settings
 
 
-@click.command(cls=Command)
+def _shape(state: Mapping[str, Tensor], name: str, dimensions: int, source: Path) -> Size:
+    if name not in state or state[name].ndim != dimensions:
+        raise InputError(f"{source}: has no usable weight {PREFIX}{name}; give a VTN_HCPF or VTN_HCPF_D")
+    return state[name].shape
+
+
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Checkpoint to write.")
 @click.option("--temporal-stride", type=click.IntRange(min=1), help="Stride of the window, where REFERENCE has none.")
 def main(reference: Path, out: Path, temporal_stride: int | None) -> None:
-    """Make a checkpoint of ours from REFERENCE, a Lightning checkpoint of the 2021 reference."""
+    """Make a checkpoint of ours from REFERENCE, a Lightning checkpoint of the 2021 reference.
+
+    Its model goes with shards that were made with `pipeline run --recipe reference`. Nothing in the file is executed.
+    """
     check_output(out, reference)
     state, flags = read_reference(reference)
     settings = settings_of(state, flags, reference)
-    kept = flags.get("temporal_stride")
-    if temporal_stride and kept not in (None, temporal_stride):
-        raise InputError(f"{reference}: its flag temporal_stride is {kept!r}; leave --temporal-stride out")
-    stride = temporal_stride or kept
+    stride = flags.get("temporal_stride", temporal_stride)
+    if temporal_stride and temporal_stride != stride:
+        raise InputError(f"{reference}: its flag temporal_stride is {stride!r}; leave --temporal-stride out")
     if not isinstance(stride, int) or stride < 1:
         raise InputError(f"{reference}: does not say its stride; give --temporal-stride (2 in the published runs)")
     model = VTN(settings, REFERENCE)

@@ -1,7 +1,7 @@
-"""Writes the generated data set: an AUTSL tree of videos, OpenPose keypoints, labels and class names.
+"""Writing the generated data set: an AUTSL tree of videos, OpenPose keypoints, labels and class names.
 
 Everything is GENERATED: drawn figures and an invented vocabulary, no person and no language. Signers differ in build,
-place, looks, speed and habits; the signers of val and test occur nowhere else but come from the same distributions.
+place, appearance, speed and habits; those of val and test occur nowhere else but come from the same distributions.
 
     mp4/<split>/signer<S>_sample<N>_color.mp4, …_depth.mp4     512×512, 30 fps, H.264; depth: nearer is brighter
     kp/<split>/<id>_color.kp/<id>_color_<frame:012d>_keypoints.json    OpenPose BODY_135
@@ -17,16 +17,19 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from pipeline.demo.figure import ELBOWS, HAND_START, WRISTS, Scene, skeleton
-from pipeline.demo.signer import SIZE, random_body, random_look
-from pipeline.demo.signs import SIGNS, perform, random_style, vary
+from pipeline.demo.figure import ELBOWS, FINGERS, WRISTS, skeleton
+from pipeline.demo.scene import Scene
+from pipeline.demo.signer import SIZE, random_appearance, random_body
+from pipeline.demo.signs import LEFT, RIGHT, SIGNS, perform, random_style, vary
 from pipeline.video.encode import RawFrames, write_video
 from pipeline.video.program import ffmpeg_binary
+from pipeline.workers.local import end_workers
+from pipeline.workers.signals import signals_held_by_workers
 from shards.body135 import POINTS
 from shards.errors import InputError
 from shards.files import remove_leftovers, write_whole
+from shards.progress import progress
 
 FPS = 30
 # Stands in README.txt, so that clips of another generator are not taken for this one's: raise it when the drawing,
@@ -75,7 +78,7 @@ def plan(settings: DemoSettings) -> list[DemoClip]:
 
 
 def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
-    """Writes the data set into `out` with `jobs` processes; what an interrupted call left is continued, not redone.
+    """Write the data set into `out` with `jobs` processes; what an interrupted call left is continued, not redone.
 
     The same settings give the same files. A complete data set is left untouched, times of its files included.
 
@@ -89,9 +92,7 @@ def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
         remove_leftovers(out / "mp4" / split)
         (out / "kp" / split).mkdir(parents=True, exist_ok=True)
     missing = [clip for clip in clips if not _video(out, clip, "color").exists()]
-    work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_make)(out, settings.seed, clip) for clip in missing)
-    for _ in tqdm(work, total=len(missing), desc="drawing clips", unit="clip", disable=None if missing else True):
-        pass
+    _make_all(out, settings.seed, missing, jobs)
     if not (out / "labels.csv").exists():
         names = "".join(f"{label},{sign.name}\n" for label, sign in enumerate(SIGNS))
         write_whole(out / "classes.csv", f"ClassId,EN\n{names}".encode())
@@ -99,8 +100,27 @@ def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
         write_whole(out / "labels.csv", labels.encode())
 
 
+def _make_all(out: Path, seed: int, clips: list[DemoClip], jobs: int) -> None:
+    """Draw clips in worker processes.
+
+    Raises:
+        InputError: a video cannot be written.
+    """
+    if not clips:
+        return
+    pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    tasks = [delayed(_make)(out, seed, clip, ffmpeg_binary()) for clip in clips]
+    try:
+        with signals_held_by_workers():  # Ctrl-C would print a traceback of each
+            made = pool(tasks)
+        for _ in progress(made, len(tasks), "drawing"):
+            pass
+    finally:
+        end_workers()
+
+
 def _claim(out: Path, readme: str) -> None:
-    """Marks `out` as holding the data set that `readme` describes; refuses a folder that holds anything else."""
+    """Mark `out` as holding the data set that `readme` describes; refuses a folder that holds anything else."""
     remove_leftovers(out)  # all that is there when the first call was killed in this function
     found = out / "README.txt"
     ours = found.is_file() and found.read_text(encoding="utf-8") == readme
@@ -120,15 +140,15 @@ def observe(points: NDArray[np.float64], unit: float, rng: np.random.Generator) 
     frames = len(points)
     seen = np.empty_like(points)
     spread = np.full((POINTS, 1), 0.006 * unit)
-    spread[25:65] = 0.01 * unit
+    spread[[*FINGERS[LEFT], *FINGERS[RIGHT]]] = 0.01 * unit
     seen[..., :2] = points[..., :2] + spread * rng.standard_normal((frames, POINTS, 2))
     seen[..., 2] = rng.uniform(0.55, 0.95, (frames, POINTS))
     with np.errstate(invalid="ignore"):
         inside = ((seen[..., :2] > 0) & (seen[..., :2] < SIZE)).all(axis=-1)
     lost = ~inside | (rng.random((frames, POINTS)) < 0.01)
-    for hand, start in enumerate(HAND_START):
-        fingers, wrist = list(range(start, start + 20)), WRISTS[hand]
-        spells = (fingers, [*fingers, wrist], [ELBOWS[hand]], [])
+    for hand in (LEFT, RIGHT):
+        fingers = list(FINGERS[hand])
+        spells: tuple[list[int], ...] = (fingers, [*fingers, WRISTS[hand]], [ELBOWS[hand]], [])
         spell = spells[rng.choice(4, p=[2 / 9, 2 / 9, 2 / 9, 1 / 3])]
         begin, length = rng.integers(0, frames - 8), rng.integers(2, 9)
         lost[begin : begin + length, spell] = True
@@ -141,10 +161,10 @@ def _generator(seed: int, signer: int, sample: int, purpose: str) -> np.random.G
     return np.random.default_rng([seed, signer, sample, *purpose.encode()])
 
 
-def _make(out: Path, seed: int, clip: DemoClip) -> None:
-    """Draws one clip and writes its files; the colour video comes last: where it exists, the rest does too."""
+def _make(out: Path, seed: int, clip: DemoClip, binary: str) -> None:
+    """Draw one clip and write its files; the color video comes last: where it exists, the rest does too."""
     of_signer = _generator(seed, clip.signer, 0, "signer")
-    body, look = random_body(of_signer), random_look(of_signer)
+    body, appearance = random_body(of_signer), random_appearance(of_signer)
     habits = random_style(of_signer)
     rng = _generator(seed, clip.signer, clip.sample, "clip")
     shift, scale = rng.uniform(-8, 8, 2), rng.uniform(0.97, 1.03)
@@ -152,10 +172,10 @@ def _make(out: Path, seed: int, clip: DemoClip) -> None:
     points = skeleton(body, perform(SIGNS[clip.label], vary(habits, rng), rng))
     points[..., :2] += _sway(len(points), 0.02 * body.unit, rng)
     _write_keypoints(out / "kp" / clip.split / f"{clip.id}_color.kp", observe(points, body.unit, rng))
-    scene = Scene(body, look, rng)
+    scene = Scene(body, appearance, rng)
     frames = [scene.draw(frame) for frame in points]
-    _encode(_video(out, clip, "depth"), (depth for _, depth in frames), "gray")
-    _encode(_video(out, clip, "color"), (colour for colour, _ in frames), "rgb24")
+    _encode(_video(out, clip, "depth"), (depth for _, depth in frames), "gray", binary)
+    _encode(_video(out, clip, "color"), (picture for picture, _ in frames), "rgb24", binary)
 
 
 def _sway(frames: int, size: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -169,27 +189,24 @@ def _video(out: Path, clip: DemoClip, kind: str) -> Path:
 
 
 def _write_keypoints(folder: Path, seen: NDArray[np.float64]) -> None:
-    """One OpenPose JSON per frame, one person each; the folder appears under its name when it is whole."""
-    temporary = folder.with_name(f"{folder.name}.tmp")
-    for old in (temporary, folder):
-        if old.exists():
-            shutil.rmtree(old)
-    temporary.mkdir()
+    """One OpenPose JSON per frame, one person each."""
+    if folder.exists():  # from a call that was killed before it wrote the clip's color video
+        shutil.rmtree(folder)
+    folder.mkdir()
     for index, frame in enumerate(seen):
         person = {"person_id": [-1], "pose_keypoints_2d": frame.ravel().tolist()}
         text = json.dumps({"version": 1.3, "people": [person]})
-        (temporary / f"{folder.stem}_{index:012d}_keypoints.json").write_text(text, encoding="utf-8")
-    temporary.replace(folder)
+        (folder / f"{folder.stem}_{index:012d}_keypoints.json").write_text(text, encoding="utf-8")
 
 
-def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], pixels: str) -> None:
+def _encode(path: Path, frames: Iterable[NDArray[np.uint8]], pixels: str, binary: str) -> None:
     """H.264 of frames of 512×512[×3]; one thread, because clips run side by side and bytes must not depend on cores.
 
     `ultrafast` takes 0.30 s of processor time for both videos of a clip, 340 KB; `veryfast` 0.55 s, 110 KB.
     """
     raw = RawFrames(pixels, SIZE, SIZE, FPS)
-    options = {"preset": "ultrafast", "crf": 23, "threads": 1}
-    write_video(path, (frame.tobytes() for frame in frames), raw, ffmpeg_binary(), options)
+    options: dict[str, str | int] = {"preset": "ultrafast", "crf": 23, "threads": 1}
+    write_video(path, (frame.tobytes() for frame in frames), raw, binary, options)
 
 
 def _readme(settings: DemoSettings) -> str:

@@ -1,11 +1,11 @@
-"""Who signs in a drawn clip: a build, a place in the picture, and colours, each drawn at random."""
+"""Who signs in a drawn clip: a build, a place in the picture, and colors, each drawn at random."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 SIZE = 512  # of the picture, pixels
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a signer and the room look like; `near` shifts the whole figure's depth, in grey levels."""
+class Appearance:
+    """What a signer and the room look like; `near` shifts the whole figure's depth, in gray levels."""
 
-    skin: Colour
-    clothes: Colour
-    hair: Colour
-    background: tuple[Colour, Colour]
+    skin: Color
+    clothes: Color
+    hair: Color
+    background: tuple[Color, Color]
     long_sleeves: bool
     noise: float
     near: float
@@ -53,12 +53,12 @@ def random_body(rng: np.random.Generator) -> Body:
     )
 
 
-def random_look(rng: np.random.Generator) -> Look:
-    """Colours that stay apart, so that hands show, and leave 24 levels to 0 and 255 for noise."""
+def random_appearance(rng: np.random.Generator) -> Appearance:
+    """Colors that stay apart, so that hands show, and 24 levels away from 0 and 255, so that noise has room."""
     skin = _mix((232, 190, 164), (104, 68, 50), rng.random())
-    clothes = _random_colour(rng, [skin], 110)
-    room = _random_colour(rng, [skin, clothes], 90)
-    return Look(
+    clothes = _random_color(rng, [skin], 110)
+    room = _random_color(rng, [skin, clothes], 90)
+    return Appearance(
         skin=skin,
         clothes=clothes,
         hair=_mix((30, 26, 24), (150, 104, 60), rng.random()),
@@ -69,13 +69,14 @@ def random_look(rng: np.random.Generator) -> Look:
     )
 
 
-def _mix(a: Colour, b: Colour, share: float) -> Colour:
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+def _mix(a: Color, b: Color, share: float) -> Color:
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
-def _random_colour(rng: np.random.Generator, others: list[Colour], distance: float) -> Colour:
-    """The most distant of eight draws, or the first that is `distance` away from all `others`."""
+def _random_color(rng: np.random.Generator, others: list[Color], distance: float) -> Color:
+    """The most distant from all `others` of eight draws, or the first that is `distance` away from them."""
     draws = rng.integers(24, 232, (8, 3))
     gaps = np.linalg.norm(draws[:, None] - np.array(others), axis=-1).min(axis=1)
-    best = int(np.argmax(np.minimum(gaps, distance)))
-    return tuple(int(level) for level in draws[best])
+    red, green, blue = draws[np.argmax(np.minimum(gaps, distance))].tolist()
+    return red, green, blue

@@ -1,22 +1,20 @@
 """The generated vocabulary: eight invented signs, each a wrist path and a hand shape, and how a signer performs them.
 
 Every sign has a path of its own, one- or two-handed; each of the two hand shapes occurs on several paths. So motion
-alone can tell the signs apart, and hand shape alone cannot: a small model without pretrained weights learns that in two
-minutes, where signs that differ only by hand shape took it longer than a demo may (we tried: 85 to 94 % after five
-minutes). Every signer is right-handed.
+alone tells the signs apart, and hand shape alone does not: a small model without pretrained weights learns that within
+minutes, where signs that differ only by hand shape take it longer than a demo may. Every signer is right-handed.
 
-Coordinates are relative to the signer: unit is the shoulder width, the origin lies midway between the shoulders. A path
-is written as (out, down, forward), where *out* points from the middle of the body to the hand's own side.
+Coordinates are relative to the signer: unit is the shoulder width, the origin lies midway between the shoulders. Places
+are written as (out, down, forward), where *out* points from the middle of the body to the hand's own side.
 Arrays with a hand axis hold the left hand first, as BODY_135 does.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 LEFT, RIGHT = 0, 1
 
 
@@ -35,73 +33,40 @@ RELAXED = HandShape((0.3, 0.4, 0.4, 0.45, 0.5), 0.3)
 
 
 @dataclass(frozen=True)
-class Path:
-    """Where a wrist goes. `place` maps phase (T,) in radians and amplitude to (T, 3) of out, down, forward."""
+class Sign:
+    """One class of the vocabulary: a hand shape, and wrists that go around `center` (out, down, forward) along an
+    ellipse with the radii (out, down), or along a line where one of them is 0."""
 
-    place: Callable[[Array, float], Array]
-    two_handed: bool
+    name: str
+    shape: HandShape
+    center: tuple[float, float, float]
+    radii: tuple[float, float]
+    two_handed: bool = False
     # The left hand runs this much ahead of the right, in radians.
     left_phase: float = 0.0
     # How far the hand leans outwards with the motion, in radians at sin(phase) = 1.
     lean: float = 0.0
 
-
-def _stack(out: Array | float, down: Array | float, forward: float, phase: Array) -> Array:
-    return np.stack(np.broadcast_arrays(out, down, np.full_like(phase, forward)), axis=-1)
-
-
-def _sideways(phase: Array, amplitude: float) -> Array:
-    return _stack(0.8 + 0.28 * amplitude * np.sin(phase), -0.1, 0.45, phase)
-
-
-def _round(phase: Array, amplitude: float) -> Array:
-    radius = 0.33 * amplitude
-    return _stack(0.3 + radius * np.cos(phase), 0.65 + radius * np.sin(phase), 0.6, phase)
+    def path(self, phase: Array, amplitude: float) -> Array:
+        """(T, 3) of out, down, forward at phase (T,), in radians, with the radii `amplitude` times as long."""
+        out, down = self.radii
+        # On a closed path, outwards runs a quarter turn ahead of downwards.
+        outwards = np.cos(phase) if out and down else np.sin(phase)
+        swing = [out * amplitude * outwards, down * amplitude * np.sin(phase), np.zeros_like(phase)]
+        return np.array(self.center) + np.stack(swing, axis=-1)
 
 
-def _apart(phase: Array, amplitude: float) -> Array:
-    return _stack(0.6 + 0.32 * amplitude * np.sin(phase), 0.5, 0.6, phase)
-
-
-def _up_and_down(phase: Array, amplitude: float) -> Array:
-    return _stack(0.5, 0.5 + 0.32 * amplitude * np.sin(phase), 0.55, phase)
-
-
-def _wheels(phase: Array, amplitude: float) -> Array:
-    radius = 0.31 * amplitude
-    return _stack(0.6 + radius * np.cos(phase), 0.5 + radius * np.sin(phase), 0.55, phase)
-
-
-SIDEWAYS = Path(_sideways, two_handed=False, lean=0.35)
-ROUND = Path(_round, two_handed=False)
-APART = Path(_apart, two_handed=True, lean=0.2)
-SWAYING = Path(_apart, two_handed=True, left_phase=np.pi, lean=0.2)
-VERTICAL = Path(_up_and_down, two_handed=False)
-ALTERNATING = Path(_up_and_down, two_handed=True, left_phase=np.pi)
-LIFTING = Path(_up_and_down, two_handed=True)
-WHEELS = Path(_wheels, two_handed=True)
-
-
-@dataclass(frozen=True)
-class Sign:
-    """One class of the vocabulary."""
-
-    name: str
-    path: Path
-    shape: HandShape
-
-
-# A sign's class is its place here. Paths that resemble each other (round and vertical, one- and two-handed) go with
+# A sign's class is its place here. Paths that resemble each other (circle and chop, one- and two-handed) go with
 # different hand shapes.
 SIGNS = (
-    Sign("wave", SIDEWAYS, OPEN),
-    Sign("circle", ROUND, FIST),
-    Sign("open", APART, OPEN),
-    Sign("sway", SWAYING, FIST),
-    Sign("chop", VERTICAL, OPEN),
-    Sign("lift", LIFTING, FIST),
-    Sign("climb", ALTERNATING, OPEN),
-    Sign("wheel", WHEELS, OPEN),
+    Sign("wave", OPEN, (0.8, -0.1, 0.45), (0.28, 0), lean=0.35),
+    Sign("circle", FIST, (0.3, 0.65, 0.6), (0.33, 0.33)),
+    Sign("open", OPEN, (0.6, 0.5, 0.6), (0.32, 0), two_handed=True, lean=0.2),
+    Sign("sway", FIST, (0.6, 0.5, 0.6), (0.32, 0), two_handed=True, left_phase=np.pi, lean=0.2),
+    Sign("chop", OPEN, (0.5, 0.5, 0.55), (0, 0.32)),
+    Sign("lift", FIST, (0.5, 0.5, 0.55), (0, 0.32), two_handed=True),
+    Sign("climb", OPEN, (0.5, 0.5, 0.55), (0, 0.32), two_handed=True, left_phase=np.pi),
+    Sign("wheel", OPEN, (0.6, 0.5, 0.55), (0.31, 0.31), two_handed=True),
 )
 
 
@@ -121,7 +86,7 @@ class Style:
     height: float
     lean: float
     # Where the hands lie when they do not sign: (out, down, forward) of the left and of the right hand.
-    rest: tuple[tuple[float, float, float], tuple[float, float, float]]
+    rest: tuple[tuple[float, ...], ...]
     # Added to the curls of thumb … little finger; results are clipped to 0 … 1.
     curl: tuple[float, ...]
     wobble: float
@@ -177,17 +142,11 @@ class Motion:
     spread: Array
 
 
-def _smoothstep(x: Array) -> Array:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def activity(style: Style) -> Array:
     """(T,) in 0 … 1: 0 where the hands rest, 1 where they sign; up after the delay and down before the end."""
     time = np.arange(style.frames)
-    up = _smoothstep((time - style.delay) / style.rise)
-    down = _smoothstep((style.frames - 1 - time) / style.rise)
-    return up * down
+    up, down = np.clip([(time - style.delay) / style.rise, (style.frames - 1 - time) / style.rise], 0, 1)
+    return up * up * (3 - 2 * up) * (down * down * (3 - 2 * down))
 
 
 def perform(sign: Sign, style: Style, rng: np.random.Generator) -> Motion:
@@ -197,13 +156,13 @@ def perform(sign: Sign, style: Style, rng: np.random.Generator) -> Motion:
     wrists, angle = np.empty((style.frames, 2, 3)), np.empty((style.frames, 2))
     curls, spread = np.empty((style.frames, 2, 5)), np.empty((style.frames, 2))
     for hand, side in ((LEFT, 1), (RIGHT, -1)):
-        active = activity(style) * (hand == RIGHT or sign.path.two_handed)
-        own_phase = phase + sign.path.left_phase * (hand == LEFT)
-        signing = sign.path.place(own_phase, style.amplitude) + np.array([0, style.height, 0])
+        active = activity(style) * (hand == RIGHT or sign.two_handed)
+        own_phase = phase + sign.left_phase * (hand == LEFT)
+        signing = sign.path(own_phase, style.amplitude) + np.array([0, style.height, 0])
         resting = np.array(style.rest[hand])
         place = resting + active[:, None] * (signing - resting) + _unrest(style, rng)
         wrists[:, hand] = place * np.array([side, 1, 1])
-        pointing = style.lean + sign.path.lean * np.sin(own_phase)
+        pointing = style.lean + sign.lean * np.sin(own_phase)
         # A resting hand hangs down along the forearm, a little inwards.
         angle[:, hand] = 0.95 * np.pi + active * (pointing - 0.95 * np.pi)
         curl = np.array(RELAXED.curls) + active[:, None] * (np.array(sign.shape.curls) - np.array(RELAXED.curls))

@@ -39,7 +39,7 @@ def lightning(monkeypatch):
 
 
 def lightning_content(state, settings: ModelSettings, lightning, **flags) -> dict:
-    """What Lightning 1.1.1 writes at the end of an epoch of the reference's training, optimiser aside."""
+    """What Lightning 1.1.1 writes at the end of an epoch of the reference's training, optimizer aside."""
     return {
         "epoch": 3,
         "global_step": 120,
@@ -201,7 +201,7 @@ def test_weights_of_another_model_are_named(convert, small):
 def test_a_resnet_of_another_depth_is_refused(convert, small):
     small["state_dict"]["model.feature_extractor.resnet.4.2.conv1.weight"] = torch.zeros(2)
     small["state_dict"]["model.feature_extractor.resnet.4.3.conv1.weight"] = torch.zeros(2)
-    assert_refused(*convert(small), "cnn 'with 4 blocks' is not known")
+    assert_refused(*convert(small), "its ResNet begins with 4 blocks")
 
 
 @pytest.mark.parametrize(

@@ -3,106 +3,84 @@
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import click
 
-Run = Callable[[], object]
+
+@dataclass(frozen=True)
+class Contender:
+    """Work to be timed. Where `run` returns a float, it is the seconds that count instead of those on the clock."""
+
+    name: str
+    run: Callable[[], object]
+    units: int  # of work that a run does
+    goal: str = ""
+    before: Callable[[], object] | None = None  # done before every run, and not timed
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One row of a table: a contender's time, and the limit's share of it."""
+class Row:
+    """What was measured of a contender, all runs in order."""
 
     name: str
-    seconds: float  # per unit of work, median of the repeats
-    ratio: float | None  # limit ÷ contender, median over the repeats of each repeat's ratio; None for the limit itself
-    goal: str = ""  # what the issue asks for
-    note: str = ""
+    seconds: list[float]  # per unit of work
+    ratios: list[float] = field(default_factory=list)  # limit ÷ contender; none for the limit itself
+    goal: str = ""
+
+    def text(self) -> str:
+        """Medians, as a line of a table."""
+        seconds = statistics.median(self.seconds)
+        ratio = f"{statistics.median(self.ratios):.2f}" if self.ratios else "limit"
+        return f"{self.name:<46}{1000 * seconds:>10.2f}{1 / seconds:>10.1f}{ratio:>10}  {self.goal}".rstrip()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A benchmark's result."""
+    """A benchmark's result; the limit's row comes first."""
 
     title: str
     unit: str  # of work: "clip", "sample", …
-    figures: list[Figure]
+    rows: list[Row]
+
+    def text(self) -> str:
+        """The table as it is printed."""
+        head = f"{'':<46}{'ms/' + self.unit:>10}{self.unit + 's/s':>10}{'of limit':>10}  goal"
+        return "\n".join(["", self.title, head, *(row.text() for row in self.rows)])
 
 
-def compare(
-    limit: Run,
-    contenders: Mapping[str, Run],
-    units: int,
-    repeats: int,
-    before: Mapping[str, Run] | None = None,
-    limit_units: int | None = None,
-) -> tuple[float, dict[str, Any]]:
-    """Run every contender in turn, `repeats` times, with the limit before and after each, so that a machine whose speed
-    changes within minutes does not change the ratio; what `before` has for a name, or for "limit", is run first and not
-    timed. `limit_units`: where the limit does not do `units`.
-
-    Returns:
-        The limit's seconds per unit, and by name (seconds per unit, limit ÷ contender), medians.
-    """
-
-    def seconds(name: str, run: Run) -> float:
-        if before and name in before:
-            before[name]()
-        return _time(run) / (limit_units or units if name == "limit" else units)
-
-    limits = [seconds("limit", limit)]
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
-    for _ in range(repeats):
-        for name, run in contenders.items():
-            taken = seconds(name, run)
-            limits.append(seconds("limit", limit))
-            found[name].append((taken, (limits[-2] + limits[-1]) / 2 / taken))
-    medians = {name: tuple(map(statistics.median, zip(*pairs, strict=True))) for name, pairs in found.items()}
-    return statistics.median(limits), medians
+def compare(title: str, unit: str, limit: Contender, contenders: Sequence[Contender], rounds: int) -> Table:
+    """Run every contender in turn, `rounds` times, with the limit before and after each: a machine whose speed changes
+    within minutes does not change the ratio, which is taken to the mean of the two."""
+    limits = [_seconds(limit)]
+    rows = [Row(one.name, [], [], one.goal) for one in contenders]
+    for number in range(rounds):
+        click.echo(f"{title}: round {number + 1} of {rounds}", err=True)
+        for contender, row in zip(contenders, rows, strict=True):
+            row.seconds.append(_seconds(contender))
+            limits.append(_seconds(limit))
+            row.ratios.append((limits[-2] + limits[-1]) / 2 / row.seconds[-1])
+    return Table(title, unit, [Row(limit.name, limits), *rows])
 
 
-def table(
-    title: str,
-    unit: str,
-    limit_name: str,
-    measured: tuple[float, dict[str, Any]],
-    goals: Mapping[str, str] | None = None,
-) -> Table:
-    """The table of a `compare`."""
-    base, medians = measured
-    rows = [Figure(limit_name, base, None)]
-    rows += [Figure(name, seconds, ratio, (goals or {}).get(name, "")) for name, (seconds, ratio) in medians.items()]
-    return Table(title, unit, rows)
-
-
-def pin(core: int | None = None) -> None:
-    """Keep this process and its children on one core (the last one)."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[-1] if core is None else core})
-
-
-def show(tables: list[Table]) -> None:
-    """Print the tables."""
-    for one in tables:
-        click.echo(f"\n{one.title}")
-        click.echo(f"{'':<46}{'ms/' + one.unit:>12}{one.unit + 's/s':>12}{'of limit':>10}  goal")
-        for row in one.figures:
-            ratio = "limit" if row.ratio is None else f"{row.ratio:.2f}"
-            rate = 1 / row.seconds if row.seconds else float("inf")
-            click.echo(
-                f"{row.name:<46}{row.seconds * 1000:>12.2f}{rate:>12.1f}{ratio:>10}  {row.goal} {row.note}".rstrip()
-            )
-
-
-def as_json(tables: list[Table]) -> list[dict[str, Any]]:
-    """The tables for `--json`."""
-    return [asdict(one) for one in tables]
-
-
-def _time(run: Run) -> float:
+def _seconds(contender: Contender) -> float:
+    """Of one run, per unit of work."""
+    if contender.before:
+        contender.before()
     start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    result = contender.run()
+    seconds = result if isinstance(result, float) else time.perf_counter() - start
+    return seconds / contender.units
+
+
+@contextmanager
+def on_cores(count: int) -> Iterator[None]:
+    """Inside, this process and the children that it starts stay on `count` of its cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[-count:])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

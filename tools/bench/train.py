@@ -1,65 +1,67 @@
-"""Training from shards against the same step fed from memory."""
+"""Training from shards: how much of the time the step has a batch to work on, by the number of loader processes.
 
-from collections.abc import Iterable, Iterator
-from itertools import islice, repeat
+`train` runs as a user would run it; its `metrics.csv` has the samples per second of every epoch, and the share of the
+time in which the step waited for a batch. One minus that share is the "of limit" of these tables, the limit being a
+loader that is always ahead.
+"""
 
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
 import torch
 
-from shards.format.shardset import open_shards
-from tools.bench.data import repeated
-from tools.bench.timing import Table, compare, table
-from train.data.batch import Batch
-from train.data.dataset import LoaderSettings
-from train.data.feeding import batches_on
-from train.data.loader import make_loader
-from train.data.window import Window
-from train.fit.distributed import Ranks
-from train.fit.optimizer import OptimizerSettings
-from train.fit.trainer import StepSettings, Trainer
-from train.models.vtn import VTN, ModelSettings
+from shards.errors import InputError
+from tools.bench.data import BenchData, grow
+from tools.bench.timing import Row, Table
+
+# On a CPU a small model; on a GPU the published one, in batches as large as people take where memory allows.
+SMALL = "--cnn rn18 --image-size 64 --batch-size 2 --device cpu"
+PUBLISHED = "--batch-size 32 --device cuda"
+MEGABYTES = 2500  # of shards that a GPU trains on
 
 
-def train_tables(pattern: str, repeats: int) -> list[Table]:
-    """Both models: on a GPU the published ones in bf16, on a CPU small ones (ResNet-18, 64 pixels)."""
-    return [_table(pattern, name, repeats) for name in ("VTN_HCPF", "VTN_HCPF_D")]
-
-
-def _table(pattern: str, name: str, repeats: int) -> Table:
-    shards = open_shards(pattern)
-    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    gpu = device.type == "cuda"
-    model = ModelSettings(name, len(shards.dataset.classes), "rn34" if gpu else "rn18")
-    settings = StepSettings(224 if gpu else 64, accumulate_grad_batches=1, precision="bf16" if gpu else "fp32")
-    trainer = Trainer(VTN(model, shards.dataset.recipe), settings, OptimizerSettings(), Ranks(0, 1, device))
-    trainer.model.train()
-    size, workers = (32, 8) if gpu else (2, 1)
-    loading = LoaderSettings(Window(), shards.dataset.recipe, model.with_depth, size, num_workers=workers)
-    # On a CPU a worker reads 8 of these batches at a time.
-    steps, warm = (100, 3 * workers) if gpu else (32, 8)
-    loader = make_loader(repeated(shards, -(-(steps + warm) * size // len(shards))), loading, training=True, pin=gpu)
-    kept = next(iter(batches_on(loader, device)))
-    source: Iterator[Batch] = iter(())
-
-    def train(batches: Iterable[Batch]) -> None:
-        for batch in islice(batches, steps):
-            trainer.train_step([batch], 1)
+def tables(data: BenchData, rounds: int) -> Iterator[Table]:
+    """Both models."""
+    gpu = torch.cuda.is_available()
+    with tempfile.TemporaryDirectory(prefix="signshards-bench-", dir=data.work.parent) as scratch:
+        shards = data.shards
         if gpu:
-            torch.cuda.synchronize()
+            shards = Path(scratch, "large")
+            grow(data.shards, shards, MEGABYTES)
+        for model in ("VTN_HCPF", "VTN_HCPF_D"):
+            yield _table(model, shards, Path(scratch), gpu, rounds)
 
-    def start() -> None:
-        """A new epoch, with the workers as far ahead as they go: as many batches are read as are trained on."""
-        nonlocal source
-        loader.dataset.epoch += 1
-        source = batches_on(loader, device)
-        for batch in islice(source, warm):
-            trainer.train_step([batch], 1)
 
-    if gpu:
-        torch.cuda.reset_peak_memory_stats()
-    contenders, before = {"from shards": lambda: train(source)}, {"from shards": start}
-    measured = compare(lambda: train(repeat(kept)), contenders, steps * size, repeats, before)
-    place = torch.cuda.get_device_name(device) if gpu else "CPU, ResNet-18 at 64 pixels"
-    title = f"training {name}, {place}, batch {size}"
-    if gpu:
-        title += f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
-    return table(title, "sample", "the same step from memory", measured, {"from shards": "≥ 0.97 on a GPU"})
+def _table(model: str, shards: Path, scratch: Path, gpu: bool, rounds: int) -> Table:
+    cores = len(os.sched_getaffinity(0))
+    place = torch.cuda.get_device_name() if gpu else "CPU, ResNet-18 at 64 pixels"
+    title, rows = f"training {model}, {place}", []
+    for workers in [count for count in (1, 2, 4, 8, 12, 16) if count <= cores] if gpu else [1]:
+        click.echo(f"{title}: {workers} workers", err=True)
+        options = ["--model", model, *(PUBLISHED if gpu else SMALL).split(), "--num-workers", str(workers)]
+        epochs = _metrics(shards, scratch / f"{model}-{workers}", [*options, "--max-epochs", str(rounds + 1)])[1:]
+        name = f"--num-workers {workers}"
+        seconds = [1 / float(epoch["samples_per_second"]) for epoch in epochs]
+        rows.append(Row(name, seconds, [1 - float(epoch["waiting"]) for epoch in epochs], "≥ 0.97 on a GPU"))
+    return Table(title, "sample", rows)
+
+
+def _metrics(shards: Path, run: Path, options: list[str]) -> list[dict[str, str]]:
+    """The rows of `metrics.csv`; the first epoch's has the start of workers and kernels in it.
+
+    Raises:
+        InputError: `train` failed.
+    """
+    fixed = ["--shards", f"{shards}/train-*.tar", "--weights", "none", "--accumulate-grad-batches", "1"]
+    command = [sys.executable, "-m", "train.cli", *fixed, "--run-dir", str(run), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"`train` ended with status {done.returncode}:\n{done.stderr}")
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))

@@ -3,12 +3,17 @@
 import csv
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from helpers.driving import ROOT, processes_of, wait_until
 
 import pipeline.demo.run as module
 from pipeline.demo import generate
@@ -80,6 +85,42 @@ def test_a_command_that_fails_ends_it(
     assert "Invalid value for '--max-epochs'" in said.err
     assert "$ predict" not in said.out
     assert not (tmp_path / "report").exists()
+
+
+def test_only_the_labels_of_unseen_signers_are_evaluated(demo: tuple[Path, str]) -> None:
+    """With those of all signers, `evaluate` would warn that most have no prediction."""
+    rows = (demo[0] / "test_labels.csv").read_text().splitlines()
+    assert len(rows) == SIGNS
+    assert all(row.endswith(",test") for row in rows)
+
+
+def test_sigterm_ends_the_command_under_way(demo: tuple[Path, str], tmp_path: Path) -> None:
+    """SIGTERM to the demo alone, while `train` runs: its child ends, too, and the exit status is 1."""
+    for name in ("clips", "work"):
+        shutil.copytree(demo[0] / name, tmp_path / name)
+    marker, long = f"demo-{os.getpid()}", TRAINING.replace("epochs 1", "epochs 500")
+    script = (
+        "from pathlib import Path; from click import ClickException; import pipeline.demo.generate as generate\n"
+        "import pipeline.demo.run as run; plan = generate.plan\n"
+        f"generate.plan = lambda settings: [clip for clip in plan(settings) if clip.label < {SIGNS}]\n"
+        f"try: run.run_demo(Path({str(tmp_path)!r}), generate.{SETTINGS!r}, {long!r})\n"
+        "except ClickException as error: error.show(); raise SystemExit(error.exit_code)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"TEST_MARKER": marker},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        wait_until((tmp_path / "run" / "metrics.csv").exists, 100)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "stopped by SIGTERM" in errors.splitlines()[-1]
+    assert "resource_tracker" not in errors
+    assert not processes_of(marker)
 
 
 def test_it_needs_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

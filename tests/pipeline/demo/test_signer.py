@@ -1,22 +1,22 @@
-"""Builds and looks of drawn signers."""
+"""Builds and appearances of drawn signers."""
 
 import numpy as np
 
-from pipeline.demo.signer import SIZE, random_body, random_look
+from pipeline.demo.signer import SIZE, random_appearance, random_body
 
 
-def test_signers_differ_and_their_colours_stay_apart():
-    looks = [random_look(np.random.default_rng(seed)) for seed in range(60)]
-    assert len({look.clothes for look in looks}) > 50
-    for look in looks:
-        for other in (look.clothes, look.background[0]):
-            assert np.linalg.norm(np.subtract(look.skin, other)) > 60
+def test_signers_differ_and_their_colors_stay_apart():
+    appearances = [random_appearance(np.random.default_rng(seed)) for seed in range(60)]
+    assert len({one.clothes for one in appearances}) > 50
+    for one in appearances:
+        for other in (one.clothes, one.background[0]):
+            assert np.linalg.norm(np.subtract(one.skin, other)) > 60
 
 
-def test_colours_leave_room_for_noise():
+def test_colors_leave_room_for_noise():
     for seed in range(60):
-        look = random_look(np.random.default_rng(seed))
-        levels = np.array([look.skin, look.clothes, look.hair, *look.background])
+        one = random_appearance(np.random.default_rng(seed))
+        levels = np.array([one.skin, one.clothes, one.hair, *one.background])
         assert levels.min() >= 24 and levels.max() <= 255 - 16
 
 
@@ -32,4 +32,4 @@ def test_builds_differ_and_stay_in_the_picture():
 
 def test_the_same_seed_gives_the_same_signer():
     one, other = (np.random.default_rng(5) for _ in range(2))
-    assert (random_body(one), random_look(one)) == (random_body(other), random_look(other))
+    assert (random_body(one), random_appearance(one)) == (random_body(other), random_appearance(other))

@@ -16,7 +16,7 @@ def performance(sign, seed=3):
 
 def test_eight_named_signs_with_and_without_the_left_hand():
     assert len({sign.name for sign in SIGNS}) == 8
-    assert Counter(sign.path.two_handed for sign in SIGNS) == {True: 5, False: 3}
+    assert Counter(sign.two_handed for sign in SIGNS) == {True: 5, False: 3}
 
 
 def test_every_pair_of_signs_differs_in_motion():
@@ -44,7 +44,7 @@ def test_hands_move_as_the_sign_says(sign):
     motion = performance(sign)
     extent = np.ptp(motion.wrists, axis=0).max(axis=-1)
     assert extent[RIGHT] > 0.5
-    assert extent[LEFT] > 0.5 if sign.path.two_handed else extent[LEFT] < 0.1
+    assert extent[LEFT] > 0.5 if sign.two_handed else extent[LEFT] < 0.1
     middle = len(motion.wrists) // 2
     np.testing.assert_allclose(motion.curls[middle, RIGHT], sign.shape.curls, atol=0.21)
     # Right-handed and not mirrored: the right wrist stays on the signer's right, at smaller x.

@@ -1,50 +1,75 @@
+"""Turns, ratios and medians."""
+
+import os
+from collections.abc import Callable
+
 import pytest
 
 from tools.bench import timing
-from tools.bench.timing import Figure, compare, table
+from tools.bench.timing import Contender, Row, compare, on_cores
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that only `clock.append(seconds)` moves."""
     passed: list[float] = []
     monkeypatch.setattr(timing.time, "perf_counter", lambda: sum(passed))
     return passed
 
 
-def test_a_ratio_is_the_median_over_the_rounds_and_turns_are_taken(clock) -> None:
-    order = []
+def takes(clock: list[float], *seconds: float, order: list[str] | None = None, name: str = "") -> Callable[[], None]:
+    times = iter(seconds)
 
-    def run(name: str, *seconds: float):
-        times = iter(seconds)
-
-        def go() -> None:
+    def run() -> None:
+        if order is not None:
             order.append(name)
-            clock.append(next(times))
+        clock.append(next(times))
 
-        return go
+    return run
 
-    # The machine grows slower from the first limit to the last but two: a takes twice the mean of its neighbours, b as
+
+def test_turns_are_taken_and_a_ratio_is_to_the_limit_before_and_after(clock: list[float]) -> None:
+    order: list[str] = []
+    # The machine grows slower from the first limit to the last but two: a takes twice the mean of its neighbors, b as
     # long as they.
-    limit = run("limit", 1, 3, 5, 7, 9, 1, 1)
-    limit, measured = compare(limit, {"a": run("a", 4, 12, 10), "b": run("b", 4, 8, 1)}, 2, 3)
+    limit = Contender("limit", takes(clock, 1, 3, 5, 7, 9, 1, 1, order=order, name="limit"), 2)
+    a = Contender("a", takes(clock, 4, 12, 10, order=order, name="a"), 2, "≥ 0.9")
+    b = Contender("b", takes(clock, 4, 8, 1, order=order, name="b"), 2)
+    table = compare("t", "clip", limit, [a, b], 3)
     assert order == ["limit", *["a", "limit", "b", "limit"] * 3]
-    assert (limit, measured) == (1.5, {"a": (5.0, 0.5), "b": (2.0, 1.0)})
+    assert table.rows == [
+        Row("limit", [0.5, 1.5, 2.5, 3.5, 4.5, 0.5, 0.5]),
+        Row("a", [2, 6, 5], [0.5, 0.5, 0.5], "≥ 0.9"),
+        Row("b", [2, 4, 0.5], [1, 1, 1]),
+    ]
+    assert [line.split()[-3:] for line in table.text().splitlines()[-3:]] == [
+        ["1500.00", "0.7", "limit"],
+        ["0.50", "≥", "0.9"],
+        ["2000.00", "0.5", "1.00"],
+    ]
 
 
-def test_a_limit_that_does_less(clock) -> None:
-    assert compare(lambda: clock.append(1), {"a": lambda: clock.append(8)}, 4, 1, limit_units=1) == (1, {"a": (2, 0.5)})
+def test_a_limit_may_do_less_work(clock: list[float]) -> None:
+    table = compare("t", "clip", Contender("limit", takes(clock, 1, 1), 1), [Contender("a", takes(clock, 8), 4)], 1)
+    assert [row.seconds for row in table.rows] == [[1, 1], [2]]
 
 
-def test_what_is_done_before_is_not_timed(clock) -> None:
-    order = []
-    before = {"a": lambda: (order.append("before"), clock.append(100)), "limit": lambda: clock.append(50)}
-    run = {"a": lambda: (order.append("a"), clock.append(2)), "b": lambda: clock.append(4)}
-    limit, measured = compare(lambda: clock.append(1), run, 1, 3, before)
+def test_what_is_done_before_is_not_timed(clock: list[float]) -> None:
+    order: list[str] = []
+    before = takes(clock, 100, 100, 100, order=order, name="before")
+    a = Contender("a", takes(clock, 2, 2, 2, order=order, name="a"), 1, before=before)
+    table = compare("t", "clip", Contender("limit", lambda: clock.append(1), 1), [a], 3)
     assert order == ["before", "a"] * 3
-    assert (limit, measured) == (1, {"a": (2, 0.5), "b": (4, 0.25)})
+    assert table.rows[1].seconds == [2, 2, 2]
 
 
-def test_a_table_has_the_limit_first() -> None:
-    made = table("t", "clip", "bare", (0.5, {"ours": (1.0, 0.5)}), {"ours": "≥ 0.9"})
-    assert made.figures == [Figure("bare", 0.5, None), Figure("ours", 1.0, 0.5, "≥ 0.9")]
+def test_a_run_may_say_how_long_it_took(clock: list[float]) -> None:
+    a = Contender("a", lambda: clock.append(50) or 4.0, 2)
+    assert compare("t", "clip", Contender("limit", takes(clock, 1, 1), 1), [a], 1).rows[1].seconds == [2]
+
+
+def test_cores_are_given_back() -> None:
+    before = os.sched_getaffinity(0)
+    with on_cores(1):
+        assert os.sched_getaffinity(0) == {max(before)}
+    assert os.sched_getaffinity(0) == before
