@@ -96,7 +96,13 @@ class CropReader:
 
     @staticmethod
     def check(shards: ShardSet, settings: LoaderSettings) -> None:
-        """InputError where depth is asked for and missing."""
+        """InputError where a sample has no crops, or depth is asked for and missing."""
+        has = shards.has("left.mjpg")
+        if not has.all():
+            lacking = shards.ids[int(np.argmin(has))]
+            raise InputError(
+                f"{shards.source}: sample {lacking} was made without video, and has no crops; leave it out"
+            )
         has = shards.has("left_depth.mjpg")
         if settings.with_depth and not has.all():
             lacking = shards.ids[int(np.argmin(has))]

@@ -14,6 +14,7 @@ from helpers.shard_making import Plan, make_shards
 
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, RECIPES, REFERENCE
+from shards.format.sample import MEMBERS
 from shards.format.shardset import open_shards
 from train.data.crop_batch import CropBatch
 from train.data.dataset import LoaderSettings
@@ -269,6 +270,13 @@ def test_depth_is_asked_of_shards_without(shards):
         make_loader(shards, replace(SETTINGS, with_depth=True), training=True)
 
 
+def test_samples_without_crops_are_named(shards):
+    offsets = shards.offsets.copy()
+    offsets[3, MEMBERS.index("left.mjpg")] = -1
+    with pytest.raises(InputError, match="sample train_sample3 was made without video"):
+        make_loader(replace(shards, offsets=offsets), SETTINGS, training=True)
+
+
 def test_only_the_frames_asked_for_are_decoded(shards, monkeypatch):
     import train.data.crop_batch
 
@@ -298,6 +306,7 @@ def test_a_process_that_exits_in_the_middle_of_an_epoch_ends(small):
     code = f"""
 from train.data.loader import make_loader
 from train.data.dataset import LoaderSettings
+from shards.format.sample import MEMBERS
 from shards.format.shardset import open_shards
 shards = open_shards({str(small)!r})
 batches = iter(make_loader(shards, LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, num_workers=1), True))
