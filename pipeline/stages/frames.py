@@ -54,6 +54,8 @@ class Frames(Stage):
         facts = dict(row.facts)
         depth = facts.pop("depth_video", None)
         clip.video, clip.depth_video = _video(facts), _video(depth) if depth else None
+        if clip.sample.depth and depth is None:  # of a version before 0.2, to which both videos were alike
+            clip.depth_video = replace(clip.video, notes=())
 
     def notes(self, row: Row) -> list[str]:
         """See `Stage`; of the depth video, too."""

@@ -79,7 +79,7 @@ def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
     workspace.create()
     estimator = OpenPose(str(openpose), None, ())
     source = KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
-    clips = [Clip(sample, stamp(sample.color), stamp(sample.depth)) for sample in read_data(data)]
+    clips = [Clip(sample, stamp(sample.color), stamp(sample.depth)) for sample in read_data(data).samples]
     members = dict.fromkeys(set(MEMBERS) - {"json"}, b"x" * 300) | {"json": b'{"fps":30.0}'}
     for stage in RunSettings(workspace, STAGES, source, []).clip_stages():
         rows = []

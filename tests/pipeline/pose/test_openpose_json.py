@@ -18,10 +18,10 @@ def person(values: object) -> bytes:
 def test_a_frame() -> None:
     values = np.arange(405) / 8
     frame = parse_frame(person(values.tolist()), "x")
-    assert frame.shape == (135, 3)
+    assert frame.shape == (1, 135, 3)
     assert frame.dtype == np.float32
     np.testing.assert_array_equal(frame.ravel(), values)
-    np.testing.assert_array_equal(parse_frame(b'{"people": []}', "x"), np.zeros((135, 3)))
+    np.testing.assert_array_equal(parse_frame(b'{"people": []}', "x"), np.zeros((1, 135, 3)))
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,16 @@ def test_a_wrong_frame(data: bytes, said: str) -> None:
 
 
 def test_frames_are_stacked_in_their_order() -> None:
-    frames = {number: np.full((135, 3), number + 1.0, np.float32) for number in (2, 0, 1)}
-    assert stack_frames(frames, 3, "x")[:, 0, 0].tolist() == [1, 2, 3]
+    person = np.random.default_rng(0).uniform(10, 100, (1, 135, 3)).astype(np.float32)
+    frames = {number: person + number for number in (2, 0, 1)}
+    np.testing.assert_array_equal(stack_frames(frames, 3, "x"), np.concatenate([person, person + 1, person + 2]))
     for count, said in ((4, "keypoints of 3 frames for a video of 4; frame 3 is missing"), (2, "frame 2 is too many")):
         with pytest.raises(ClipError, match=said):
             stack_frames(frames, count, "x")
     with pytest.raises(ClipError, match="frame 0 is missing"):
         stack_frames({}, 3, "x")
     with pytest.raises(ClipError, match="no person found in any of 3 frames"):
-        stack_frames({number: np.zeros((135, 3), np.float32) for number in range(3)}, 3, "x")
+        stack_frames({number: np.zeros((1, 135, 3), np.float32) for number in range(3)}, 3, "x")
 
 
 def test_a_folder(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def age(work: Path, data: Path, archive: str = "") -> None:
         signer = key.removeprefix("signer").partition("_")[0]
         prints["handcrops"] = fingerprint("handcrops", 3, [upstream, [False] * 4, 95, signer, label])
         repack(work / "handcrops" / f"{key}.tar", key, {"id": key, "signer": signer, "label": label}, ledgers)
+        facts = {name: ledgers["frames"][key].facts[name] for name in ("frames", "width", "height", "fps")}
+        ledgers["frames"][key] = replace(ledgers["frames"][key], facts=facts)
         for stage in RESULTS:
             ledgers[stage][key] = replace(ledgers[stage][key], fingerprint=prints[stage])
         contents[key] = [key, prints["handcrops"], ledgers["handcrops"][key].facts["crc32"]]
@@ -117,6 +119,18 @@ def test_shards_from_tars_with_the_old_json_are_the_same(data: Path, tiny_work: 
         path.unlink()
     assert run_pipeline(data, work, "--samples-per-shard", "3") == 0
     assert digests(work) == digests(tiny_work)
+
+
+def test_hands_that_are_cut_again_are_those_of_a_new_workspace(data: Path, tmp_path: Path) -> None:
+    """Color and depth: that version knew only one count and size for both."""
+    work, fresh = tmp_path / "work", tmp_path / "fresh"
+    assert run_pipeline(data, work) == 0
+    age(work, data)
+    for folder in (work, fresh):
+        assert run_pipeline(data, folder, "--quality", "80") == 0
+    assert digests(work) == digests(fresh)
+    with tarfile.open(work / "shards" / "train-000.tar") as tar:
+        assert sum(name.endswith("left_depth.mjpg") for name in tar.getnames()) == 4
 
 
 def test_a_label_that_was_corrected_meanwhile_cuts_nothing_again(data: Path, tmp_path: Path, capsys) -> None:

@@ -7,8 +7,11 @@ import pytest
 from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
 
 from pipeline.errors import ClipError
-from pipeline.stages.frames import ASSUMED_FPS, count_frames
+from pipeline.stages.frames import ASSUMED_FPS, Frames, count_frames
 from pipeline.workspace.clip import Sample, Video
+from pipeline.workspace.paths import Workspace
+
+STAGE = Frames(Workspace(Path("unused")))
 
 
 @pytest.fixture
@@ -23,11 +26,9 @@ def depth(ffmpeg: str, folder: Path, frames: int, size: str = "160x120") -> str:
 
 
 def test_facts_are_the_color_videos(ffmpeg: str, color: str, tmp_path: Path) -> None:
-    for sample in (
-        Sample("a", "", "", None, color, None),
-        Sample("a", "", "", None, color, depth(ffmpeg, tmp_path, 9)),
-    ):
-        assert count_frames(sample, ffmpeg) == Video(9, 160, 120, 30.0)
+    video = Video(9, 160, 120, 30.0)
+    assert count_frames(Sample("a", "", "", None, color, None), STAGE) == (video, None)
+    assert count_frames(Sample("a", "", "", None, color, depth(ffmpeg, tmp_path, 9)), STAGE) == (video, video)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,12 @@ def test_a_depth_video_that_disagrees(
 ) -> None:
     sample = Sample("a", "", "", None, color, depth(ffmpeg, tmp_path, frames, size))
     with pytest.raises(ClipError, match=f"{tmp_path}/{said}"):
-        count_frames(sample, ffmpeg)
+        count_frames(sample, STAGE)
 
 
 def test_a_depth_video_that_is_gone(ffmpeg: str, color: str, tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=rf"{tmp_path}/b_depth.mp4: no such file"):
-        count_frames(Sample("a", "", "", None, color, str(tmp_path / "b_depth.mp4")), ffmpeg)
+        count_frames(Sample("a", "", "", None, color, str(tmp_path / "b_depth.mp4")), STAGE)
 
 
 def test_a_clip_without_video_is_as_long_as_its_keypoints_and_as_large_as_shows_them(tmp_path: Path) -> None:
@@ -56,6 +57,6 @@ def test_a_clip_without_video_is_as_long_as_its_keypoints_and_as_large_as_shows_
     np.save(tmp_path / "a.npy", keypoints.astype(np.float32))
     width, height = keypoints[..., 0].max(), keypoints[..., 1].max()
     for name in ("a.kp", "a.npy"):
-        video = count_frames(Sample("a", "", "", None, None, None, str(tmp_path / name)), None)
+        video, _ = count_frames(Sample("a", "", "", None, None, None, str(tmp_path / name)), STAGE)
         assert (video.frames, video.fps) == (7, ASSUMED_FPS)
         assert 0 <= video.width - 1 - width < 1 and 0 <= video.height - 1 - height < 1

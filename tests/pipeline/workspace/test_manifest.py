@@ -41,17 +41,17 @@ def tree(tmp_path: Path) -> Path:
 
 def test_a_tree(tree: Path) -> None:
     train, val = f"{tree}/train/signer3_sample12", f"{tree}/val/b_color.mp4"
-    assert read_data(tree) == [
+    assert read_data(tree).samples == [
         Sample("b", "val", "", None, val, None),
         Sample("signer3_sample12", "train", "3", None, f"{train}_color.mp4", f"{train}_depth.mp4"),
     ]
-    assert [sample.depth for sample in read_data(tree, use_depth=False)] == [None, None]
+    assert [sample.depth for sample in read_data(tree, use_depth=False).samples] == [None, None]
 
 
 def test_a_depth_video_whose_content_is_not_here_is_not_left_out(tree: Path) -> None:
     """As in a tree of git-annex: a link to nothing. The frames stage says that there is no such file."""
     (tree / "val" / "b_depth.mp4").symlink_to("../.git/annex/objects/b_depth.mp4")
-    assert read_data(tree)[0].depth == f"{tree}/val/b_depth.mp4"
+    assert read_data(tree).samples[0].depth == f"{tree}/val/b_depth.mp4"
 
 
 def test_a_csv(tmp_path: Path) -> None:
@@ -59,32 +59,33 @@ def test_a_csv(tmp_path: Path) -> None:
         tmp_path / "clips.csv",
         "\ufeffid,split,signer,label,color,depth\n\n b ,test,5,,clips/b.mp4,\na,train,Ada,7,/abs/a.mp4,d.mp4\n",
     )
-    assert read_data(path) == [
+    assert read_data(path).samples == [
         Sample("a", "train", "Ada", 7, "/abs/a.mp4", f"{tmp_path}/d.mp4"),
         Sample("b", "test", "5", None, f"{tmp_path}/clips/b.mp4", None),
     ]
-    assert (
-        read_data(text(tmp_path / "no-depth.csv", "id,split,signer,label,color\na,train,,1,a.mp4\n"))[0].depth is None
-    )
+    path = text(tmp_path / "no-depth.csv", "id,split,signer,label,color\na,train,,1,a.mp4\n")
+    assert read_data(path).samples[0].depth is None
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "its first line must be id,split,signer,label,color"),
-        ("id,label\na,1\n", "its first line must be id,split,signer,label,color[,depth], not 'id,label'"),
+        ("", "clips.csv: is empty"),
+        ("id,label\na,1\n", "clips.csv:1: no column split, signer, color"),
         ("id,split,signer,label,color\n\n", "clips.csv: has no rows"),
-        ("id,split,signer,label,color\na,-x,1,2,a.mp4\n", "clips.csv:2: '-x' cannot name a split"),
+        ("id,split,signer,label,color\na,-x,1,2,a.mp4\n", "clips.csv:2: column split: '-x' cannot name a split"),
         ("id,split,signer,label,color\na,train,1,2\n", "clips.csv:2: 4 columns where the header has 5"),
-        ("id,split,signer,label,color\na,,1,2,a.mp4\n", "clips.csv:2: '' cannot name a split"),
-        ("id,split,signer,label,color\na,../x,1,2,a.mp4\n", "clips.csv:2: '../x' cannot name a split"),
-        ("id,split,signer,label,color\na,train,1,two,a.mp4\n", "clips.csv:2: class 'two' is not a whole number"),
+        ("id,split,signer,label,color\na,../x,1,2,a.mp4\n", "clips.csv:2: column split: '../x' cannot name a split"),
+        ("id,split,signer,label,color\na,train,1,two,a.mp4\nb,train,1,2,a.mp4\n", "clips.csv:2: class 'two' is a name"),
         ("id,split,signer,label,color\na,train,1,-2,a.mp4\n", "clips.csv:2: class '-2' is not a whole number"),
-        ("id,split,signer,label,color\na,train,1,2,\n", "clips.csv:2: no color video"),
+        ("id,split,signer,label,color\na,train,1,2,\n", "clips.csv:2: column color: empty"),
         ("id,split,signer,label,color\na.b,train,1,2,a.mp4\n", "an id cannot contain '.'"),
         ("id,split,signer,label,color\na/b,train,1,2,a.mp4\n", "an id cannot contain '/'"),
         ("id,split,signer,label,color\n,train,1,2,a.mp4\n", "an id has 1 to 83 bytes"),
-        ("id,split,signer,label,color\na,train,1,2,a.mp4\na,val,1,2,b.mp4\n", "id a occurs twice"),
+        (
+            "id,split,signer,label,color\na,train,1,2,a.mp4\na,val,1,2,b.mp4\n",
+            "clips.csv:3: column id: a is in line 2 already",
+        ),
         ('id,split,signer,label,color\n"a,train,1,2,a.mp4\n' + "x" * 200_000, "cannot be read as CSV"),
     ],
 )
@@ -98,7 +99,7 @@ def test_a_wrong_csv(tmp_path: Path, content: str, said: str) -> None:
 def test_a_csv_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "clips.csv"
     path.write_bytes("id,split,signer,label,color\nä,train,1,2,a.mp4\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"cannot be read as CSV .*utf-8"):
+    with pytest.raises(InputError, match=r"clips.csv:2: column 1: .*no UTF-8"):
         read_data(path)
 
 
@@ -142,7 +143,7 @@ def test_a_name_that_is_not_utf8(tree: Path) -> None:
 
 
 def test_labels_and_splits(tree: Path, tmp_path: Path) -> None:
-    samples = read_data(tree)
+    samples = read_data(tree).samples
     labelled, unknown = apply_labels(samples, text(tmp_path / "l.csv", "b,4\nsigner3_sample12,2,test\nz,1\ny,1\n"))
     assert [(sample.id, sample.label, sample.split) for sample in labelled] == [
         ("b", 4, "val"),
@@ -160,7 +161,7 @@ def test_labels_and_splits(tree: Path, tmp_path: Path) -> None:
         ("b,1,val,x\n", "found 4 columns"),
         ("b,eins\n", "l.csv:1: class 'eins' is not a whole number from 0 up"),
         ("b,1.0\n", "class '1.0' is not a whole number from 0 up"),
-        ("b,1\nb,2\n", "l.csv:2: b has 2, but 1 in line 1"),
+        ("b,1\nb,2\n", "l.csv:2: b has another class"),
         ("b,1,a/b\n", "l.csv:1: 'a/b' cannot name a split"),
         ("x,1\ny,2\n", "none of its ids names a clip (it has x, --data has"),
         ("b,1,-x\n", "l.csv:1: '-x' cannot name a split"),
@@ -169,7 +170,7 @@ def test_labels_and_splits(tree: Path, tmp_path: Path) -> None:
 )
 def test_wrong_labels(tree: Path, tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
-        apply_labels(read_data(tree), text(tmp_path / "l.csv", content))
+        apply_labels(read_data(tree).samples, text(tmp_path / "l.csv", content))
     assert said in caught.value.message
 
 

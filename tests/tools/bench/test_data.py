@@ -28,8 +28,8 @@ def test_a_grown_shard_set_is_whole(tiny_work: Path, tmp_path: Path, monkeypatch
 def test_clips_are_multiplied_with_their_labels_and_keypoints(tiny: Path, tmp_path: Path) -> None:
     data = BenchData(tiny / "mp4", tiny / "labels.csv", tiny / "kp", tmp_path)
     many = multiplied(data, tmp_path / "many", 3)
-    clips = read_data(data.mp4)
-    labelled, unknown = apply_labels(read_data(many.mp4), many.labels)
+    clips = read_data(data.mp4).samples
+    labelled, unknown = apply_labels(read_data(many.mp4).samples, many.labels)
     assert len(labelled) == 3 * len(clips)
     assert not unknown
     assert all(sample.label is not None for sample in labelled)
