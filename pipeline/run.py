@@ -4,8 +4,6 @@ import gc
 import os
 from collections.abc import Sequence
 
-import click
-
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.options import RunOptions
 from pipeline.pose.archive import archive_parts
@@ -19,7 +17,7 @@ from pipeline.workspace.clip import Sample
 from pipeline.workspace.lock import workspace_lock
 from pipeline.workspace.manifest import apply_labels, class_names, read_data, write_manifest
 from pipeline.workspace.paths import STAGES, Workspace
-from shards.command_line import settings_from
+from shards.command_line import print_line, settings_from
 from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.format.recipe import RECIPES
 
@@ -69,7 +67,7 @@ def _run(options: RunOptions) -> int:
             samples = [sample for sample in samples if part.holds(sample.id)]
         outcomes = run_stages(samples, settings)
     for line in data.warnings:
-        click.echo(f"warning: {line}", err=True)
+        print_line(f"warning: {line}", err=True)
     return summarize(outcomes, workspace, settings.shards_folder, part, unknown)
 
 

@@ -155,9 +155,7 @@ def _run_stage(
     rows = _rows_of(concerned, stage, ledger)
     failed = [row for row in rows.values() if row.status == FAILED]
     done = [clip for clip in done if clip.id in rows and rows[clip.id].status == DONE]
-    for clip in done:
-        _find(stage, clip, rows[clip.id])
-    warnings = [f"{clip.id}: {note}" for clip in done for note in stage.notes(rows[clip.id])]
+    warnings = [f"{clip.id}: {note}" for clip in done for note in _find(stage, clip, rows[clip.id])]
     through = {clip.id for clip in done}
     now = sum(clip.id in through for clip in plan.todo)
     came = [clip for clip in clips if clip.id in through or not stage.applies(clip)]
@@ -171,10 +169,12 @@ def _rows_of(clips: Sequence[Clip], stage: Stage, ledger: Ledger) -> dict[str, R
     return {key: row for key, row in rows.items() if row and row.fingerprint == present[key]}
 
 
-def _find(stage: Stage, clip: Clip, row: Row) -> None:
+def _find(stage: Stage, clip: Clip, row: Row) -> list[str]:
+    """Put what a row says into the clip's record; returns what a user should know of it."""
     try:
         stage.found(clip, row)
-    except (KeyError, TypeError, ValueError) as error:
+        return stage.notes(row)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         ledgers = stage.workspace.ledgers / f"{stage.name}.*"
         raise InputError(
             f"{ledgers}: damaged (row of {clip.id}); remove it, and what it listed is done again"

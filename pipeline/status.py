@@ -15,6 +15,7 @@ from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import read_manifest
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.row import DONE, FAILED, Row
+from shards.command_line import print_line
 
 SOME_FAILED = 3  # exit status
 _SHOWN = 10
@@ -36,23 +37,24 @@ def summarize(
     outcomes: Sequence[Outcome], workspace: Workspace, shards: Path, part: Part | None, unknown: str = ""
 ) -> int:
     """Print what came of the run; returns its exit status. `unknown` says which labels are of no clip."""
-    click.echo("\nstage       done  new  failed  waiting")
+    print_line("")
+    print_line("stage       done  new  failed  waiting")
     for outcome in outcomes:
         failed, waiting = len(outcome.failed), outcome.waiting
-        click.echo(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
+        print_line(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
     failures = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
     for stage, row in failures[:_SHOWN]:
-        click.echo(f"failed: {row.id} ({stage}): {row.error}", err=True)
+        print_line(f"failed: {row.id} ({stage}): {row.error}", err=True)
     if len(failures) > _SHOWN:
         more = f"`pipeline status --work {workspace.root} --failed`"
-        click.echo(f"… and {len(failures) - _SHOWN} more: {more}", err=True)
+        print_line(f"… and {len(failures) - _SHOWN} more: {more}", err=True)
     _show_warnings([line for outcome in outcomes for line in outcome.warnings])
     if unknown:
-        click.echo(unknown, err=True)
+        print_line(unknown, err=True)
     if outcomes and outcomes[-1].stage == STAGES[-1] and outcomes[-1].done and not outcomes[-1].failed:
-        click.echo(f"shards: {shards}")
+        print_line(f"shards: {shards}")
     if part:
-        click.echo(f"part {part.number}/{part.count}; when all are done: --stage shards, without --part")
+        print_line(f"part {part.number}/{part.count}; when all are done: --stage shards, without --part")
     sys.stdout.flush()
     return SOME_FAILED if failures or unknown else 0
 
@@ -64,9 +66,9 @@ def _show_warnings(warnings: Sequence[str]) -> None:
         _, _, reason = line.partition(": ")
         kinds.setdefault(re.sub(r"\d+(\.\d+)?", "…", reason), []).append(line)
     for lines in list(kinds.values())[:_SHOWN]:
-        click.echo(f"warning: {lines[0]}" + (f" (and {len(lines) - 1} clips like it)" if lines[1:] else ""), err=True)
+        print_line(f"warning: {lines[0]}" + (f" (and {len(lines) - 1} clips like it)" if lines[1:] else ""), err=True)
     if len(kinds) > _SHOWN:
-        click.echo(f"… and {len(kinds) - _SHOWN} other kinds of warnings", err=True)
+        print_line(f"… and {len(kinds) - _SHOWN} other kinds of warnings", err=True)
 
 
 def collect(work: Path) -> dict[str, Any]:
@@ -95,16 +97,17 @@ def show_status(work: Path, failed: bool, as_json: bool) -> None:
     """Print the status of a workspace, or only its failures."""
     status = collect(work)
     if as_json:
-        click.echo(json.dumps(status["failures"] if failed else status, indent=1, ensure_ascii=False))
+        click.echo(json.dumps(status["failures"] if failed else status, indent=1))  # ASCII: nothing to escape
         return
     if not failed:
-        click.echo(f"{status['clips']} clips\nstage       done  failed   to do   core-seconds        MB")
+        print_line(f"{status['clips']} clips")
+        print_line("stage       done  failed   to do   core-seconds        MB")
         for entry in status["stages"]:
             todo = "" if entry["todo"] is None else entry["todo"]
             numbers = (
                 f"{entry['done']:>6}{entry['failed']:>8}{todo:>8}{entry['seconds']:>15}{entry['bytes'] / 1e6:>10.1f}"
             )
-            click.echo(f"{entry['stage']:<10}{numbers}")
+            print_line(f"{entry['stage']:<10}{numbers}")
         return
     for failure in status["failures"]:
-        click.echo(f"{failure['id']} ({failure['stage']}): {failure['error']}")
+        print_line(f"{failure['id']} ({failure['stage']}): {failure['error']}")

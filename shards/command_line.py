@@ -2,6 +2,8 @@
 
 import errno
 import math
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -49,8 +51,27 @@ def _one_line() -> Iterator[None]:
         raise kind(f"{where}cannot be read or written ({error.strerror or error}){hint}") from error
 
 
+def _open_standard_streams() -> None:
+    """Open /dev/null where a cron job or a service closed stdin, stdout or stderr.
+
+    The next file that is opened would take its number, and messages would be written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
 class Command(click.Command):
     """A command, of which an OSError is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        _open_standard_streams()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -60,6 +81,11 @@ class Command(click.Command):
 
 class Commands(click.Group):
     """Subcommands, of which an OSError is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        _open_standard_streams()
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand."""

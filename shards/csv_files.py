@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shards.errors import InputError
+from shards.files import read_limited
 
 # What gets a name ending in .csv by mistake, by its first bytes.
 _NOT_CSV = (
@@ -50,10 +51,10 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
     `sep=,` is passed over.
 
     Raises:
-        InputError: it cannot be read, or is something else: another encoding, other separators, an archive, ….
+        InputError: it cannot be read, is endless, or something else: another encoding, other separators, an archive ….
     """
     try:
-        text = _text_of(path, path.read_bytes())
+        text = _text_of(path, read_limited(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read as CSV ({error.strerror or error})") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)

@@ -61,6 +61,25 @@ def writing(path: Path, temporary: Path | None = None) -> Iterator[None]:
         raise
 
 
+def read_limited(path: Path, most: int = 1 << 28) -> bytes:
+    """The content of a file of at most `most` bytes, which is more than any of its kind has.
+
+    Raises:
+        InputError: it is larger.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"{path}: larger than {most / 1e6:.0f} MB, which no file of its kind is")
+    return data
+
+
+def open_no_link(path: str, flags: int) -> int:
+    """For `open(opener=...)`: an OSError where the path is a link, which could lead to a file that is not ours."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with whole_file(path) as temporary:

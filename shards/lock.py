@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shards.errors import InputError
+from shards.files import open_no_link
 
 _SIGNATURE = "process "
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -45,7 +46,7 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
     path = path.parent.resolve() / path.name
     if path in _held:
         raise InputError(f"{path}: another run of this process works on {what}; wait for its end")
-    with open(path, "a+", encoding="utf-8", errors="replace", opener=_open_no_link) as file:
+    with open(path, "a+", encoding="utf-8", errors="replace", opener=open_no_link) as file:
         try:
             fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
@@ -69,10 +70,6 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
             _held.discard(path)
             if not shared:
                 file.truncate(0)
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _owner(path: Path) -> str:

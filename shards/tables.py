@@ -1,12 +1,13 @@
 """The small CSV files around a shard set: labels, assignments of samples to splits, class names."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from shards.errors import InputError
-from shards.files import whole_file
+from shards.files import read_limited, whole_file
 from shards.names import is_split_name
 
 Value = TypeVar("Value", bound=tuple)
@@ -21,15 +22,14 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         InputError: when it cannot be read.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            line = 1
-            for row in reader:
-                if any("\0" in cell for cell in row):  # which no path may have; UTF-16 is full of it
-                    raise InputError(f"{path}:{line}: holds a NUL byte; save it as CSV in UTF-8")
-                if any(cell.strip() for cell in row):
-                    yield line, [cell.strip() for cell in row]
-                line = reader.line_num + 1
+        reader = csv.reader(io.StringIO(read_limited(path).decode("utf-8-sig"), newline=""))
+        line = 1
+        for row in reader:
+            if any("\0" in cell for cell in row):  # which no path may have; UTF-16 is full of it
+                raise InputError(f"{path}:{line}: holds a NUL byte; save it as CSV in UTF-8")
+            if any(cell.strip() for cell in row):
+                yield line, [cell.strip() for cell in row]
+            line = reader.line_num + 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({error})") from error
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import click
-
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.folders import read_folders
 from pipeline.lists.ids import unique_ids
@@ -18,6 +16,7 @@ from pipeline.lists.record import Listing, Reader
 from pipeline.lists.report import Entry, counted, summary, warnings
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import is_among, whole_file
 from shards.labels import plain_id
@@ -74,12 +73,12 @@ def clips_command(
     unused = set(finder.unused()) - {*listing.unreadable, *listing.unmatched}
     lines += [*_oddities(listing, ranges, sorted(unused)), *warnings(entries, listing.classes)]
     for note in listing.notes:
-        click.echo(note)
+        print_line(note)
     for line in lines:
-        click.echo(f"warning: {line}", err=True)
-    click.echo(summary(entries, listing.classes))
+        print_line(f"warning: {line}", err=True)
+    print_line(summary(entries, listing.classes))
     classes = f"; {classes_out}: {len(listing.classes)} classes" if classes_out else ""
-    click.echo(f"{out}: {len(entries)} rows{classes}")
+    print_line(f"{out}: {len(entries)} rows{classes}")
 
 
 def _refuse_targets(out: Path, classes_out: Path | None, read: Sequence[Path]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import InputError
+from shards.files import read_limited
 
 
 class Sources:
@@ -89,8 +90,8 @@ def read_json(path: Path) -> Any:
         InputError: it is something else.
     """
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        return json.loads(read_limited(path).decode("utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error})") from error
 
 
@@ -101,7 +102,7 @@ def read_lines(path: Path) -> list[str]:
         InputError: it is in another encoding.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_limited(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read as text ({error}); save it as UTF-8") from error
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
+from pipeline.pose.layouts.files import LARGEST_FRAME, read_file
 from pipeline.pose.layouts.person import follow
 from shards.body135 import POINTS
 
@@ -76,7 +77,7 @@ def read_folder(folder: Path, count: int) -> np.ndarray:
             if first != path:
                 one, other = sorted((first.name, path.name))
                 raise ClipError(f"{folder}: {one} and {other} are both frame {int(match[1])}; remove one")
-    frames = {number: parse_frame(path.read_bytes(), str(path)) for number, path in paths.items()}
+    frames = {number: parse_frame(read_file(path, LARGEST_FRAME), str(path)) for number, path in paths.items()}
     if not frames:
         raise ClipError(f"{folder}: no frame's keypoints (*_keypoints.json) in it")
     return stack_frames(frames, count, str(folder))

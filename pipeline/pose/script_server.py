@@ -9,11 +9,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import ClipError
-from pipeline.workers.process import Supervised, last_line
+from pipeline.workers.process import Supervised, last_line, within
 from shards.errors import InputError
 
 
@@ -43,10 +44,10 @@ class ScriptServer:
         try:
             pipes.stdin.write(json.dumps({"video": clip, "write_json": folder}).encode() + b"\n")
             pipes.stdin.flush()
-            ready, _, _ = select.select([pipes.stdout], [], [], seconds)
-            if not ready:
-                raise ClipError(f"{clip}: {self._title} did not finish in {seconds:g} s")
+            within(seconds, partial(_await, pipes.stdout))
             answer: dict[str, Any] = json.loads(pipes.stdout.readline())
+        except TimeoutError as error:
+            raise ClipError(f"{clip}: {self._title} did not finish in {seconds:g} s") from error
         except (BrokenPipeError, ValueError) as error:
             raise ClipError(f"{clip}: {self._title} ended: {self._reason()}") from error
         return answer.get("error")
@@ -61,6 +62,12 @@ class ScriptServer:
     def end(self) -> None:
         """Kill it and everything it started."""
         self._child.end()
+
+
+def _await(pipe: IO[bytes], seconds: float) -> None:
+    """Wait for bytes in a pipe, or its end; TimeoutError where nothing comes."""
+    if not select.select([pipe], [], [], seconds)[0]:
+        raise TimeoutError
 
 
 class _OfThread(threading.local):

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
 from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
@@ -15,7 +13,7 @@ from pipeline.pose.importing import ImportRules
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.tables import READABLE
 from pipeline.workspace.fingerprint import stamp
-from shards.command_line import settings_from
+from shards.command_line import print_line, settings_from
 from shards.errors import InputError
 
 
@@ -74,7 +72,7 @@ def keypoint_source(
     refuse_unused(options.estimator, "--keypoints", str(path))
     if path.is_dir():
         return _files(path, ids, rules)
-    click.echo(f"keypoints from {path}", err=True)
+    print_line(f"keypoints from {path}", err=True)
     parts = archive_parts(path)
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
 
@@ -91,12 +89,12 @@ def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSour
             break
         except ClipError:
             continue  # one that is damaged fails its clip
-    click.echo(f"keypoints from {root} ({layout or 'none that can be read'})", err=True)
+    print_line(f"keypoints from {root} ({layout or 'none that can be read'})", err=True)
     name = "import" if layout in ("", "body135") else f"import {layout}"
     return KeypointSource(name, "import", files=found, root=str(root.absolute()))
 
 
 def _estimating(options: PoseSource, ffmpeg: str | None) -> KeypointSource:
     estimator, why = choose_estimator(options.pose, options.estimator, ffmpeg)
-    click.echo(f"keypoints from {why}", err=True)
+    print_line(f"keypoints from {why}", err=True)
     return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)

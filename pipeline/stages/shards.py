@@ -19,6 +19,7 @@ from pipeline.workspace.paths import Workspace
 from pipeline.workspace.result import is_result, mtime_of, named, read_result, temporary_name
 from pipeline.workspace.row import BEGUN, DONE, Made, Row
 from pipeline.workspace.shard_folder import listed_shards, own_shards, splits_of
+from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Dataset, Shard
 from shards.format.sample import SampleInfo
@@ -77,11 +78,18 @@ class PlannedShards:
         """Write the indexes, then `dataset.json`: `dataset` with these shards."""
         contents = []
         for name, clips in self.shards.items():
-            facts = rows[str(self.folder / name)].facts
-            shard = Shard(name, facts["samples"], facts["size"], facts["sha256"])
+            shard = self._written(name, rows[str(self.folder / name)].facts)
             entries = [(_about(clip), sample_layout(clip)) for clip in clips]
             contents.append((clips[0].sample.split, shard, entries))
         return finish(self.folder, dataset, contents)
+
+    def _written(self, name: str, facts: Mapping[str, Any]) -> Shard:
+        """A shard as its row describes it."""
+        shard = Shard(name, facts.get("samples", -1), facts.get("size", -1), facts.get("sha256", ""))
+        if (type(shard.samples), type(shard.bytes), type(shard.sha256)) != (int, int, str) or shard.bytes < 0:
+            ledgers = self.workspace.ledgers / "shards.*"
+            raise InputError(f"{ledgers}: damaged (row of {name}); remove it, and the shards are made again")
+        return shard
 
 
 def plan_shards(clips: Iterable[Clip], samples_per_shard: int) -> dict[str, list[Clip]]:

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.errors import ClipError
 from pipeline.video.probe import damaged
 from pipeline.video.program import TIME_LIMIT, damage_in, reason_of
 from pipeline.video.recording import Recording, frames_of
-from pipeline.workers.process import kill_group, start_group, widen_pipe
+from pipeline.workers.process import kill_group, start_group, widen_pipe, within
 from pipeline.workspace.clip import Video
 
 if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
@@ -137,14 +138,18 @@ def _filled(pipes: Sequence[_Pipe]) -> Iterator[int]:
         for number, pipe in enumerate(pipes):
             ready.register(pipe.reader, selectors.EVENT_READ, number)
         while ready.get_map():
-            readable = ready.select(TIME_LIMIT)
-            if not readable:
-                raise TimeoutError
-            for key, _ in readable:
+            for key, _ in within(TIME_LIMIT, partial(_select, ready)):
                 if not pipes[key.data].read():
                     ready.unregister(key.fd)
                 elif pipes[key.data].full():
                     yield key.data
+
+
+def _select(ready: selectors.BaseSelector, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+    """The pipes that have bytes; TimeoutError where none has."""
+    if readable := ready.select(seconds):
+        return readable
+    raise TimeoutError
 
 
 def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":

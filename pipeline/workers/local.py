@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.errors import ClipError, is_disk_trouble
 from pipeline.workers.process import remove_json_folders
 from pipeline.workers.signals import leave_signals_to_driver, signals_held_by_workers
 from pipeline.workspace.row import DONE, FAILED, Made, Row
+from shards.workers import can_have_workers, end_with_parent
 
 _libc = ctypes.CDLL(None)
 Work = Callable[[], Made]  # raises ClipError for a clip that cannot be used
@@ -31,9 +33,13 @@ class Task:
 Engine = Callable[[Sequence[Task]], Iterator[Row]]  # rows as the tasks end, in any order
 
 
-def execute(task: Task, crowded: bool = False) -> Row:
-    """Do a task in a worker, as `row_of` does it. `crowded`: every core has a worker."""
-    leave_signals_to_driver()
+def execute(task: Task, crowded: bool = False, driver: int | None = None) -> Row:
+    """Do a task in a worker, as `row_of` does it. `crowded`: every core has a worker; `driver`: the process that
+    started the worker, and with which it ends (Dask sees to its own)."""
+    if driver is not None:
+        end_with_parent(driver, partial(remove_json_folders, driver))
+    if driver != os.getpid():  # joblib may decide to have no workers
+        leave_signals_to_driver()
     with one_core() if crowded and task.one_core else nullcontext():
         return row_of(task)
 
@@ -90,6 +96,9 @@ def run_tasks(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
 
     waiting = iter(tasks)
     running: dict[str, Task] = {}
+    if not can_have_workers():
+        yield from map(row_of, waiting)
+        return
     if jobs == 1:
         yield from _one_by_one(waiting)
         return
@@ -127,7 +136,7 @@ def _parallel(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
     pool = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
     crowded = jobs >= len(os.sched_getaffinity(0))
     with signals_held_by_workers():  # joblib starts the workers and hands out the first tasks before it returns
-        rows = pool(delayed(execute)(task, crowded) for task in tasks)
+        rows = pool(delayed(execute)(task, crowded, os.getpid()) for task in tasks)
     yield from rows
 
 
@@ -139,7 +148,7 @@ def _one_by_one(tasks: Iterable[Task]) -> Iterator[Row]:
     for task in tasks:
         try:
             with signals_held_by_workers():
-                future = get_memmapping_executor(1).submit(execute, task)
+                future = get_memmapping_executor(1).submit(execute, task, False, os.getpid())
             yield future.result()
         except BrokenProcessPool as error:
             yield Row(task.id, FAILED, task.fingerprint, error=f"its worker process died: {_exit_codes(error)}")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from pipeline.errors import ClipError
 
 _SUPERVISOR = str(Path(__file__).with_name("supervise.py"))
 _LOG_TAIL = 4096
+_SLICE_SECONDS = 1.0
 _END_SECONDS = 1.0  # for the estimator of a killed worker to end: its supervisor kills it within milliseconds
 
 
@@ -37,12 +38,31 @@ def capture(command: Sequence[str], seconds: float, about: str) -> Finished:
     """
     with start_group(command, subprocess.PIPE, subprocess.PIPE) as process:
         try:
-            stdout, stderr = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired as error:
+            stdout, stderr = within(seconds, lambda part: process.communicate(timeout=part))
+        except TimeoutError as error:
             raise ClipError(f"{about}: {command[0]} did not finish in {seconds:g} s") from error
         finally:
             kill_group(process)
     return Finished(process.returncode, stdout, stderr)
+
+
+def within(seconds: float, wait: Callable[[float], Any]) -> Any:
+    """What `wait` gives, a wait of so many seconds for an answer that raises `TimeoutError` or `TimeoutExpired`.
+
+    It waits a second at a time, and each counts as no more: an answer may be late for all the time in which we were
+    stopped ourselves (SIGSTOP, a suspended job or laptop).
+
+    Raises:
+        TimeoutError: there is no answer in `seconds` in which we ran.
+    """
+    left = seconds
+    while True:
+        try:
+            return wait(min(left, _SLICE_SECONDS))
+        except (TimeoutError, subprocess.TimeoutExpired) as error:
+            left -= _SLICE_SECONDS
+            if left <= 0:
+                raise TimeoutError from error
 
 
 def start_group(
@@ -100,8 +120,13 @@ class Supervised:
         Raises:
             TimeoutError: it has not ended in this time.
         """
-        self._line.settimeout(seconds)
-        return self._line.recv(1000).decode(errors="replace") or "its supervisor was killed"
+
+        def receive(part: float | None) -> bytes:
+            self._line.settimeout(part)
+            return self._line.recv(1000)
+
+        received: bytes = receive(None) if seconds is None else within(seconds, receive)
+        return received.decode(errors="replace") or "its supervisor was killed"
 
     def end(self) -> None:
         """Kill it and everything it started, even where the supervisor itself was killed."""
@@ -143,13 +168,14 @@ def json_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=_prefix(os.getppid()))
 
 
-def remove_json_folders() -> None:
-    """For the driver: remove those of its workers that were killed, some 75 files each, often in memory.
+def remove_json_folders(driver: int | None = None) -> None:
+    """For the driver, or for a worker when it is gone: remove those of its workers that were killed, some 75 files
+    each, often in memory.
 
     What cannot be removed stays: it costs space, and no more.
     """
     end = time.monotonic() + _END_SECONDS
-    while folders := list(Path(tempfile.gettempdir()).glob(f"{_prefix(os.getpid())}*")):
+    while folders := list(Path(tempfile.gettempdir()).glob(f"{_prefix(driver or os.getpid())}*")):
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         if time.monotonic() > end:

@@ -1,14 +1,16 @@
 """The ledger of a stage: one row per sample, kept by the driver alone.
 
 Rows go to a journal as they come (`<stage>.jsonl`, one line each, so that a kill loses none) and are folded into
-`<stage>.parquet` when the stage ends. A part of a job array (`--part I/N`) keeps its own two files; readers merge them
-all (of two rows for a sample the later wins), and the next whole run puts them into `<stage>.parquet`.
+`<stage>.parquet` when the stage ends. Both have checksums: a damaged line of a journal counts for nothing, a damaged
+table is refused. A part of a job array (`--part I/N`) keeps its own two files; readers merge them all (of two rows for
+a sample the later wins), and the next whole run puts them into `<stage>.parquet`.
 """
 
 import errno
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,8 @@ import pyarrow.parquet as pq
 
 from pipeline.workspace.row import Row
 from shards.errors import InputError
-from shards.files import whole_file
+from shards.files import open_no_link, whole_file
+from shards.parquet import read_parquet
 
 _SCHEMA = pa.schema(
     [
@@ -33,6 +36,7 @@ _SCHEMA = pa.schema(
         ("time", pa.float64()),
     ]
 )
+_SUM = "\t#"  # before the checksum, and in no JSON of ours
 
 
 class Ledger:
@@ -60,10 +64,10 @@ class Ledger:
         """
         # It may name a file whose name is not UTF-8, which no table can hold.
         row = replace(row, error=row.error.encode(errors="backslashreplace").decode())
-        line = json.dumps({name: getattr(row, name) for name in _SCHEMA.names}).encode() + b"\n"
+        line = _journal_line(row)
         if self._file is None:
             # Not buffered: what could not be written must not be tried again at exit.
-            self._file = self._journal.open("ab", buffering=0)
+            self._file = open(self._journal, "ab", buffering=0, opener=open_no_link)  # noqa: SIM115 (closed by `fold`)
             # A kill may have left half a line; what follows must not be glued to it.
             line = b"\n" + line if self._file.tell() else line
         if self._file.write(line) != len(line):
@@ -117,31 +121,53 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     columns = {name: [getattr(row, name) for row in ordered] for name in _SCHEMA.names}
     columns["facts"] = [json.dumps(facts) for facts in columns["facts"]]
     with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary, write_page_checksum=True)
 
 
 def _read_table(path: Path, with_facts: bool) -> list[Row]:
     try:
-        columns = pq.read_table(path, schema=_SCHEMA).to_pydict()
+        columns = read_parquet(path, _SCHEMA).to_pydict()
         texts, times = columns.pop("facts"), columns.pop("time")
         # One list for the parser: 36,302 small texts, one by one, take three times as long.
         facts = json.loads(f"[{','.join(texts)}]") if with_facts else [{} for _ in texts]
-        return [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
+        rows = [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
+        if not all(map(_is_row, rows)):
+            raise ValueError("a row has values of other types")
+        return rows
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:  # ValueError, TypeError: of facts
+    except (InputError, OSError, ValueError, TypeError, pa.ArrowException) as error:  # ValueError, TypeError: of facts
         raise InputError(f"{path}: damaged ({error}); remove it, and what it listed is done again") from error
 
 
 def _read_journal(path: Path) -> list[Row]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []  # folded by its driver since we listed the folder
-    rows = []
-    for line in lines:
-        try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError):
-            continue  # half a line, where a kill met the writing of it: that sample is done again
-    return rows
+    # Half a line, where a kill met the writing of it, or a damaged one: that sample is done again.
+    return [row for row in map(_row_of_line, lines) if row]
+
+
+def _journal_line(row: Row) -> bytes:
+    """The row as JSON, and the checksum of that, in one line."""
+    text = json.dumps({name: getattr(row, name) for name in _SCHEMA.names}).encode()
+    return text + f"{_SUM}{zlib.crc32(text):08x}\n".encode()
+
+
+def _row_of_line(line: bytes) -> Row | None:
+    """The row of a journal's line, None for a damaged one. Earlier versions wrote no checksum."""
+    text, mark, found = line.rpartition(_SUM.encode())
+    if mark and found != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        row = Row(**json.loads(text if mark else line))
+    except (ValueError, TypeError):
+        return None
+    return row if _is_row(row) else None
+
+
+def _is_row(row: Row) -> bool:
+    texts = (row.id, row.status, row.fingerprint, row.error)
+    numbers = type(row.bytes) is int and isinstance(row.seconds, float | int) and isinstance(row.time, float | int)
+    return numbers and row.temporary is None and isinstance(row.facts, dict) and all(isinstance(t, str) for t in texts)

@@ -14,10 +14,13 @@ from shards.errors import InputError
 from shards.files import whole_file
 from shards.labels import class_gaps, plain_id, read_labels
 from shards.names import id_problem, is_split_name, is_utf8, signer_of
+from shards.parquet import read_parquet
 from shards.tables import read_classes
 
 _TYPES = {"label": pa.int32(), "start": pa.float64(), "end": pa.float64()}
 _SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) for field in fields(Sample)])
+
+_FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_data(data: Path, classes: Path | None = None, use_depth: bool = True) -
         if other := seen.get(sample.id):
             raise InputError(f"id {sample.id} occurs twice: {other.color or other.keypoints} and {name}; rename one")
         seen[sample.id] = sample
-    warnings = [*found.warnings, *_shared(samples), class_gaps(sample.label for sample in samples)]
+    warnings = [*found.warnings, *_shared(samples), formula_ids(seen), class_gaps(sample.label for sample in samples)]
     return Data([seen[key] for key in sorted(seen)], found.classes, [line for line in warnings if line])
 
 
@@ -111,6 +114,14 @@ def _shared(samples: Iterable[Sample]) -> Iterator[str]:
         yield f"{len(both)} files are clips of two splits or classes, e.g. {name} ({one.id} and {other.id})"
 
 
+def formula_ids(ids: Iterable[str]) -> str | None:
+    """A warning for ids that a spreadsheet takes for formulas, in the CSV files of predictions and reports."""
+    formulas = [one for one in ids if one.startswith(_FORMULA)]
+    if not formulas:
+        return None
+    return f"{len(formulas)} ids begin with = + - or @, e.g. {formulas[0]}: a spreadsheet takes them for formulas"
+
+
 def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[str]]:
     """Samples with the classes, and the splits where it has them, of a headerless CSV `id,class[,split]`.
 
@@ -150,7 +161,7 @@ def write_manifest(path: Path, samples: list[Sample]) -> None:
     """Write the manifest, whole or not at all."""
     with whole_file(path) as temporary:
         columns = {name: [getattr(sample, name) for sample in samples] for name in _SCHEMA.names}
-        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary, write_page_checksum=True)
 
 
 def read_manifest(path: Path) -> list[Sample]:
@@ -160,6 +171,9 @@ def read_manifest(path: Path) -> list[Sample]:
         InputError: when there is none.
     """
     try:
-        return [Sample(**row) for row in pq.read_table(path).to_pylist()]
-    except (OSError, pa.ArrowException, TypeError) as error:  # TypeError: other columns
+        samples = [Sample(**row) for row in read_parquet(path).to_pylist()]
+        if not all(isinstance(sample.id, str) and isinstance(sample.split, str) for sample in samples):
+            raise TypeError("a clip has no id or split")
+        return samples
+    except (OSError, pa.ArrowException, TypeError, ValueError) as error:  # TypeError, ValueError: other columns
         raise InputError(f"{path}: cannot be read ({error}); is --work a workspace of `pipeline run`?") from error

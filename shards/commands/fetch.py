@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import click
-
+from shards.command_line import print_line
 from shards.remote.cache import gigabytes
 from shards.remote.localize import fetch_into
 
@@ -17,4 +16,4 @@ def fetch(pattern: str, out: Path) -> None:
     shards, size, dataset = fetch_into(pattern, out)
     everything = sum(map(len, dataset.splits.values()))
     some = "" if shards == everything else f"; it lists {everything}, so read these as '{out}/*.tar'"
-    click.echo(f"{out}: {shards} shards, {gigabytes(size)}, as dataset.json has them{some}")
+    print_line(f"{out}: {shards} shards, {gigabytes(size)}, as dataset.json has them{some}")

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
-import click
 import numpy as np
 
 from shards.body135 import HANDS
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import is_among, write_whole
 from shards.format.shardset import ShardSet, files_of, open_shards
@@ -56,7 +56,7 @@ def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None
         samples=shown,
     )
     write_whole(out, document.encode())
-    click.echo(f"{out}: {len(chosen)} of {len(shards)} samples, {len(document) / 1e6:.1f} MB")
+    print_line(f"{out}: {len(chosen)} of {len(shards)} samples, {len(document) / 1e6:.1f} MB")
 
 
 def choose(shards: ShardSet, samples: int, ids: tuple[str, ...]) -> list[int]:

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joblib import Parallel, delayed
-
 from shards.command_line import print_line
 from shards.commands.contents import content_faults
 from shards.errors import InputError
@@ -20,6 +18,7 @@ from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
 from shards.format.pattern import tars_in
 from shards.format.tar import padded
 from shards.progress import progress
+from shards.workers import in_workers
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
 _FAULTS_PER_SHARD = 10
@@ -53,6 +52,7 @@ def verify(folder: Path, full: bool, jobs: int) -> Report:
 
     Raises:
         InputError: there is no `dataset.json` that can be read.
+        OneLineError: a worker process was killed.
     """
     dataset = read_dataset(folder)
     shards = [shard for split in dataset.splits.values() for shard in split]
@@ -60,8 +60,8 @@ def verify(folder: Path, full: bool, jobs: int) -> Report:
     faults += _strangers(folder, shards) + _doubles(folder, rows)
     classes = len(dataset.classes) if full else None
     # Processes cost half a second to start; a few shards are looked at sooner here.
-    workers = Parallel(n_jobs=min(jobs, len(shards)) if full or len(shards) > 8 else 1, return_as="generator")
-    found = workers(delayed(shard_faults)(folder, shard, rows.get(shard.name), classes) for shard in shards)
+    jobs = min(jobs, len(shards)) if full or len(shards) > 8 else 1
+    found = in_workers(shard_faults, ((folder, shard, rows.get(shard.name), classes) for shard in shards), jobs)
     for one in progress(found, len(shards), "verify", "shard"):
         faults += one
     return Report(len(shards), sum(shard.samples for shard in shards), sum(shard.bytes for shard in shards), faults)

@@ -18,6 +18,7 @@ from shards.errors import InputError
 from shards.files import whole_file
 from shards.format.sample import MEMBERS, info_from_json
 from shards.format.tar import BLOCK, end_of_archive, padded, split_member_name
+from shards.parquet import read_parquet
 
 # Of a member, the columns of its offset and its size: `left_depth_offset` and `left_depth_size` for `left_depth.mjpg`.
 PLACE_COLUMNS = {
@@ -106,7 +107,7 @@ def _check_end(path: Path, extent: int, file: BinaryIO) -> None:
 def write_index(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the index of a split, whole or not at all."""
     with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary, write_page_checksum=True)
 
 
 def read_index(path: Path) -> pa.Table:
@@ -116,22 +117,14 @@ def read_index(path: Path) -> pa.Table:
         InputError: when it is missing, damaged, not one of ours, or has values that no sample can have.
     """
     try:
-        # Not `read_table`, to which a folder named `a=b` on the way is another column.
-        with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(SCHEMA):
-                raise InputError(f"{path}: not an index of this version (columns {_columns(file.schema_arrow)})")
-            table = file.read()
-            table.validate(full=True)
-            fault = _range_fault(table)
-    except (OSError, pa.ArrowException) as error:
+        table = read_parquet(path, SCHEMA)
+        table.validate(full=True)
+        fault = _range_fault(table)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: cannot read this index ({error}); run the shards stage again") from error
     if fault:
         raise InputError(f"{path}: {fault}; run the shards stage again")
     return table
-
-
-def _columns(schema: pa.Schema) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in zip(schema.names, schema.types, strict=True))
 
 
 def _range_fault(table: pa.Table) -> str | None:

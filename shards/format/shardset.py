@@ -1,6 +1,7 @@
 """A shard set as a reader sees it: the samples that a PATTERN names, and their bytes by offset."""
 
 import os
+import resource
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,8 @@ class MemberReader:
     def __init__(self, shards: ShardSet) -> None:
         self._shards = shards
         self._files: OrderedDict[int, int] = OrderedDict()  # shard: file descriptor, the last used at the end
+        # A user may have few (`ulimit -n`); the rest is for pipes and the like.
+        self._most = max(1, min(_OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4))
         self._memory = memoryview(bytearray(1 << 20))  # what `span` hands out
         self._used = 0
 
@@ -210,7 +213,7 @@ class MemberReader:
         if shard in self._files:
             self._files.move_to_end(shard)
         else:
-            if len(self._files) >= _OPEN_FILES:
+            if len(self._files) >= self._most:
                 os.close(self._files.popitem(last=False)[1])
             self._files[shard] = os.open(self._shards.paths[shard], os.O_RDONLY)
         return self._files[shard]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import numpy as np
 
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import is_among
 from train.evaluate.fusion import choose_weights, fuse, parse_weights
@@ -49,7 +49,7 @@ def evaluate(options: EvaluateOptions) -> None:
         from train.evaluate.report_files import write_report
 
         write_report(options.report, outcome, options.labels, options.shards)
-        click.echo(f"{options.report / 'index.html'}: report")
+        print_line(f"{options.report / 'index.html'}: report")
 
 
 def _check(options: EvaluateOptions) -> None:
@@ -84,7 +84,7 @@ def _fused(options: EvaluateOptions) -> Logits:
         weights = parse_weights(options.weights, len(parts))
     else:
         weights = np.full(len(parts), 1 / len(parts))
-    click.echo("weights " + ",".join(f"{weight:.4f}" for weight in weights))
+    print_line("weights " + ",".join(f"{weight:.4f}" for weight in weights))
     return fuse(parts, weights)
 
 
@@ -109,12 +109,12 @@ def _chosen(parts: list[Logits], val_logits: Sequence[Path], val_labels: Path) -
 
 def _print(outcome: Outcome, labels: Path) -> None:
     hits, scores = outcome.hits(), outcome.scores()
-    click.echo(f"accuracy {scores['top1']:.4f} ({hits['top1'].sum()} of {len(outcome.ids)})")
-    click.echo(f"per-class mean {scores['class_mean']:.4f}")
+    print_line(f"accuracy {scores['top1']:.4f} ({hits['top1'].sum()} of {len(outcome.ids)})")
+    print_line(f"per-class mean {scores['class_mean']:.4f}")
     if "top5" in hits:
-        click.echo(f"top-5 {scores['top5']:.4f} ({hits['top5'].sum()} of {len(outcome.ids)})")
+        print_line(f"top-5 {scores['top5']:.4f} ({hits['top5'].sum()} of {len(outcome.ids)})")
     if outcome.unpredicted:
-        click.echo(
+        print_line(
             f"warning: {labels}: {len(outcome.unpredicted)} labels have no prediction and are not counted, "
             f"e.g. {outcome.unpredicted[0]}",
             err=True,

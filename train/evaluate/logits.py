@@ -11,6 +11,7 @@ import numpy as np
 
 from shards.errors import InputError
 
+_LARGEST = 1 << 32  # bytes of all arrays
 # What a damaged .npz makes of numpy and zipfile: RuntimeError of the flag for encryption, MemoryError of a shape with
 # other digits.
 _DAMAGE = (
@@ -46,6 +47,8 @@ def read_logits(path: Path) -> Logits:
     hint = "give a file that `predict --save-logits` wrote"
     try:
         with np.load(path, allow_pickle=False) as file:
+            if sum(part.file_size for part in file.zip.infolist()) > _LARGEST:
+                raise InputError(f"{path}: unfolds to more than {_LARGEST / 1e9:.0f} GB; {hint}")
             ids, logits, classes = file["ids"], file["logits"], file["classes"]
     except (*_DAMAGE, AttributeError, TypeError) as error:
         # np.load gives a plain array for a .npy file, which is no context manager: AttributeError or TypeError.

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import numpy as np
 
 from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.shardset import ShardSet, files_of, open_shards
@@ -64,7 +64,7 @@ def predict(options: PredictOptions) -> int:
     with_depth, names = checkpoint.model_settings.with_depth, _class_names(checkpoint)
     with shards_of_videos(clips, options.pose_source, checkpoint.recipe, names, with_depth) as videos:
         for line in videos.failed:
-            click.echo(f"failed: {line}", err=True)
+            print_line(f"failed: {line}", err=True)
         if videos.clips:
             shards = open_shards(str(videos.folder))
             prediction = recognizer.predict(shards, options.views)
@@ -126,7 +126,7 @@ def _write(prediction: Prediction, template: Sequence[str] | None, options: Pred
         write_classes(options.out, prediction, template)
     if options.save_logits:
         write_logits(options.save_logits, prediction)
-    click.echo(f"{options.out}: {len(prediction.ids)} predictions")
+    print_line(f"{options.out}: {len(prediction.ids)} predictions")
 
 
 def _draw(
@@ -148,4 +148,4 @@ def _draw(
         signs = [(prediction.classes[label], share) for label, share in likeliest(logits, _DRAWN)]
         answers.append((start, end, signs))
     write_overlay(videos, prediction.ids[0], answers, out)
-    click.echo(f"{out}: overlay")
+    print_line(f"{out}: overlay")

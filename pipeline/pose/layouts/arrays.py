@@ -18,6 +18,7 @@ _POINTS_FIELDS = ("keypoints", "keypoint", "poses", "pose", "data", "arr_0")
 _SCORE_FIELDS = ("scores", "confidences", "keypoint_scores", "keypoint_score", "score")
 # And what zipfile makes of damaged, encrypted or unknown members; numpy opens a zip by whatever name.
 _DAMAGE = (*NPY_DAMAGE, zipfile.BadZipFile, zlib.error, LookupError, AttributeError, NotImplementedError, RuntimeError)
+_LARGEST_NPZ = 1 << 32  # bytes
 _MOST_PEOPLE = 100
 _MOST_NUMBERS = 700 * 4  # of a person: more than any layout has
 
@@ -66,6 +67,9 @@ def load_fields(path: Path) -> dict[str, Any]:
     else:
         try:
             with np.load(path, allow_pickle=False) as arrays:
+                size = sum(part.file_size for part in arrays.zip.infolist())
+                if size > _LARGEST_NPZ:
+                    raise ClipError(f"{path}: unfolds to {size / 1e9:.0f} GB, which no clip's keypoints do")
                 value = dict(arrays)
         except _DAMAGE as error:
             raise ClipError(f"{path}: not a .npz file of numbers ({one_line(error)})") from error

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import ClipError
+from shards.errors import InputError
+from shards.files import read_limited
 
+LARGEST_FRAME = 1 << 24  # bytes; OpenPose's JSON of a frame with one person has some 8,000
 JSON_FOLDER, NPY_FOLDER = "folder of JSON", "folder of npy"
 # Kinds of file, by suffix.
 KINDS = {".npy": "npy", ".npz": "npz", ".pkl": "pickle", ".pickle": "pickle", ".pose": "pose", ".parquet": "parquet"}
@@ -28,6 +31,20 @@ _LARGEST_COORDINATES_OF_A_POINT = 4
 def one_line(error: Exception) -> str:
     """What an error says, in one line and without what a terminal would obey: damaged files put anything into it."""
     return "".join(letter if letter.isprintable() else " " for letter in str(error))[:200]
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The content of a file of keypoints of at most `most` bytes.
+
+    Raises:
+        ClipError: it is larger, no plain file (to read from a pipe would wait for ever), or cannot be read.
+    """
+    if not path.is_file():
+        raise ClipError(f"{path}: no plain file")
+    try:
+        return read_limited(path, most)
+    except InputError as error:
+        raise ClipError(error.message) from error
 
 
 def kind_of(path: Path) -> str | None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from pipeline.errors import ClipError
 from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
 from pipeline.pose.layouts.arrays import points_of
-from pipeline.pose.layouts.files import JSON_FOLDER, KINDS, kind_of
+from pipeline.pose.layouts.files import JSON_FOLDER, KINDS, kind_of, read_file
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout
 from pipeline.pose.layouts.tables import LAYOUTS, READABLE
 from shards.errors import InputError
@@ -32,6 +33,7 @@ REFUSED = {
     126: "126 numbers a frame: two hands without a body",
     132: "132 numbers a frame: a body without hands",
 }
+_LARGEST_JSON = 1 << 28  # bytes
 _AGREES = 0.5  # shoulder widths between a hand's wrist and the body's
 
 _VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
@@ -126,11 +128,11 @@ def _disagreement(array: np.ndarray, layout: Layout) -> float:
 def _of_json(path: Path) -> str:
     """What a JSON file is that is not one of OpenPose's frames: mmpose writes one for a whole video."""
     try:
-        value = orjson.loads(path.read_bytes())
+        value = orjson.loads(read_file(path, _LARGEST_JSON))
         frames: Any = value.get("instance_info", []) if isinstance(value, dict) else value
         people = frames[0].get("instances", frames) if isinstance(frames[0], dict) else []
         return f"mmpose's JSON, which is not read; it has {len(people[0]['keypoints'])} points"
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ClipError, ValueError, LookupError, TypeError, AttributeError):
         return "a JSON file alone; of OpenPose's, give the folder with one for each frame"
 
 

@@ -10,6 +10,8 @@ from pipeline.errors import ClipError
 from pipeline.pose.layouts.files import one_line
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
 from pipeline.pose.layouts.tables import LAYOUTS
+from shards.errors import InputError
+from shards.parquet import read_parquet
 
 COLUMNS = ("frame", "type", "landmark_index", "x", "y")
 _TYPES = {BODY: "pose", FACE: "face", LEFT_HAND: "left_hand", RIGHT_HAND: "right_hand"}
@@ -38,11 +40,11 @@ def load(path: Path, layout: Layout) -> Source:
         ClipError: the file is damaged, or its rows are not those of Holistic's landmarks.
     """
     try:
-        table = pq.read_table(path, columns=list(COLUMNS))
+        table = read_parquet(path, columns=COLUMNS)
         frames, kinds, indices, x, y = (table[name].to_numpy() for name in COLUMNS)
         frames, indices = frames.astype(np.int64), indices.astype(np.int64)
         x, y = x.astype(np.float64), y.astype(np.float64)
-    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+    except (InputError, pa.ArrowException, OSError, ValueError, TypeError) as error:
         raise ClipError(f"{path}: damaged, or not Google ISLR's columns ({one_line(error)})") from error
     if not len(frames) or frames.max() - frames.min() >= _MOST_FRAMES:
         raise ClipError(f"{path}: no rows, or frame numbers that are no clip's")

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import JSON_FRAME, frame_files, frame_places, one_line
+from pipeline.pose.layouts.files import JSON_FRAME, LARGEST_FRAME, frame_files, frame_places, one_line, read_file
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
 from pipeline.pose.layouts.tables import LAYOUTS
 
@@ -90,7 +90,7 @@ def _people(path: Path) -> list[dict[str, np.ndarray]]:
         ClipError: it is not OpenPose's JSON.
     """
     try:
-        people = orjson.loads(path.read_bytes())["people"]
+        people = orjson.loads(read_file(path, LARGEST_FRAME))["people"]
         if not isinstance(people, list):
             raise TypeError("people is not a list")
         return [{part: _numbers(person.get(key, [])) for part, key in KEYS.items()} for person in people]

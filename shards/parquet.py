@@ -1,0 +1,40 @@
+"""Reading Parquet files that others may have made or a bad disk changed: checksums checked, size bounded."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shards.errors import InputError
+
+# A file of kilobytes can unfold to any size. The index of AUTSL's 36,302 samples takes 7 MB.
+_MOST_BYTES = 1 << 30
+_ROWS_AT_A_TIME = 256
+
+
+def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Iterable[str] | None = None) -> pa.Table:
+    """The rows of a Parquet file; those of `columns` where they are given.
+
+    Raises:
+        InputError: it has another schema than `schema`, or takes more memory than any of ours.
+        OSError, ValueError, pyarrow.ArrowException: it is absent or damaged.
+    """
+    # Not `read_table`, to which a folder named `a=b` on the way is another column.
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        if schema is not None and not file.schema_arrow.equals(schema):
+            raise InputError(f"{path}: not a file of this version (columns {_columns(file.schema_arrow)})")
+        left = _MOST_BYTES - sum(file.metadata.row_group(one).total_byte_size for one in range(file.num_row_groups))
+        batches = []
+        for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=columns) if left >= 0 else ():
+            left -= batch.nbytes
+            if left < 0:
+                break
+            batches.append(batch)
+        if left < 0:
+            raise InputError(f"{path}: unfolds to more than {_MOST_BYTES / 1e9:.0f} GB, which none of ours does")
+        return pa.Table.from_batches(batches, None if batches else file.schema_arrow)
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in zip(schema.names, schema.types, strict=True))
