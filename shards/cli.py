@@ -57,18 +57,27 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
 
 
 @main.command(context_settings=_SETTINGS)
-@click.option("--labels", type=_FILE, help="Headerless CSV id,class[,split]; signers from ids signer<S>_sample<N>.")
-@click.option("--shards", metavar="PATTERN", help="Shards instead: a folder, a glob or train-{000..099}.tar.")
-@click.option("--holdout-signers", metavar="LIST", help="Signers for the second split, e.g. 8,9.")
+@click.option(
+    "--labels", type=_FILE, help="CSV id,class[,split], or a clip list with columns id, label, signer, split."
+)
+@click.option(
+    "--shards", metavar="PATTERN", multiple=True, help="Shards instead: folder, glob or train-{000..099}.tar."
+)
+@click.option("--holdout-signers", metavar="LIST", help="Signers for the last split, e.g. 8,9: val, or test with --by.")
+@click.option("--keep", metavar="LIST", help="Splits that stay as they are, e.g. test; the others are divided.")
 @click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
 @click.option("--fractions", metavar="LIST", help="Shares of the splits, with --by.  [default: 0.8,0.2]")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="With --by.  [default: 0]")
+@click.option("--folds", type=click.IntRange(2), help="Folds of one size instead, signers apart unless --by sample.")
+@click.option("--leave-one-signer-out", is_flag=True, help="A fold for each signer, named as the signer.")
+@click.option("--per-class", type=click.IntRange(1), help="Only so many samples of each class in the first split.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of --by, --folds and --per-class.  [default: 0]")
 @click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
-@click.option("--out", required=True, type=_FILE, help="Headerless CSV id,split, for `shards reshard --assign`.")
+@click.option("--out", required=True, type=_FILE, help="CSV: id,split for `shards reshard`, or id,fold for `train`.")
 def split(**options: object) -> None:
-    """Propose which sample goes into which split.
+    """Propose which sample goes into which split, or into which fold.
 
-    --by signer leaves no signer on two sides; --by sample does not care, and warns.
+    --by signer leaves no signer on two sides; --by sample does not care, and warns. Samples without a class are left
+    out.
     """
     from shards.commands.split import SplitSettings, split_command
 
@@ -86,14 +95,23 @@ def split(**options: object) -> None:
 @click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed run, which then goes on.")
 @click.option("--assign", type=_FILE, help="CSV id,split or id,class,split; other ids are left out.")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), default=SAMPLES_PER_SHARD, help="Samples in a tar.")
-@click.option("--classes", metavar="LIST", help="Only these classes, by number, e.g. 0,3; they keep their numbers.")
+@click.option("--classes", metavar="LIST|FILE", help="Only these: numbers, ranges (0-19), names, or a CSV of those.")
+@click.option("--most-frequent", type=click.IntRange(1), help="Only so many classes, those with the most samples.")
+@click.option(
+    "--renumber", is_flag=True, help="Number the classes that have samples 0, 1, 2, …; else they keep theirs."
+)
+@click.option("--merge-classes", is_flag=True, help="Sets of other classes: those of the same name become one.")
+@click.option(
+    "--allow-unlike", multiple=True, type=click.Choice(("settings",)), help="Merge sets that were made otherwise, too."
+)
 @click.option("--signers", metavar="LIST", help="Only these signers.")
 @click.option("--drop", multiple=True, type=click.Choice(("depth", "pose")), help="Members to leave out.")
 @_JOBS
 def reshard(**options: object) -> None:
     """Make other shards of the same samples: other splits, another size, a subset, several sets in one.
 
-    Members are copied byte for byte; the originals stay as they are.
+    Members are copied byte for byte, but for the class in the JSON where it has a new number; the originals stay as
+    they are.
     """
     from shards.commands.reshard import ReshardSettings, reshard_command
 
@@ -101,15 +119,15 @@ def reshard(**options: object) -> None:
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("pattern", metavar="DIR|PATTERN")
+@click.argument("patterns", metavar="DIR|PATTERN...", nargs=-1, required=True)
 @click.option("--out", type=_FILE, default=Path("shards.html"), help="The page: one file, no network needed.")
 @click.option("--samples", type=click.IntRange(min=1), default=12, help="How many to show, from all over the set.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")
-def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None:
+def inspect(patterns: tuple[str, ...], out: Path, samples: int, ids: tuple[str, ...]) -> None:
     """Make an HTML page with pictures: hands and skeletons over time, histograms of classes, signers and frames."""
     from shards.commands.inspect import inspect as make_page
 
-    make_page(pattern, out, samples, ids)
+    make_page(patterns, out, samples, ids)
 
 
 @main.command(context_settings=_SETTINGS)

@@ -1,8 +1,8 @@
-"""The small CSV files around a shard set: labels, assignments of samples to splits, class names."""
+"""The small CSV files around a shard set: assignments of samples to splits or folds, class names."""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,28 +41,11 @@ def parse_class(text: str, path: Path, line: int) -> int:
     return int(text)
 
 
-def read_labels(path: Path) -> dict[str, tuple[int, str | None]]:
-    """Class and split, by id, of a headerless CSV `id,class[,split]`, in its order; a split that is not there is None.
-
-    Raises:
-        InputError: a wrong row, no row, or an id with two classes or splits.
-    """
-    return _by_id(path, _label_rows(path))
-
-
-def _label_rows(path: Path) -> Iterator[tuple[int, str, tuple[int, str | None]]]:
-    for line, row in read_rows(path):
-        if len(row) not in (2, 3):
-            raise InputError(f"{path}:{line}: expected id,class or id,class,split, found {len(row)} columns")
-        split = _parse_split(row[2], path, line) if len(row) == 3 else None
-        yield line, row[0], (parse_class(row[1], path, line), split)
-
-
 def read_assignment(path: Path) -> dict[str, tuple[int | None, str]]:
-    """Class and split, by id, of a CSV `id,split` (then the class is None) or `id,class,split`.
+    """Class and split, by id, of a CSV `id,split` (then the class is None) or `id,class,split`; a fold is a split.
 
-    A first line `id,split` or `id,class,split` is passed over. Without it, a split that is a number is refused: it is
-    the class in a CSV of labels, `id,class`.
+    A first line `id,split`, `id,fold` or `id,class,split` is passed over. Without it, a split that is a number is
+    refused: it is the class in a CSV of labels, `id,class`.
 
     Raises:
         InputError: a wrong row, no row, or an id with two classes or splits.
@@ -73,7 +56,7 @@ def read_assignment(path: Path) -> dict[str, tuple[int | None, str]]:
 def _assignment_rows(path: Path) -> Iterator[tuple[int, str, tuple[int | None, str]]]:
     header = False
     for line, row in read_rows(path):
-        if line == 1 and (row[0], row[-1]) == ("id", "split"):
+        if line == 1 and row[0] == "id" and row[-1] in ("split", "fold"):
             header = True
             continue
         if len(row) not in (2, 3):
@@ -113,10 +96,10 @@ def _shown(cells: tuple) -> str:
     return ",".join(str(cell) for cell in cells if cell is not None)
 
 
-def write_assignment(path: Path, rows: Iterable[tuple[str, str]]) -> None:
-    """Write (id, split) rows as a headerless CSV, whole or not at all."""
+def write_assignment(path: Path, rows: Iterable[tuple[str, str]], header: Sequence[str] = ()) -> None:
+    """Write (id, split) rows as a CSV, without a header unless one is given, whole or not at all."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+        csv.writer(file, lineterminator="\n").writerows([header, *rows] if header else rows)
 
 
 def read_classes(path: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """`shards inspect`: a page with pictures of a shard set, in one file that needs no network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -29,13 +30,13 @@ class ShownSample:
     strips: SampleStrips
 
 
-def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None:
-    """Write the page: `ids`, or else this many `samples` from all over the set.
+def inspect(patterns: Sequence[str], out: Path, samples: int, ids: tuple[str, ...]) -> None:
+    """Write the page of the shards that the patterns name: `ids`, or else this many `samples` from all over the set.
 
     Raises:
         InputError: no such shards or ids, or a sample that cannot be read.
     """
-    shards = open_shards(pattern)
+    shards = open_shards(patterns)
     if is_among(out, files_of(shards)):
         raise InputError(f"{out}: belongs to the shard set; give --out another file")
     chosen = choose(shards, samples, ids)
@@ -47,7 +48,7 @@ def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None
     document = render(
         "shards.page",
         "inspect",
-        pattern=pattern,
+        pattern=shards.source,
         dataset=shards.dataset,
         total=len(shards),
         splits=[_split_row(shards, name, splits == name) for name in names],

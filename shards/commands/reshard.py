@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shards.command_line import print_line
+from shards.commands.reshard_classes import most_frequent, renumbered, wanted_classes
 from shards.commands.reshard_journal import Journal, refuse_strangers
 from shards.commands.reshard_plan import Plan, Source, about, assign, make_plan, read_sources, select
 from shards.commands.split_plan import LabeledSamples, describe
 from shards.errors import InputError
 from shards.files import remove_leftovers
-from shards.format.dataset import FILE_NAME, Shard, sha256_of
+from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
 from shards.format.sample import DEPTH_MEMBERS, info_from_json
 from shards.format.tar import BLOCK, lay_out, padded, tar_header, tar_member
 from shards.format.writer import Entry, Extent, Piece, finish, write_shard
@@ -36,6 +37,10 @@ class ReshardSettings:
     assign: Path | None
     samples_per_shard: int
     classes: str | None
+    most_frequent: int | None
+    renumber: bool
+    merge_classes: bool
+    allow_unlike: tuple[str, ...]
     signers: str | None
     drop: tuple[str, ...]
     jobs: int
@@ -47,14 +52,11 @@ def reshard_command(settings: ReshardSettings) -> None:
     Raises:
         InputError: see `read_sources`, `select`, `assign` and `reshard`.
     """
-    dataset, sources = read_sources(settings.shards)
-    signers = None if settings.signers is None else {part.strip() for part in settings.signers.split(",")}
-    chosen = select(sources, _classes(settings.classes), signers)
-    if settings.assign:
-        assignment = read_assignment(settings.assign)
-        chosen = assign(chosen, assignment, settings.assign)
-        if idle := len(assignment.keys() - {source.id for source in sources}):
-            print_line(f"{settings.assign}: {idle} of its ids are not in the shards", err=True)
+    unlike = [*settings.allow_unlike, *(["classes"] if settings.merge_classes else [])]
+    dataset, sources = read_sources(settings.shards, unlike)
+    chosen = _chosen(dataset, sources, settings)
+    if settings.renumber:
+        dataset, chosen = renumbered(dataset, chosen)
     if len(chosen) < len(sources):
         print_line(f"{len(sources) - len(chosen)} of {len(sources)} samples are left out", err=True)
     columns = zip(*((source.id, source.label, source.signer, source.split) for source in chosen), strict=True)
@@ -68,13 +70,21 @@ def reshard_command(settings: ReshardSettings) -> None:
     print_line(f"{settings.out}: {shards}, {outcome.samples} samples, {outcome.bytes / 1e6:.1f} MB")
 
 
-def _classes(text: str | None) -> set[int] | None:
-    if text is None:
-        return None
-    try:
-        return {int(part) for part in text.split(",")}
-    except ValueError as error:
-        raise InputError(f"--classes {text}: expected numbers of classes, as in 0,3") from error
+def _chosen(dataset: Dataset, sources: list[Source], settings: ReshardSettings) -> list[Source]:
+    """The samples of the new set, in its splits."""
+    if settings.classes is not None and settings.most_frequent:
+        raise InputError("--classes and --most-frequent both say which classes are taken: give one of the two")
+    classes = None if settings.classes is None else wanted_classes(settings.classes, dataset.classes)
+    signers = None if settings.signers is None else {part.strip() for part in settings.signers.split(",")}
+    if settings.most_frequent:
+        classes = most_frequent(sources, settings.most_frequent)
+    chosen = select(sources, classes, signers)
+    if settings.assign:
+        assignment = read_assignment(settings.assign)
+        chosen = assign(chosen, assignment, settings.assign)
+        if idle := len(assignment.keys() - {source.id for source in sources}):
+            print_line(f"{settings.assign}: {idle} of its ids are not in the shards", err=True)
+    return chosen
 
 
 class Outcome(NamedTuple):
@@ -152,12 +162,12 @@ def _pieces(sample: Source, dropped: frozenset[str], entries: list[Entry]) -> Ex
             raise InputError(f"{path}: {sample.id} is not where the index says; `shards verify {path.parent}`")
         layout = lay_out(sample.sizes)
         left = {name: size for name, (_, size) in layout.places.items() if name not in dropped}
-        if len(left) == len(sample.sizes):
+        if len(left) == len(sample.sizes) and sample.label == sample.stored_label:
             entries.append((about(sample), layout))
             return sample.extent
         content = file.read(sample.sizes["json"])
-    if dropped.intersection(sample.sizes, DEPTH_MEMBERS):
-        content = _json_without_depth(path, sample.id, content)
+    if dropped.intersection(sample.sizes, DEPTH_MEMBERS) or sample.label != sample.stored_label:
+        content = _new_json(sample, content, without_depth=not dropped.isdisjoint(DEPTH_MEMBERS))
     entries.append((about(sample), lay_out(left | {"json": len(content)})))
     pieces: list[Piece] = [tar_member(sample.id, "json", content)]
     for name, size in left.items():
@@ -166,11 +176,13 @@ def _pieces(sample: Source, dropped: frozenset[str], entries: list[Entry]) -> Ex
     return pieces
 
 
-def _json_without_depth(path: Path, sample_id: str, content: bytes) -> bytes:
-    """The JSON as it would have been made of a clip without depth."""
+def _new_json(sample: Source, content: bytes, without_depth: bool) -> bytes:
+    """The JSON as it would have been made of a clip of the new class, and of one without depth."""
     try:
         info = info_from_json(content)
     except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: the json of {sample_id} is damaged ({error}); copy the shard again") from error
-    hands = {name: replace(track, depth_jpegs=None) for name, track in info.hands.items()}
-    return replace(info, hands=hands).to_json()
+        path = sample.extent.path
+        raise InputError(f"{path}: the json of {sample.id} is damaged ({error}); copy the shard again") from error
+    if without_depth:
+        info = replace(info, hands={name: replace(track, depth_jpegs=None) for name, track in info.hands.items()})
+    return replace(info, label=sample.label).to_json()

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ class Source:
 
     id: str
     split: str
-    label: int | None
+    label: int | None  # in the new set
     signer: str
     frames: int
     extent: Extent
     sizes: dict[str, int]  # bytes by member
     shard_sha256: str  # of the shard it is in
+    stored_label: int | None  # in its JSON, as it is now
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,24 @@ class Plan:
         digest = hashlib.sha256(json.dumps([self.dataset.recipe.to_json(), self.dataset.settings]).encode())
         digest.update(json.dumps([self.dataset.classes, sorted(self.dropped)]).encode())
         for name, samples in self.shards.items():
-            places = [[s.id, s.split, s.shard_sha256, s.extent.start, s.extent.size] for s in samples]
+            places = [_place(sample) for sample in samples]
             digest.update(json.dumps([name, places]).encode())
         return digest.hexdigest()
 
 
-def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
+def _place(sample: Source) -> list[Any]:
+    """What the bytes of a sample in the new set depend on."""
+    place = [sample.id, sample.split, sample.shard_sha256, sample.extent.start, sample.extent.size]
+    return place if sample.label == sample.stored_label else [*place, sample.label]
+
+
+def read_sources(patterns: Iterable[str], unlike: Collection[str] = ()) -> tuple[Dataset, list[Source]]:
     """The samples of one or more shard sets of one kind.
+
+    Args:
+        patterns: of the sets.
+        unlike: what may differ: "settings", of which the new set then has a list of both values, or "classes", which
+            are then joined by their names.
 
     Raises:
         InputError: sets of unlike recipe, settings or classes; an id that is in two places.
@@ -59,10 +72,14 @@ def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
     sources: dict[str, Source] = {}
     for pattern in patterns:
         shards = open_shards(pattern)
-        here = shards.paths[0].parent, shards.dataset
-        first = first or here
-        refuse_unlike(*here, *first)
-        for source in _sources(shards):
+        folder, dataset = shards.paths[0].parent, shards.dataset
+        first = first or (folder, dataset)
+        refuse_unlike(folder, dataset, *first, unlike)
+        classes, numbers = first[1].classes, list(range(len(dataset.classes)))
+        if dataset.classes != classes:
+            classes, numbers = joined_by_name(classes, dataset.classes)
+        first = first[0], replace(first[1], settings=_both(first[1].settings, dataset.settings), classes=classes)
+        for source in _sources(shards, numbers):
             if (other := sources.setdefault(source.id, source)) is not source:
                 raise InputError(f"id {source.id} is in {other.extent.path} and in {source.extent.path}; leave one out")
     if first is None:
@@ -70,7 +87,36 @@ def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
     return replace(first[1], splits={}), list(sources.values())
 
 
-def _sources(shards: ShardSet) -> Iterable[Source]:
+def _both(settings: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """The settings of two sets; where they differ, the list of their values."""
+    merged = dict(settings)
+    for name in others.keys() | settings.keys():
+        if settings.get(name) != others.get(name):
+            known = settings.get(name) if isinstance(settings.get(name), list) else [settings.get(name)]
+            merged[name] = known if others.get(name) in known else [*known, others.get(name)]
+    return merged
+
+
+def joined_by_name(names: list[str], others: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The class names of two sets together, and the new number of each of the second set's classes.
+
+    Names that both have are one class; the first set's classes keep their numbers.
+
+    Raises:
+        InputError: names that are only numbers, or one that a set has twice: these do not say which signs are the same.
+    """
+    for one in (names, others):
+        if one and all(name.isdigit() for name in one):
+            raise InputError("--merge-classes: the classes of a set have numbers for names; make it with --classes CSV")
+        if twice := [name for name, count in Counter(one).items() if count > 1]:
+            raise InputError(f"--merge-classes: two classes of one set are named {twice[0]!r}; merge by hand")
+    joined = [*names, *(name for name in others if name not in names)]
+    place = {name: number for number, name in enumerate(joined)}
+    return joined, [place[name] for name in others]
+
+
+def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[Source]:
+    """The samples of a set; `classes`: the new number of each of its classes."""
     ids, signers = shards.ids.to_pylist(), shards.signers.to_pylist()
     columns = (shards.shard, shards.labels, shards.frames, shards.offsets, shards.sizes)
     for sample_id, signer, *values in zip(ids, signers, *(column.tolist() for column in columns), strict=True):
@@ -84,12 +130,13 @@ def _sources(shards: ShardSet) -> Iterable[Source]:
         yield Source(
             id=sample_id,
             split=shards.shard_splits[number],
-            label=None if label < 0 else label,
+            label=None if label < 0 else classes[label],
             signer=signer,
             frames=frames,
             extent=Extent(path, start, layout.extent),
             sizes=members,
             shard_sha256=shards.shard_sums[number],
+            stored_label=None if label < 0 else label,
         )
 
 

@@ -5,6 +5,7 @@ neither divides by shares. On AUTSL's 28,142 labels and fifths, over five seeds,
 171 and 30 to 1,241, that of `by_signer` 7. People also have splits from seeds of ours, which must stay as they are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,11 @@ class LabeledSamples:
     labels: list[int | None]  # class
     signers: list[str]  # "" where unknown
 
+    def take(self, places: Sequence[int]) -> "LabeledSamples":
+        """The samples at these places."""
+        columns = ([column[place] for place in places] for column in (self.ids, self.labels, self.signers))
+        return LabeledSamples(*columns)  # type: ignore[arg-type]  # zip and map lose the columns' types
+
 
 def hold_out(samples: LabeledSamples, signers: list[str], names: tuple[str, str]) -> list[str]:
     """The split of every sample: `names[1]` for those signers, `names[0]` for the others.
@@ -28,7 +34,7 @@ def hold_out(samples: LabeledSamples, signers: list[str], names: tuple[str, str]
     Raises:
         InputError: a signer that has no sample, nobody left over, or samples without a signer.
     """
-    _need_signers(samples)
+    need_signers(samples)
     known = set(samples.signers)
     if unknown := [signer for signer in signers if signer not in known]:
         listed = ", ".join(sorted(known, key=signer_order)[:50])
@@ -47,10 +53,10 @@ def by_signer(samples: LabeledSamples, fractions: list[float], names: list[str],
     Raises:
         InputError: fewer signers than splits, or samples without a signer.
     """
-    _need_signers(samples)
+    need_signers(samples)
     signers, signer = np.unique(samples.signers, return_inverse=True)
     if len(signers) < len(fractions):
-        raise InputError(f"--by signer: {len(signers)} signers cannot make {len(fractions)} splits")
+        raise InputError(f"{len(signers)} signers cannot make {len(fractions)} splits of whole signers")
     _, classes = np.unique([-1 if label is None else label for label in samples.labels], return_inverse=True)
     counts = np.zeros((len(signers), classes.max() + 1))
     np.add.at(counts, (signer, classes), 1)
@@ -90,35 +96,49 @@ def leaking_signers(signers: list[str], splits: list[str]) -> dict[str, list[str
     return dict(sorted(leaks.items(), key=lambda item: signer_order(item[0])))
 
 
-def describe(samples: LabeledSamples, splits: list[str]) -> list[str]:
-    """A line per split: samples, classes, signers; then what is wrong with the division, if anything is."""
+def describe(samples: LabeledSamples, splits: list[str], kind: str = "") -> list[str]:
+    """A line per split: samples, classes, signers; then what is wrong with the division, if anything is.
+
+    Args:
+        samples: N samples.
+        splits: the split of each.
+        kind: what stands before a split's name, such as "fold ".
+    """
     lines = []
     classes = {label for label in samples.labels if label is not None}
-    for name in dict.fromkeys(sorted(splits)):
-        inside = [i for i, split in enumerate(splits) if split == name]
+    places: dict[str, list[int]] = {}
+    for i, split in enumerate(splits):
+        places.setdefault(split, []).append(i)
+    for name in sorted(places, key=signer_order):
+        inside = places[name]
         here = {samples.labels[i] for i in inside} - {None}
         signers = sorted({samples.signers[i] for i in inside} - {""}, key=signer_order)
         shown = ", ".join(signers[:12]) + (", …" if len(signers) > 12 else "")
         lines.append(
-            f"{name}: {len(inside)} samples ({len(inside) / len(splits):.1%}), {len(here)} of {len(classes)} classes, "
-            f"{len(signers)} signers ({shown})"
+            f"{kind}{name}: {len(inside)} samples ({len(inside) / len(splits):.1%}), "
+            f"{len(here)} of {len(classes)} classes, {len(signers)} signers ({shown})"
         )
         if classes - here:
-            lines.append(f"warning: {name} has no sample of class {', '.join(map(str, sorted(classes - here)[:20]))}")
+            lines.append(
+                f"warning: {kind}{name} has no sample of class {', '.join(map(str, sorted(classes - here)[:20]))}"
+            )
     if leaks := leaking_signers(samples.signers, splits):
         signer, names = next(iter(leaks.items()))
         lines.append(
-            f"warning: {len(leaks)} signers are in several splits (signer {signer} in {' and '.join(names)}): "
+            f"warning: {len(leaks)} signers are in several {kind.strip() or 'split'}s "
+            f"(signer {signer} in {' and '.join(names)}): "
             "accuracy will say nothing about people who were not seen in training"
         )
     return lines
 
 
-def _need_signers(samples: LabeledSamples) -> None:
+def need_signers(samples: LabeledSamples) -> None:
+    """InputError where a sample's signer is not known."""
     if "" in samples.signers:
         sample_id = samples.ids[samples.signers.index("")]
         raise InputError(
-            f"no signer is known of {sample_id}: ids must be signer<S>_sample<N>, or --shards must say who signs"
+            f"no signer is known of {sample_id}: ids must be signer<S>_sample<N>, or give --labels a clip list with a "
+            "column signer, or --shards whose clip list had one"
         )
 
 

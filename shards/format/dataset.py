@@ -4,7 +4,9 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -142,15 +144,42 @@ def _typed(value: Any, kind: type, fault: str) -> Any:
     return value
 
 
-def refuse_unlike(folder: Path, dataset: Dataset, first_folder: Path, first: Dataset) -> None:
+def refuse_unlike(
+    folder: Path, dataset: Dataset, first_folder: Path, first: Dataset, unlike: Collection[str] = ()
+) -> None:
     """Make sure that the sets of two folders are of one kind, so that they may be taken together.
+
+    Args:
+        folder: of the shards.
+        dataset: what its `dataset.json` says.
+        first_folder: that of the other set.
+        first: likewise.
+        unlike: parts that may differ: "settings", "classes".
 
     Raises:
         InputError: their recipes, settings or classes differ.
     """
-    for part in ("recipe", "settings", "classes"):
-        if getattr(dataset, part) != getattr(first, part):
-            raise InputError(f"{folder}: its {part} differ from those of {first_folder}; take shards of one kind only")
+    for part, way_out in _WAYS_OUT.items():
+        if part not in unlike and (difference := _difference(getattr(dataset, part), getattr(first, part))):
+            raise InputError(f"{folder}: its {part} differ from those of {first_folder}: {difference}; {way_out}")
+
+
+_WAYS_OUT = {
+    "recipe": "take shards of one recipe only",
+    "settings": "take shards of one kind only, or `shards reshard --allow-unlike settings` makes one set of both",
+    "classes": "take shards of the same classes, or `shards reshard --merge-classes` joins them by name",
+}
+
+
+def _difference(here: Any, there: Any) -> str:
+    """What is different between two recipes, settings or lists of classes; "" where nothing is."""
+    if isinstance(here, list):
+        pairs = zip_longest(here, there, fillvalue="not there")
+        named: Any = ((f"class {number}", *pair) for number, pair in enumerate(pairs))
+    else:
+        one, other = (value if isinstance(value, dict) else asdict(value) for value in (here, there))
+        named = ((name, one.get(name), other.get(name)) for name in dict.fromkeys((*other, *one)))
+    return next((f"{name} is {mine!r}, there {theirs!r}" for name, mine, theirs in named if mine != theirs), "")
 
 
 def sha256_of(path: Path) -> str:

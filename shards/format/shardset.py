@@ -3,6 +3,7 @@
 import os
 import resource
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,24 +50,30 @@ class ShardSet:
         return self.offsets[:, MEMBERS.index(member)] >= 0
 
 
-def open_shards(pattern: str) -> ShardSet:
-    """The samples of the shards that `pattern` names (see `shards.format.pattern.expand`), as their indexes list them.
+def open_shards(patterns: str | Sequence[str]) -> ShardSet:
+    """The samples of the shards that a PATTERN, or several together, name, as their indexes list them.
+
+    See `shards.format.pattern.expand` for what a PATTERN is.
 
     Raises:
         InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipe,
             settings or classes; an id that occurs twice; a class without a name; a sample beyond its shard's end.
     """
-    paths = expand(pattern)
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    source = " ".join(patterns)
+    paths = [path for pattern in patterns for path in expand(pattern)]
+    if len(set(paths)) < len(paths):
+        raise InputError(f"{source}: names a shard twice")
     datasets = {folder: read_dataset(folder) for folder in dict.fromkeys(path.parent for path in paths)}
     first, dataset = next(iter(datasets.items()))
     listed: dict[Path, tuple[str, Shard]] = {}
     for folder, here in datasets.items():
         refuse_unlike(folder, here, first, dataset)
         listed |= {folder / shard.name: (split, shard) for split, shards in here.splits.items() for shard in shards}
-    _check_files(paths, listed, set(whole_folders(pattern)))
+    _check_files(paths, listed, {path for pattern in patterns for path in whole_folders(pattern)})
     table = pa.concat_tables([_rows(folder, paths, listed, len(dataset.classes)) for folder in datasets])
     if not len(table):
-        raise InputError(f"{pattern}: these shards hold no samples")
+        raise InputError(f"{source}: these shards hold no samples")
     shard = table["number"].to_numpy()
     offsets, sizes = (
         np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1)
@@ -75,7 +82,7 @@ def open_shards(pattern: str) -> ShardSet:
     entries = [listed[path] for path in paths]
     found = ShardSet(
         dataset=dataset,
-        source=pattern,
+        source=source,
         paths=paths,
         shard_splits=[split for split, _ in entries],
         shard_sums=[entry.sha256 for _, entry in entries],

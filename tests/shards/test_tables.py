@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.tables import read_assignment, read_classes, read_labels, read_rows, write_assignment
+from shards.tables import read_assignment, read_classes, read_rows, write_assignment
 
 
 @pytest.fixture
@@ -11,11 +11,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.csv"
 
 
-def test_labels_with_and_without_splits_windows_lines_and_a_mark(path: Path) -> None:
-    path.write_bytes(b"\xef\xbb\xbfsigner0_sample1,41\r\n\r\n b , 0 \r\n")
-    assert read_labels(path) == {"signer0_sample1": (41, None), "b": (0, None)}
-    path.write_text("a,1,train\nb,2,val\n")
-    assert read_labels(path) == {"a": (1, "train"), "b": (2, "val")}
+def test_assignment_with_classes_windows_lines_and_a_mark(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbfa,1,train\r\n\r\n b , 2 , val \r\n")
     assert read_assignment(path) == {"a": (1, "train"), "b": (2, "val")}
 
 
@@ -26,6 +23,8 @@ def test_assignment_with_and_without_header(path: Path) -> None:
     path.write_text("a,train\nid,split\n")
     assert read_assignment(path) == {"a": (None, "train"), "id": (None, "split")}
     path.write_text("id,split\na,0\n")
+    assert read_assignment(path) == {"a": (None, "0")}
+    path.write_text("id,fold\na,0\n")
     assert read_assignment(path) == {"a": (None, "0")}
     path.write_text("id,class,split\na,0,1\n")
     assert read_assignment(path) == {"a": (0, "1")}
@@ -61,39 +60,28 @@ def test_wrong_assignments(path: Path, content: str, message: str) -> None:
 
 def test_a_row_that_is_there_twice_is_one(path: Path) -> None:
     path.write_text("a,1,train\na,1,train\n")
-    assert read_labels(path) == {"a": (1, "train")}
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "a\n", "a,x\n", "a,-1\n", "a,1.5\n", "id,class\n", "a,²\n", "a,1\na,2\n", "a,1,x\na,1,y\n", "a,1,-x\n"],
-)
-def test_wrong_labels(path: Path, content: str) -> None:
-    path.write_text(content)
-    with pytest.raises(InputError, match=r"a\.csv"):
-        read_labels(path)
+    assert read_assignment(path) == {"a": (1, "train")}
 
 
 def test_both_values_of_an_id_are_named(path: Path) -> None:
     path.write_text("a,0,train\n\na,0,val\n")
-    for read in (read_labels, read_assignment):
-        with pytest.raises(InputError, match=r"a\.csv:3: a has 0,val, but 0,train in line 1"):
-            read(path)
+    with pytest.raises(InputError, match=r"a\.csv:3: a has 0,val, but 0,train in line 1"):
+        read_assignment(path)
 
 
 def test_lines_are_those_of_the_file(path: Path) -> None:
-    path.write_text('"a\nb",1\n\n"c",x\n')
+    path.write_text('"a\nb",1,train\n\n"c",x,train\n')
     assert [line for line, _ in read_rows(path)] == [1, 4]
     with pytest.raises(InputError, match=r"a\.csv:4: class 'x'"):
-        read_labels(path)
+        read_assignment(path)
 
 
 def test_unreadable(path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read as CSV"):
-        read_labels(path)
+        read_assignment(path)
     path.write_bytes(b"\xff\xff,1\n")
     with pytest.raises(InputError, match="cannot be read as CSV"):
-        read_labels(path)
+        read_assignment(path)
 
 
 def test_autsl(autsl_labels):

@@ -84,7 +84,7 @@ def test_a_csv(tmp_path: Path) -> None:
         ("id,split,signer,label,color\n,train,1,2,a.mp4\n", "an id has 1 to 83 bytes"),
         (
             "id,split,signer,label,color\na,train,1,2,a.mp4\na,val,1,2,b.mp4\n",
-            "clips.csv:3: column id: a is in line 2 already",
+            "clips.csv:3: column id: a is in line 2",
         ),
         ('id,split,signer,label,color\n"a,train,1,2,a.mp4\n' + "x" * 200_000, "cannot be read as CSV"),
     ],

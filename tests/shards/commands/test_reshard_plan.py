@@ -36,8 +36,14 @@ def test_unlike_sets_cannot_be_merged(shards: Path, tiny_work: Path, old: str, n
     text = (shards / "dataset.json").read_text()
     assert old in text
     (shards / "dataset.json").write_text(text.replace(old, new))
-    with pytest.raises(InputError, match=f"its {part} differ from those of"):
+    with pytest.raises(InputError, match=f"its {part} differ from those of") as error:
         read_sources([str(tiny_work / "shards"), str(shards)])
+    # What differs is named, and the way out.
+    named = {
+        "settings": ("quality is 90, there 95", "--allow-unlike"),
+        "classes": ("class 2 is 'two', there '2'", "--merge"),
+    }
+    assert all(text in error.value.message for text in named[part])
 
 
 def test_unlike_recipes_cannot_be_merged(tiny_work: Path, tiny_reference_work: Path) -> None:

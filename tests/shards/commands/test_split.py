@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,16 @@ def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "either --holdout-signers or --by"),
-        (["--by", "signer", "--holdout-signers", "1"], "either --holdout-signers or --by"),
+        ([], "how to divide"),
+        (["--keep", "test"], "how to divide"),
+        (["--by", "signer", "--leave-one-signer-out"], "--leave-one-signer-out divides by itself"),
+        (["--folds", "2", "--fractions", "0.5,0.5"], "--fractions goes with --by"),
+        (["--by", "signer", "--folds", "2", "--fractions", "0.5,0.5"], "not with --folds"),
+        (["--folds", "2", "--per-class", "1"], "not for folds"),
+        (["--folds", "2", "--names", "a,b"], "not for folds"),
+        (["--folds", "6"], "5 signers cannot make 6"),
+        (["--keep", "dev", "--by", "signer"], "no sample is in split dev; there are none"),
+        (["--by", "sample", "--per-class", "30"], "has only 16 samples"),
         (["--by", "signer", "--shards", "x"], "either --labels or --shards"),
         (["--by", "signer", "--fractions", "0.8,0.3"], "add up to 1"),
         (["--by", "signer", "--fractions", "1"], "two or more"),
@@ -88,8 +97,8 @@ def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
         (["--by", "signer", "--names", "train,train"], "2 different names"),
         (["--by", "signer", "--names", "train,a/b"], "2 different names"),
         (["--holdout-signers", "77"], "no sample of signer 77"),
-        (["--holdout-signers", "0", "--fractions", "nonsense"], "--fractions and --seed go with --by"),
-        (["--holdout-signers", "0", "--seed", "0"], "--fractions and --seed go with --by"),
+        (["--holdout-signers", "0", "--fractions", "nonsense"], "--fractions goes with --by"),
+        (["--holdout-signers", "0", "--seed", "0"], "--seed goes with"),
         (["--by", "sample", "--fractions", "0.999,0.001"], "val would have none of the 60 samples"),
         (["--by", "clip"], "Invalid value for '--by'"),
     ],
@@ -106,3 +115,103 @@ def test_missing_files(run, tmp_path: Path) -> None:
         result = run("split", option, tmp_path / "absent", "--by", "sample", "--out", tmp_path / "out.csv")
         assert result.exit_code == 2
         assert "absent" in result.stderr
+
+
+@pytest.fixture
+def clip_list(tmp_path: Path) -> Path:
+    """60 labelled clips of 5 signers, who are not in the ids, 12 of them of the test split; and one without label."""
+    path = tmp_path / "clips.csv"
+    rows = [f"c{n},{'test' if n % 5 == 4 else 'train'},p{n % 5},sign {n % 3},c{n}.mp4" for n in range(60)]
+    path.write_text("\n".join(["id,split,signer,label,color", *rows, "unlabelled,train,,,x.mp4"]) + "\n")
+    return path
+
+
+def test_folds_of_a_clip_list_keep_signers_apart_and_classes_equal(run, clip_list: Path, tmp_path: Path) -> None:
+    result = run("split", "--labels", clip_list, "--folds", 5, "--out", tmp_path / "out.csv")
+    assert result.exit_code == 0
+    assert "1 samples without a class are left out" in result.stderr
+    assert (tmp_path / "out.csv").read_text().startswith("id,fold\n")
+    found = splits_in(tmp_path / "out.csv")
+    signer_of_fold = {fold: {int(key[1:]) % 5 for key in found if found[key] == fold} for fold in found.values()}
+    assert sorted(map(len, signer_of_fold.values())) == [1] * 5
+    assert set(signer_of_fold) == {"1", "2", "3", "4", "5"}
+    result = run("split", "--labels", clip_list, "--folds", 4, "--by", "sample", "--out", tmp_path / "out.csv")
+    found = splits_in(tmp_path / "out.csv")
+    counts = Counter((fold, int(key[1:]) % 3) for key, fold in found.items())
+    assert set(counts.values()) == {5}
+    assert "5 signers are in several folds" in result.stderr
+
+
+def test_leaving_one_signer_out(run, clip_list: Path, tmp_path: Path) -> None:
+    result = run("split", "--labels", clip_list, "--leave-one-signer-out", "--out", tmp_path / "out.csv")
+    assert result.exit_code == 0
+    assert splits_in(tmp_path / "out.csv") == {f"c{n}": f"p{n % 5}" for n in range(60)}
+
+
+def test_a_fixed_test_set_and_the_rest_divided(run, clip_list: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    by = ("--by", "signer", "--fractions", "0.75,0.25", "--out", out)
+    for fixed in (("--keep", "test"), ("--holdout-signers", "p4")):
+        assert run("split", "--labels", clip_list, *fixed, *by).exit_code == 0
+        found = splits_in(out)
+        assert {key for key, split in found.items() if split == "test"} == {f"c{n}" for n in range(4, 60, 5)}
+        assert Counter(found.values()) == {"train": 36, "val": 12, "test": 12}
+    assert (
+        "split test would be made anew"
+        in run(
+            "split",
+            "--labels",
+            clip_list,
+            "--keep",
+            "test",
+            "--by",
+            "sample",
+            "--fractions",
+            "0.5,0.3,0.2",
+            "--out",
+            out,
+        ).stderr
+    )
+    result = run("split", "--labels", clip_list, "--keep", "test", "--folds", 2, "--out", out)
+    assert "12 of 60 samples are left out" in result.stderr
+    assert set(splits_in(out).values()) == {"1", "2"}
+    assert len(splits_in(out)) == 48
+
+
+def test_a_few_of_each_class_to_train_on(run, clip_list: Path, tmp_path: Path) -> None:
+    sets = []
+    for count in (2, 4):
+        out = tmp_path / "out.csv"
+        assert (
+            run(
+                "split", "--labels", clip_list, "--keep", "train,test", "--per-class", count, "--seed", 3, "--out", out
+            ).exit_code
+            == 0
+        )
+        found = splits_in(out)
+        few = {key for key, split in found.items() if split == "train"}
+        assert Counter(int(key[1:]) % 3 for key in few) == dict.fromkeys(range(3), count)
+        assert Counter(found.values())["test"] == 12
+        sets.append(few)
+    assert sets[0] < sets[1]
+
+
+def test_what_is_known_of_no_signer_is_left_out_only_without_a_class(run, clip_list: Path, tmp_path: Path) -> None:
+    clip_list.write_text(clip_list.read_text() + "nobody,train,,sign 0,x.mp4\n")
+    result = run("split", "--labels", clip_list, "--holdout-signers", "p1", "--out", tmp_path / "out.csv")
+    assert result.exit_code == 2
+    assert "no signer is known of nobody" in result.stderr
+    assert "column signer" in result.stderr
+
+
+def test_several_shard_patterns(run, shards: Path, split_of, tmp_path: Path) -> None:
+    patterns = ("--shards", shards / "train-*.tar", "--shards", shards / "val-*.tar")
+    assert (
+        run(
+            "split", *patterns, "--keep", "val", "--by", "sample", "--names", "a,b", "--out", tmp_path / "o.csv"
+        ).exit_code
+        == 0
+    )
+    found, before = splits_in(tmp_path / "o.csv"), split_of(shards)
+    assert found.keys() == before.keys()
+    assert {key for key in found if found[key] == "val"} == {key for key in before if before[key] == "val"}

@@ -8,8 +8,8 @@ import pytest
 
 from shards.commands.split_plan import LabeledSamples, by_sample, by_signer, describe, hold_out, leaking_signers
 from shards.errors import InputError
+from shards.labels import read_labels
 from shards.names import signer_of
-from shards.tables import read_labels
 
 
 def made_up(signers: int, classes: int, seed: int = 0) -> LabeledSamples:

@@ -190,7 +190,9 @@ def test_a_member_that_a_sample_has_not(shards: Path) -> None:
 
 def test_mixed_recipes(tiny_work: Path, tiny_reference_work: Path) -> None:
     pattern = f"{{{tiny_work}/shards,{tiny_reference_work}/shards}}"
-    with pytest.raises(InputError, match=r"its recipe differ from those of .*shards; take shards of one kind"):
+    with pytest.raises(
+        InputError, match=r"its recipe differ from those of .*shards: name is 'reference', there 'default'"
+    ):
         open_shards(pattern)
 
 
@@ -210,9 +212,20 @@ def test_sets_of_two_estimators_are_not_mixed(shards: Path, tiny_work: Path) -> 
     (shards / "dataset.json").write_text(text.replace('"estimator": "import"', '"estimator": "openpose"'))
     with pytest.raises(InputError) as error:
         open_shards(f"{{{tiny_work}/shards/train-000,{shards}/val-000}}.tar")
-    assert error.value.message == (
-        f"{shards}: its settings differ from those of {tiny_work}/shards; take shards of one kind only"
+    assert error.value.message.startswith(
+        f"{shards}: its settings differ from those of {tiny_work}/shards: estimator is 'openpose', there 'import'"
     )
+
+
+def test_several_patterns_are_one_set(shards: Path) -> None:
+    patterns = [f"{shards}/val-*.tar", f"{shards}/train-{{000,001}}.tar"]
+    found, whole = open_shards(patterns), open_shards(str(shards))
+    assert found.splits.tolist() == ["val"] * 2 + ["train"] * 4
+    order = [found.ids.to_pylist().index(key) for key in whole.ids.to_pylist()]
+    assert np.array_equal(found.offsets[order], whole.offsets)
+    assert all(text in found.source for text in patterns)
+    with pytest.raises(InputError, match="names a shard twice"):
+        open_shards([str(shards), f"{shards}/val-000.tar"])
 
 
 def test_a_class_that_dataset_json_does_not_name(shards: Path) -> None:
