@@ -96,7 +96,14 @@ class CropReader:
 
     @staticmethod
     def check(shards: ShardSet, settings: LoaderSettings) -> None:
-        """InputError where depth is asked for and missing."""
+        """InputError where there are no crops, or depth is asked for and missing."""
+        crops = shards.has("left.mjpg") & shards.has("right.mjpg")
+        if not crops.all():
+            lacking = shards.ids[int(np.argmin(crops))]
+            raise InputError(
+                f"{shards.source}: {int((~crops).sum())} samples are without video, e.g. {lacking}, but the model sees "
+                "hand crops; a model POSE needs keypoints alone"
+            )
         has = shards.has("left_depth.mjpg")
         if settings.with_depth and not has.all():
             lacking = shards.ids[int(np.argmin(has))]
