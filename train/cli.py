@@ -40,7 +40,7 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
     type=click.Choice(list(DEFAULTS)),
     metavar=f"[{'|'.join(DEFAULTS)}]",
     default="VTN_HCPF",
-    help="VTN_HCPF_D sees depth, too.",
+    help="VTN_HCPF sees hand crops, VTN_HCPF_D depth, too, POSE keypoints alone.",
 )
 @click.option(
     "--recipe",
@@ -50,12 +50,12 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, exactly where it was.")
 @model_option("--weights", click.STRING, "ResNet's start: imagenet (torchvision's download), none, or a file.")
 @model_option("--cnn", click.Choice(("rn18", "rn34")), "ResNet for the crops.")
-@model_option("--sequence-length", click.IntRange(1), "Frames in a window.")
+@model_option("--sequence-length", click.IntRange(1), "Frames in a window; POSE: of a whole clip.")
 @model_option("--temporal-stride", click.IntRange(1), "From one frame of the window to the next.")
 @model_option("--image-size", click.IntRange(32), "Side of a crop as the ResNet sees it.")
-@model_option("--num-layers", click.IntRange(1), "Self-attention blocks.")
+@model_option("--num-layers", click.IntRange(1), "Self-attention blocks; POSE: blocks of convolutions.")
 @model_option("--num-heads", click.IntRange(1), "Attention heads.")
-@model_option("--embed-size", click.IntRange(1), "Features per hand; attention is twice as wide.")
+@model_option("--embed-size", click.IntRange(1), "Features per hand, attention is twice as wide; POSE: of a frame.")
 @model_option("--dropout", click.FloatRange(0, 1, max_open=True), "Before the classifier.")
 @model_option("--freeze-layers", click.IntRange(0, 8), "First parts of the ResNet that stay as they are.")
 @model_option("--batch-size", click.IntRange(1), "Samples per batch and process.")
@@ -65,12 +65,12 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
 @model_option("--weight-decay", click.FloatRange(0), "AdamW's, decoupled.")
 @model_option("--schedule", click.Choice(("step", "cosine")), "How the learning rate falls.")
 @click.option("--lr-step-size", type=click.IntRange(1), default=5, help="Epochs between factors of 0.1.")
-@model_option("--warmup-epochs", click.IntRange(0), "Epochs of linear rise, before the schedule.")
+@model_option("--warmup-epochs", click.FloatRange(0), "Epochs of linear rise, before the schedule.")
 @model_option("--label-smoothing", click.FloatRange(0, 1, max_open=True), "Share of a label spread over all classes.")
 @click.option(
     "--ema-decay", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Of averaged weights; 0: none."
 )
-@click.option("--max-epochs", type=click.IntRange(1), default=100)
+@model_option("--max-epochs", click.IntRange(1), "Epochs at most.")
 @click.option("--patience", type=click.IntRange(1), default=10, help="Epochs without a lower validation loss.")
 @click.option("--num-workers", type=click.IntRange(0), default=2, help="Loader processes per training process.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42)

@@ -25,6 +25,8 @@ class Plan:
     depth: bool = False
     classes: int = 3
     labelled: bool = True
+    keypoints_only: int = 0  # every so many-th sample is without video; 0: none
+    estimator: str = "none"
     crop: int = 48  # largest side
     frames: int = 14  # the longest clip
     per_shard: int = 3
@@ -59,6 +61,8 @@ def make_sample(plan: Plan, split: str, number: int) -> tuple[SampleInfo, dict[s
             members[f"{hand}_depth.mjpg"], depth_jpegs = _hand(random, boxes, missing, tint, grey=True)
         hands[hand] = HandTrack(boxes, missing, jpegs, depth_jpegs)
     flow = np.stack([random.uniform(-3, 3, (frames - 1, 135)), random.uniform(0, 1, (frames - 1, 135))], axis=-1)
+    if plan.keypoints_only and number % plan.keypoints_only == 0:
+        hands, members = {}, {}
     members["flow.npy"] = npy_bytes(flow.astype(np.float32))
     members["pose.npy"] = npy_bytes(random.uniform(0, 100, (frames, 135, 3)).astype(np.float32))
     info = SampleInfo(
@@ -96,5 +100,5 @@ def make_shards(folder: Path, plan: Plan) -> Path:
         write_index(folder / f"{split}.parquet", rows)
         splits[split] = shards
     names = [f"class {number}" for number in range(plan.classes)]
-    Dataset(plan.recipe, {"estimator": "none"}, names, splits).write(folder)
+    Dataset(plan.recipe, {"estimator": plan.estimator}, names, splits).write(folder)
     return folder

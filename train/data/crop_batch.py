@@ -96,12 +96,13 @@ class CropReader:
 
     @staticmethod
     def check(shards: ShardSet, settings: LoaderSettings) -> None:
-        """InputError where a sample has no crops, or depth is asked for and missing."""
-        has = shards.has("left.mjpg")
-        if not has.all():
-            lacking = shards.ids[int(np.argmin(has))]
+        """InputError where there are no crops, or depth is asked for and missing."""
+        crops = shards.has("left.mjpg") & shards.has("right.mjpg")
+        if not crops.all():
+            lacking = shards.ids[int(np.argmin(crops))]
             raise InputError(
-                f"{shards.source}: sample {lacking} was made without video, and has no crops; leave it out"
+                f"{shards.source}: {int((~crops).sum())} samples are without video, e.g. {lacking}, but the model sees "
+                "hand crops; a model POSE needs keypoints alone"
             )
         has = shards.has("left_depth.mjpg")
         if settings.with_depth and not has.all():

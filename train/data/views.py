@@ -35,6 +35,8 @@ class View:
     contrast: float = 1.0
     saturation: float = 1.0
     start: float | None = None  # of the frame window, see `window_frames`
+    # Of a model that sees whole clips: from where to where, as fractions of the clip.
+    part: tuple[float, float] = (0.0, 1.0)
 
 
 EVALUATION = View()
@@ -42,14 +44,19 @@ EVALUATION = View()
 
 def draw_view(seed: int, epoch: int, sample_id: str, recipe: Recipe) -> View:
     """The augmentation of a sample in an epoch: depends on nothing else, so workers and ranks cannot change it."""
-    identity = int.from_bytes(hashlib.sha256(sample_id.encode()).digest()[:8], "big")
-    random = np.random.default_rng([seed, epoch, identity])
+    random = generator_of(seed, epoch, sample_id)
     pair = int(random.integers(4 if recipe.clipped_multiscale else len(SCALE_PAIRS)))
     place = int(random.integers(len(PLACES)))
     mirrored = bool(random.random() < 0.5)
     brightness, contrast, saturation = random.uniform(0.5, 1.5, 3).tolist()
     start = None if recipe.fixed_training_window else float(random.random())
     return View(pair, place, mirrored, brightness, contrast, saturation, start)
+
+
+def generator_of(seed: int, epoch: int, sample_id: str) -> np.random.Generator:
+    """Draws the augmentation of a sample in an epoch, and depends on nothing else."""
+    identity = int.from_bytes(hashlib.sha256(sample_id.encode()).digest()[:8], "big")
+    return np.random.default_rng([seed, epoch, identity])
 
 
 def resized_sizes(sizes: np.ndarray) -> np.ndarray:

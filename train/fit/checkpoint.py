@@ -33,6 +33,8 @@ class Checkpoint:
     image_size: int
     classes: list[str] | None  # names; None where an imported checkpoint has none
     training: dict[str, Any] = field(default_factory=dict)  # for --resume; empty in a file that is only for prediction
+    estimator: str | None = None  # whose keypoints it was trained on; None where that is not known
+    clip_frames: int | None = None  # the median of its training clips, likewise
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all.
@@ -49,6 +51,8 @@ class Checkpoint:
             "window": asdict(self.window),
             "image_size": self.image_size,
             "classes": self.classes,
+            "estimator": self.estimator,
+            "clip_frames": self.clip_frames,
         }
         if self.training:
             value["training"] = self.training
@@ -113,7 +117,11 @@ def _checkpoint(value: dict[str, Any], path: Path) -> Checkpoint:
     classes = value["classes"]
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
     _require(classes is None or (named and len(classes) == settings.num_classes), "names of classes")
-    return Checkpoint(model, settings, recipe, window, value["image_size"], classes, training)
+    # Files of earlier versions have neither.
+    estimator, clip_frames = value.get("estimator"), value.get("clip_frames")
+    _require(estimator is None or isinstance(estimator, str), "estimator")
+    _require(clip_frames is None or _is_count(clip_frames), "frames of clips")
+    return Checkpoint(model, settings, recipe, window, value["image_size"], classes, training, estimator, clip_frames)
 
 
 def _require(right: bool, name: str) -> None:

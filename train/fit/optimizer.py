@@ -16,9 +16,10 @@ class OptimizerSettings:
     weight_decay: float = 0.0
     schedule: str = "step"  # "step": × 0.1 every `lr_step_size` epochs; "cosine": down to 0 at `max_epochs`
     lr_step_size: int = 5
-    warmup_epochs: int = 0  # linear, before either schedule
+    warmup_epochs: float = 0  # linear, before either schedule
     max_epochs: int = 100
     ema_decay: float = 0.0  # 0: no averaged model
+    decay_matrices_only: bool = False  # weight decay for parameters of two axes, and for no others
 
 
 def learning_rate(settings: OptimizerSettings, epoch: float) -> float:
@@ -38,7 +39,11 @@ def make_optimizer(model: nn.Module, settings: OptimizerSettings) -> torch.optim
     Without decay the two are the same, so the published runs' Adam is reproduced.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    groups = [{"params": trained, "weight_decay": settings.weight_decay}]
+    if settings.decay_matrices_only:
+        groups[0]["params"] = [parameter for parameter in trained if parameter.ndim == 2]
+        groups.append({"params": [parameter for parameter in trained if parameter.ndim != 2], "weight_decay": 0.0})
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 
 def make_average(model: nn.Module, settings: OptimizerSettings) -> AveragedModel | None:

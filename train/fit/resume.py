@@ -74,8 +74,6 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings
         load_state(average.module, checkpoint.model, path)
         average.n_averaged.fill_(int(kept["averaged"]))
     _restore_optimizer(trainer.optimizer, kept["optimiser"])
-    for group in trainer.optimizer.param_groups:
-        group["weight_decay"] = settings.optimizer.weight_decay  # the learning rate is set at every step
 
 
 def _progress(values: dict[str, Any]) -> Progress:
@@ -89,10 +87,14 @@ def _progress(values: dict[str, Any]) -> Progress:
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Any]) -> None:
+    decays = [group["weight_decay"] for group in optimizer.param_groups]
     for group, usual in zip(kept["param_groups"], optimizer.param_groups, strict=True):
         if wrong := [name for name in group.keys() & usual.keys() if type(group[name]) is not type(usual[name])]:
             raise TypeError(f"{wrong[0]} of the optimizer")
     optimizer.load_state_dict(kept)
+    # As the options have it now; the learning rate is set at every step.
+    for group, decay in zip(optimizer.param_groups, decays, strict=True):
+        group["weight_decay"] = decay
     for parameter, state in optimizer.state.items():
         # Of another shape, they would be broadcast.
         if any(state[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")) or state["step"].ndim:

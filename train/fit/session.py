@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from shards.errors import InputError
@@ -168,5 +169,7 @@ class Session:
             settings.step.image_size,
             self.shards.dataset.classes,
             training,
+            self.shards.dataset.settings.get("estimator"),
+            int(np.median(self.shards.frames)),
         )
         checkpoint.write(settings.run_dir / name)

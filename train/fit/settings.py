@@ -57,13 +57,14 @@ def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSetting
     options = with_defaults(options)
     window = Window(options["sequence_length"], options.get("temporal_stride", 1))
     precision = options["precision"] or ("bf16" if on_gpu else "fp32")
+    stream = stream_of(options["model"])
     return settings_from(
         options,
         SessionSettings,
-        model=settings_from(options, stream_of(options["model"]).settings, name=options["model"], num_classes=1),
+        model=settings_from(options, stream.settings, name=options["model"], num_classes=1),
         loader=settings_from(options, LoaderSettings, window=window, recipe=DEFAULT),
         step=settings_from(options, StepSettings, precision=precision),
-        optimizer=settings_from(options, OptimizerSettings),
+        optimizer=settings_from(options, OptimizerSettings, decay_matrices_only=stream.decay_matrices_only),
     )
 
 

@@ -25,9 +25,35 @@ _VTN: dict[str, Any] = {
     "schedule": "step",
     "warmup_epochs": 0,
     "label_smoothing": 0.0,
+    "max_epochs": 100,
+}
+
+
+class ShareOfEpochs(float):
+    """A default that is a share of `--max-epochs`."""
+
+    def __str__(self) -> str:
+        return f"{100 * self:g} % of --max-epochs"
+
+
+# Found on people whom the model had not seen: docs/results.md.
+_POSE: dict[str, Any] = {
+    "sequence_length": 16,
+    "num_layers": 3,
+    "embed_size": 96,
+    "dropout": 0.4,
+    "batch_size": 64,
+    "accumulate_grad_batches": 1,
+    "gradient_clip_val": 5.0,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "warmup_epochs": ShareOfEpochs(0.05),
+    "label_smoothing": 0.1,
+    "max_epochs": 40,
 }
 # By --model; an option that stands in none of these tables has one default for all.
-DEFAULTS: dict[str, dict[str, Any]] = {"VTN_HCPF": _VTN, "VTN_HCPF_D": _VTN}
+DEFAULTS: dict[str, dict[str, Any]] = {"VTN_HCPF": _VTN, "VTN_HCPF_D": _VTN, "POSE": _POSE}
 
 
 def shown_default(option: str) -> str:
@@ -47,4 +73,6 @@ def with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
     if given := sorted(name for name in foreign if options[name] is not None):
         raise InputError(f"--{given[0].replace('_', '-')} means nothing for {options['model']}; leave it out")
     kept = {name: value for name, value in options.items() if name not in foreign}
-    return kept | {name: value for name, value in own.items() if options[name] is None}
+    kept |= {name: value for name, value in own.items() if options[name] is None}
+    shares = {name: value * kept["max_epochs"] for name, value in kept.items() if isinstance(value, ShareOfEpochs)}
+    return kept | shares

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from train.data.dataset import BatchReader
 from train.data.feeding import batches_on
 from train.data.loader import Loader
 from train.models.vtn import VTN, ModelSettings, begin
+from train.skeleton.batch import SkeletonReader
+from train.skeleton.model import PoseNet, PoseSettings
 
-# Unions, with further kinds.
-AnySettings: TypeAlias = ModelSettings
-AnyModel: TypeAlias = VTN
+AnySettings: TypeAlias = ModelSettings | PoseSettings
+AnyModel: TypeAlias = VTN | PoseNet
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,25 @@ class Stream:
     """A kind of model. How a batch becomes its input is the batch's business (`Batch.inputs`)."""
 
     settings: type[AnySettings]
-    build: Callable[[AnySettings, Recipe], AnyModel]
-    begin: Callable[[AnyModel, str, int], None]  # a run's start: --weights, --freeze-layers
+    build: Callable[[Any, Recipe], AnyModel]
+    begin: Callable[[Any, str, int], None]  # a run's start: --weights, --freeze-layers
     reader: type[BatchReader]  # of samples
+    # Sees clips as a whole: there is no window, nor anything else of which a recipe has quirks.
+    whole_clips: bool = False
+    decay_matrices_only: bool = False  # weight decay leaves biases, normalizations and convolutions alone
+
+
+def _build_pose(settings: PoseSettings, recipe: Recipe) -> PoseNet:
+    return PoseNet(settings)
+
+
+def _begin_pose(model: PoseNet, weights: str, freeze_layers: int) -> None:
+    """It starts from nothing, and all of it is trained."""
 
 
 _CROPS = Stream(ModelSettings, VTN, begin, CropReader)
-STREAMS = {"VTN_HCPF": _CROPS, "VTN_HCPF_D": _CROPS}
+_SKELETON = Stream(PoseSettings, _build_pose, _begin_pose, SkeletonReader, whole_clips=True, decay_matrices_only=True)
+STREAMS = {"VTN_HCPF": _CROPS, "VTN_HCPF_D": _CROPS, "POSE": _SKELETON}
 
 
 def stream_of(name: object) -> Stream:

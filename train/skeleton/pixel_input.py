@@ -1,9 +1,10 @@
-"""The preparation of `train.data.skeleton` as part of a graph: an exported model takes keypoints in pixels."""
+"""The preparation of `train.skeleton.nodes` as part of a graph: an exported model takes keypoints in pixels."""
 
 import torch
 from torch import Tensor, nn
 
-from train.data.skeleton import BOX, LEFT_SHOULDER, LIMIT, NODES, RIGHT_SHOULDER, UPPER_NECK
+from shards.body135 import LEFT_SHOULDER, RIGHT_SHOULDER, UPPER_NECK
+from train.skeleton.nodes import BOX, LIMIT, NODES
 
 
 class PixelInput(nn.Module):

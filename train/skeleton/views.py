@@ -6,13 +6,13 @@ frames: 14 to seed the generator, 10 for the noise, where reading and preparing 
 device would save the noise, and draw other numbers on another device, whose logarithms and sines differ.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from train.data.skeleton import HANDS, NODES
+from train.data.views import generator_of
+from train.skeleton.nodes import HAND_PLACES, NODES
 
 SHORTEST = 0.7  # of the clip that a crop in time keeps
 BEND = 0.4  # of the speed
@@ -43,10 +43,9 @@ def draw_skeleton_views(seed: int, epoch: int, ids: Sequence[str], length: int) 
     """The augmentation of samples of `length` frames in an epoch; that of each depends on nothing else."""
     uniform = np.empty((len(ids), 11))
     noise = np.empty((len(ids), length, len(NODES), 2), np.float32)
-    chance = np.empty((len(ids), length, len(NODES) + len(HANDS)), np.float32)
+    chance = np.empty((len(ids), length, len(NODES) + len(HAND_PLACES)), np.float32)
     for number, sample_id in enumerate(ids):
-        identity = int.from_bytes(hashlib.sha256(sample_id.encode()).digest()[:8], "big")
-        random = np.random.default_rng([seed, epoch, identity])
+        random = generator_of(seed, epoch, sample_id)
         random.random(out=uniform[number])
         random.standard_normal(dtype=np.float32, out=noise[number])
         random.random(dtype=np.float32, out=chance[number])
@@ -78,7 +77,7 @@ def _hidden(chance: np.ndarray, spans: np.ndarray) -> np.ndarray:
     """
     length = chance.shape[1]
     hidden = chance[..., : len(NODES)] < HIDDEN_POINTS
-    for hand, nodes in enumerate(HANDS, len(NODES)):
+    for hand, nodes in enumerate(HAND_PLACES, len(NODES)):
         hidden[..., nodes] |= chance[..., hand, None] < HIDDEN_HANDS
     frames = (spans[:, :1] / HIDDEN_SPANS * (length // 4 + 1)).astype(int)
     frames[spans[:, :1] >= HIDDEN_SPANS] = 0

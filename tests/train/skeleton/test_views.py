@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from train.data.skeleton import HANDS
-from train.data.skeleton_views import SkeletonViews, draw_skeleton_views
+from train.skeleton.nodes import HAND_PLACES
+from train.skeleton.views import SkeletonViews, draw_skeleton_views
 
 
 def fields(views):
@@ -62,7 +62,7 @@ def test_noise_is_a_hundredth_of_a_shoulder_width(views):
 def test_points_hands_and_spans_are_hidden_as_often_as_they_should(views):
     hidden = views.distortions[2]
     empty = hidden.all(axis=2)
-    body, hands = hidden[..., :7][~empty], [hidden[..., nodes][~empty] for nodes in HANDS]
+    body, hands = hidden[..., :7][~empty], [hidden[..., nodes][~empty] for nodes in HAND_PLACES]
     assert 0.037 < body.mean() < 0.043
     for hand in hands:
         assert 0.045 < hand.all(axis=1).mean() < 0.055

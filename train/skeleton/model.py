@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shards.errors import InputError
-from train.models.skeleton_features import FEATURES, skeleton_features
+from train.skeleton.features import FEATURES, skeleton_features
 
 KERNEL = 5  # frames of a convolution, and channels of the attention's
 DROP_PATH = 0.2
+# Beyond all use: the settings in a damaged file must not ask for hours, or for all memory.
+MOST = {"num_classes": 10**6, "sequence_length": 10**4, "num_layers": 10**3, "embed_size": 10**4}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,16 @@ class PoseSettings:
             raise InputError(f"model {self.name!r} is no skeleton model; choose POSE")
         # Batch norm needs two values of a channel, also of the one sample that the end of an epoch may hold.
         for field, least in (("num_classes", 1), ("num_layers", 1), ("embed_size", 1), ("sequence_length", 2)):
-            if getattr(self, field) < least:
-                raise InputError(f"{field} {getattr(self, field)}: must be {least} or more")
-        if not 0 <= self.dropout < 1:
+            value = getattr(self, field)
+            if type(value) is not int or not least <= value <= MOST[field]:
+                raise InputError(f"{field} {value}: must be a whole number from {least} to {MOST[field]}")
+        if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
             raise InputError(f"dropout {self.dropout}: must be 0 or more and less than 1")
+
+    @property
+    def with_depth(self) -> bool:
+        """Whether the model takes depth crops."""
+        return False
 
 
 class PoseNet(nn.Module):
@@ -59,7 +67,7 @@ class PoseNet(nn.Module):
         """Logits, float32 (B, num_classes).
 
         Args:
-            skeletons: float32 (B, T, 25, 3), as `train.data.skeleton.skeleton_of` makes them.
+            skeletons: float32 (B, T, 25, 3), as `train.skeleton.nodes.skeleton_of` makes them.
 
         Raises:
             ValueError: T is not the settings' sequence length.

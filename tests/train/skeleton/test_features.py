@@ -3,8 +3,8 @@ import pytest
 import torch
 from helpers.skeleton_making import made_keypoints, mirror_image
 
-from train.data.skeleton import MIRRORED, sampled_frames, skeleton_of
-from train.models.skeleton_features import skeleton_features
+from train.skeleton.features import skeleton_features
+from train.skeleton.nodes import MIRRORED, sampled_frames, skeleton_of
 
 FRAMES = 16
 # Of the channels x, y, score, steps over 1 and 2 frames, bone, place in the hand: those along x.

@@ -5,6 +5,8 @@ NumPy only: a loader's worker prepares one clip at a time. Nothing that is missi
 
 import numpy as np
 
+from shards.body135 import LEFT_SHOULDER, MIRRORED_POINTS, RIGHT_SHOULDER, UPPER_NECK
+
 # Points of BODY_135: nose, shoulders, elbows and wrists (left before right), then of the left hand and of the right
 # one the tip of the thumb, and of the four fingers the knuckle (MCP) and the tip.
 BODY_NODES = (0, 5, 6, 7, 8, 9, 10)
@@ -19,13 +21,12 @@ _PARENT_POINTS |= {48: 10, 49: 10, 53: 10, 57: 10, 61: 10, 52: 49, 56: 53, 60: 5
 _place = {point: place for place, point in enumerate(NODES.tolist())}
 PARENTS = np.array([_place[_PARENT_POINTS.get(point, point)] for point in NODES.tolist()])
 # Each node's counterpart on the other side of the body.
-MIRRORED = np.array([0, 2, 1, 4, 3, 6, 5, *range(16, 25), *range(7, 16)])
-HANDS = (slice(7, 16), slice(16, 25))  # left, right
+MIRRORED = np.array([_place[point] for point in MIRRORED_POINTS[NODES].tolist()])
+HAND_PLACES = (slice(7, 16), slice(16, 25))  # left, right
 KNUCKLES = slice(1, 8, 2)  # in a hand
 
 LIMIT = 4.0  # shoulder widths; a point farther off is an estimator's error
 NOT_FINITE = "a keypoint that has a score has no finite coordinates"
-LEFT_SHOULDER, RIGHT_SHOULDER, UPPER_NECK = 5, 6, 17  # by number in BODY_135
 # Where no frame shows both shoulders: the longer side of the box around all that the clip shows, in shoulder widths
 # (2,130 clips of `asl-words`: median 2.60, from 1.87 at 5 % to 3.74 at 95 %).
 BOX = 2.6

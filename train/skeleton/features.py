@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from train.data.skeleton import HANDS, KNUCKLES, LIMIT, NODES, PARENTS
+from train.skeleton.nodes import HAND_PLACES, KNUCKLES, LIMIT, NODES, PARENTS
 
 CHANNELS = 11  # of a node: x, y, score; steps over 1 and over 2 frames; bone; place in the hand
 FEATURES = len(NODES) * CHANNELS
@@ -46,8 +46,8 @@ def _steps(place: Tensor, shown: Tensor, frames: int) -> Tensor:
 
 def _in_hands(place: Tensor, shown: Tensor) -> Tensor:
     """(B, T, N, 2): of the hands' nodes, their place in the hand; 0 for the body's."""
-    hands = [_in_hand(place[:, :, nodes], shown[:, :, nodes]) for nodes in HANDS]
-    return torch.cat([torch.zeros_like(place[:, :, : HANDS[0].start]), *hands], dim=2)
+    hands = [_in_hand(place[:, :, nodes], shown[:, :, nodes]) for nodes in HAND_PLACES]
+    return torch.cat([torch.zeros_like(place[:, :, : HAND_PLACES[0].start]), *hands], dim=2)
 
 
 def _in_hand(place: Tensor, shown: Tensor) -> Tensor:

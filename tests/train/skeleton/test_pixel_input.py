@@ -5,9 +5,9 @@ from helpers.skeleton_making import made_keypoints
 from torch import nn
 from torch.export import Dim
 
-from train.data.skeleton import sampled_frames, skeleton_of
-from train.models.pose import PoseNet, PoseSettings
-from train.models.skeleton_input import PixelInput
+from train.skeleton.model import PoseNet, PoseSettings
+from train.skeleton.nodes import sampled_frames, skeleton_of
+from train.skeleton.pixel_input import PixelInput
 
 
 def clips(frames):

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shards.errors import InputError
-from train.data.skeleton import sampled_frames, skeleton_of
-from train.models.pose import PoseNet, PoseSettings
+from train.skeleton.model import PoseNet, PoseSettings
+from train.skeleton.nodes import sampled_frames, skeleton_of
 
 
 def skeletons(count, length=16):

@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 from helpers.skeleton_making import OTHER_SIDE, made_keypoints, mirror_image
 
-from train.data.skeleton import HANDS, KNUCKLES, MIRRORED, NODES, PARENTS, body_frame, sampled_frames, skeleton_of
+from train.skeleton.nodes import (
+    HAND_PLACES,
+    KNUCKLES,
+    MIRRORED,
+    NODES,
+    PARENTS,
+    body_frame,
+    sampled_frames,
+    skeleton_of,
+)
 
 # As the specification of the stream writes them.
 SPECIFIED = "0 5 6 7 8 9 10 28 29 32 33 36 37 40 41 44 48 49 52 53 56 57 60 61 64"
@@ -17,7 +26,7 @@ def test_nodes_bones_and_sides_are_the_specified_ones():
     bones = {(NODES[parent], NODES[child]) for child, parent in enumerate(PARENTS) if child != parent}
     assert bones == BONES
     assert NODES[MIRRORED].tolist() == OTHER_SIDE[NODES].tolist()
-    assert [NODES[hand][KNUCKLES].tolist() for hand in HANDS] == [[29, 33, 37, 41], [49, 53, 57, 61]]
+    assert [NODES[hand][KNUCKLES].tolist() for hand in HAND_PLACES] == [[29, 33, 37, 41], [49, 53, 57, 61]]
 
 
 def independent_skeleton(keypoints, frames):
