@@ -92,7 +92,8 @@ def _both(settings: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     merged = dict(settings)
     for name in others.keys() | settings.keys():
         if settings.get(name) != others.get(name):
-            known = settings.get(name) if isinstance(settings.get(name), list) else [settings.get(name)]
+            here = settings.get(name)
+            known: list[Any] = here if isinstance(here, list) else [here]
             merged[name] = known if others.get(name) in known else [*known, others.get(name)]
     return merged
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.tables import read_classes, read_labels
+from shards.labels import read_labels
+from shards.tables import read_classes
 from train.evaluate.logits import Logits
 from train.evaluate.metrics import per_class_mean, top_k_hits
 
