@@ -273,7 +273,7 @@ def test_depth_is_asked_of_shards_without(shards):
 def test_samples_without_crops_are_named(shards):
     offsets = shards.offsets.copy()
     offsets[3, MEMBERS.index("left.mjpg")] = -1
-    with pytest.raises(InputError, match="samples are without video, e.g. train_sample3"):
+    with pytest.raises(InputError, match=r"samples are without video, e\.g\. train_sample3"):
         make_loader(replace(shards, offsets=offsets), SETTINGS, training=True)
 
 
