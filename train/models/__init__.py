@@ -1,1 +1,4 @@
-"""The models, their weights, and what each kind of model brings (`streams.py`). Imports `train.data`."""
+"""The models (`vtn`, `attention`), reading weights safely, and what each kind of model brings (`streams`, `defaults`).
+
+Imports `train.data`.
+"""
