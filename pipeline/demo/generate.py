@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from pipeline.video.program import ffmpeg_binary
 from shards.body135 import POINTS
 from shards.errors import InputError
 from shards.files import remove_leftovers, write_whole
+from shards.workers import in_workers
 
 FPS = 30
 # Stands in README.txt, so that clips of another generator are not taken for this one's: raise it when the drawing,
@@ -89,7 +89,7 @@ def generate(out: Path, settings: DemoSettings, jobs: int) -> None:
         remove_leftovers(out / "mp4" / split)
         (out / "kp" / split).mkdir(parents=True, exist_ok=True)
     missing = [clip for clip in clips if not _video(out, clip, "color").exists()]
-    work = Parallel(n_jobs=jobs, return_as="generator")(delayed(_make)(out, settings.seed, clip) for clip in missing)
+    work = in_workers(_make, ((out, settings.seed, clip) for clip in missing), jobs)
     for _ in tqdm(work, total=len(missing), desc="drawing clips", unit="clip", disable=None if missing else True):
         pass
     if not (out / "labels.csv").exists():

@@ -180,7 +180,7 @@ def test_what_is_damaged_names_the_file(tmp_path: Path) -> None:
 
 def test_a_pipe_or_a_giant_among_frames_fails_the_clip(tmp_path: Path) -> None:
     write_json(tmp_path / "a", [[person] for person in body25(signer(3))])
-    first, second, *_ = sorted((tmp_path / "a").iterdir())
+    _, second, *_ = sorted((tmp_path / "a").iterdir())
     second.unlink()
     os.mkfifo(second)
     with pytest.raises(ClipError, match="no plain file"):
