@@ -129,7 +129,7 @@ def _header(kind: bytes, size: int) -> bytes:
         (_header(tarfile.GNUTYPE_LONGNAME, 5) + b"name\0".ljust(512, b"\0")) * 4000,
         _header(tarfile.GNUTYPE_SPARSE, 10),
         _header(tarfile.XHDTYPE, 12) + b"12 size=-99\n".ljust(512, b"\0") + _header(tarfile.REGTYPE, 0),
-        _header(tarfile.XHDTYPE, 24) + b"24 GNU.sparse.major=1\n".ljust(512, b"\0") + _header(tarfile.REGTYPE, 0),
+        _header(tarfile.XHDTYPE, 22) + b"22 GNU.sparse.map=0,1\n".ljust(512, b"\0") + _header(tarfile.REGTYPE, 0),
     ],
 )
 def test_headers_that_ask_for_gigabytes_or_nest_without_end(tmp_path: Path, headers: bytes) -> None:
