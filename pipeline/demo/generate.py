@@ -12,10 +12,10 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from pipeline.demo.figure import ELBOWS, FINGERS, WRISTS, skeleton
@@ -30,6 +30,7 @@ from shards.body135 import POINTS
 from shards.errors import InputError
 from shards.files import remove_leftovers, write_whole
 from shards.progress import progress
+from shards.workers import in_workers
 
 FPS = 30
 # Stands in README.txt, so that clips of another generator are not taken for this one's: raise it when the drawing,
@@ -108,12 +109,12 @@ def _make_all(out: Path, seed: int, clips: list[DemoClip], jobs: int) -> None:
     """
     if not clips:
         return
-    pool = Parallel(n_jobs=jobs, return_as="generator_unordered")
-    tasks = [delayed(_make)(out, seed, clip, ffmpeg_binary()) for clip in clips]
+    arguments = [(out, seed, clip, ffmpeg_binary()) for clip in clips]
     try:
         with signals_held_by_workers():  # Ctrl-C would print a traceback of each
-            made = pool(tasks)
-        for _ in progress(made, len(tasks), "drawing"):
+            made = in_workers(_make, arguments, jobs)
+            first = next(made)
+        for _ in progress(chain([first], made), len(arguments), "drawing"):
             pass
     finally:
         end_workers()

@@ -16,6 +16,42 @@ _SPLIT_SUFFIX = re.compile(r"[a-z]{2,}|\d{2,}")
 _BUFFER = 1 << 16
 _LARGEST = 1 << 20  # bytes; a frame's JSON has some 8,000
 
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_LARGEST_EXTENDED = 1 << 16  # bytes; a long name or a list of attributes
+_MOST_EXTENDED = 8  # of a member; tarfile reads them by recursion
+
+
+class _OddHeaderError(Exception):
+    """What no archive of keypoints has."""
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose headers cannot ask for gigabytes, nor nest without end.
+
+    Raises:
+        _OddHeaderError: they do, or it is a sparse file.
+    """
+
+    in_a_row = 0  # extended headers before the member, in the archive that is being read
+
+    def _proc_member(self, archive: Any) -> Any:  # tarfile's own hook for the types of headers
+        _Member.in_a_row = _Member.in_a_row + 1 if self.type in _EXTENDED else 0
+        too_large = self.type in _EXTENDED and self.size > _LARGEST_EXTENDED
+        if too_large or self.size < 0 or _Member.in_a_row > _MOST_EXTENDED or self.type == tarfile.GNUTYPE_SPARSE:
+            raise _OddHeaderError("a header as no tar of files has")
+        return super()._proc_member(archive)  # type: ignore[misc]  # it has no hints
+
+    def _refuse_sparse(self, *_: Any) -> None:
+        raise _OddHeaderError("a sparse file")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
 
 def archive_parts(first: Path) -> list[Path]:
     """The archive's files, in order: a single one, or all siblings of the first part of a split one.
@@ -65,21 +101,26 @@ def read_members(parts: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
         EOFError: it ends too early; everything before that was given.
     """
     started = False
+    _Member.in_a_row = 0
     command = [sys.executable, "-I", "-S", _UNPACK, *map(str, parts)]
     process = start_group(command, subprocess.PIPE, subprocess.PIPE)
     stdout = cast(IO[bytes], process.stdout)
     widen_pipe(stdout.fileno())
     try:
-        with tarfile.open(fileobj=stdout, mode="r|", bufsize=_BUFFER) as tar:
+        with tarfile.open(fileobj=stdout, mode="r|", bufsize=_BUFFER, tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
                 started = True
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep all 2 million headers of AUTSL
+                if member.size < 0:
+                    raise _OddHeaderError("a negative size")
                 if not _is_harmless(member):
                     raise InputError(f"{parts[0]}: refused: its member {member.name!r} is a link or leaves its folder")
                 if member.isreg() and member.size <= _LARGEST:
                     yield member.name, _content(tar, member)
         if problem := _problem(process):
             raise OSError(problem)
+    except _OddHeaderError as error:
+        raise InputError(f"{parts[0]}: refused: it has {error}; pack it again") from error
     except (tarfile.ReadError, OSError, EOFError) as error:
         reason = _problem(process) or error
         if not started:

@@ -15,6 +15,7 @@ from pipeline.errors import ClipError
 from pipeline.pose.archive import read_members
 from pipeline.pose.openpose_json import FRAME_FILE, parse_frame, stack_frames
 from shards.body135 import POINTS
+from shards.command_line import print_line
 from shards.format.sample import array_from_npy
 
 
@@ -90,6 +91,7 @@ def import_archive(
     for sample_id in [key for key, clip in incoming.items() if not clip.count]:  # a single frame has no flow
         yield _finish(series, sample_id, incoming.pop(sample_id), parts[0])
     whole = ending = ""
+    appended: set[str] = set()  # clips of which a file came after they were whole
     try:
         for name, content in read_members(parts):
             folder = name.rpartition("/")[0].rpartition("/")[2]
@@ -100,6 +102,9 @@ def import_archive(
                 if not incoming:
                     break  # a few clips of a large archive
             frame, clip = series.file.search(name), incoming.get(sample_id)
+            if frame and sample_id in wanted and not clip and sample_id != whole and sample_id not in appended:
+                appended.add(sample_id)
+                print_line(f"warning: {name}: appended to the archive later; what stood before it is taken", err=True)
             if clip and frame:
                 clip.add(int(frame[1]), series, content, name)
                 whole = sample_id if len(clip.frames) == clip.count else whole

@@ -2,7 +2,10 @@
 
 import errno
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import pytest
@@ -106,3 +109,25 @@ def test_a_broken_pipe_is_left_to_click() -> None:
 )
 def test_spread(given, expected):
     assert spread(given.split(), ["--logits", "--val-logits"]) == expected.split()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_dev_null_also_for_children(tmp_path: Path, closed: str) -> None:
+    code = """
+import os, subprocess, sys, click
+from shards.command_line import Command, print_line
+@click.command(cls=Command)
+def main():
+    with open("mine", "w") as mine:
+        print_line("said")
+        print_line("said", err=True)
+        subprocess.run([sys.executable, "-c", "import sys; sys.stderr.write('child')"], check=True)
+main()
+"""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "{sys.executable}" -c "$1" {closed}', "sh", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "mine").read_text() == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.files import check_output, is_among, remove_leftovers, whole_file, write_whole, writing
+from shards.files import check_output, is_among, read_limited, remove_leftovers, whole_file, write_whole, writing
 
 _HALF = """
 import sys, time
@@ -189,3 +189,12 @@ def test_a_name_that_is_too_long_is_one_line(command, tmp_path):
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].endswith("cannot be read or written (File name too long)")
     assert "Traceback" not in done.stderr
+
+
+def test_endless_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    assert read_limited(tmp_path / "a", 5) == b"12345"
+    with pytest.raises(InputError, match="larger than"):
+        read_limited(tmp_path / "a", 4)
+    with pytest.raises(InputError, match="larger than"):
+        read_limited(Path("/dev/zero"), 1000)

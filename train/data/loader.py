@@ -67,6 +67,9 @@ class Loader:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             groups = iter(self._loader)
+        except OSError as error:  # their queues have semaphores
+            what = f"/dev/shm: no room for what {self._workers} loader processes share"  # noqa: S108
+            raise InputError(f"{what} ({error.strerror or error}): make room there, or give --num-workers 0") from error
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             dataset.buffers = None

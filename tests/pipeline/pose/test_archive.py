@@ -113,3 +113,27 @@ def test_a_killed_decompression_is_no_end(tmp_path: Path) -> None:
     os.kill(decompression, signal.SIGKILL)
     with pytest.raises(EOFError, match=r"kp.tar.bz2: the archive ends too early .* \(decompression was killed\)"):
         list(members)
+
+
+def _header(kind: bytes, size: int) -> bytes:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        _header(tarfile.XHDTYPE, 3 << 30),
+        _header(tarfile.GNUTYPE_LONGNAME, 3 << 30),
+        (_header(tarfile.GNUTYPE_LONGNAME, 5) + b"name\0".ljust(512, b"\0")) * 4000,
+        _header(tarfile.GNUTYPE_SPARSE, 10),
+        _header(tarfile.XHDTYPE, 12) + b"12 size=-99\n".ljust(512, b"\0") + _header(tarfile.REGTYPE, 0),
+        _header(tarfile.XHDTYPE, 22) + b"22 GNU.sparse.map=0,1\n".ljust(512, b"\0") + _header(tarfile.REGTYPE, 0),
+    ],
+)
+def test_headers_that_ask_for_gigabytes_or_nest_without_end(tmp_path: Path, headers: bytes) -> None:
+    path = tmp_path / "kp.tar"
+    path.write_bytes(headers + bytes(1 << 20))
+    with pytest.raises((InputError, EOFError), match=r"kp\.tar"):
+        list(read_members([path]))

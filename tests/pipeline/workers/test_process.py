@@ -1,6 +1,7 @@
 """Programs that end, fail, hang, and start others."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -144,3 +145,19 @@ def test_those_of_other_drivers_and_links_to_elsewhere_stay(temporary: Path) -> 
     link.symlink_to(target)
     remove_json_folders()
     assert other.is_dir() and (target / "kept").exists()
+
+
+def test_time_in_which_we_were_stopped_does_not_count() -> None:
+    code = "from pipeline.workers.process import capture; print(capture(['sh', '-c', 'sleep 5; echo late'], 4, 'x'))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        wait_until(lambda: b"sleep 5" in Path(f"/proc/{_child_of(child.pid)}/cmdline").read_bytes(), 20)
+        os.kill(child.pid, signal.SIGSTOP)
+        time.sleep(6)
+        os.kill(child.pid, signal.SIGCONT)
+        said, _ = child.communicate(timeout=20)
+    assert "late" in said
+
+
+def _child_of(pid: int) -> str:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return children[0] if children else str(pid)

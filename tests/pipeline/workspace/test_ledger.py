@@ -162,3 +162,38 @@ def test_write_table_is_in_id_order_and_the_same_every_time(tmp_path: Path) -> N
     write_table(tmp_path / "1.parquet", rows)
     write_table(tmp_path / "2.parquet", rows[::-1])
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["table", "journal"])
+def test_a_digit_changed_in_a_row_is_never_believed(tmp_path: Path, kind: str) -> None:
+    ledger = Ledger(tmp_path, "frames")
+    for key in "abcdefgh":  # alike, so that a byte may change unseen by the compression
+        ledger.record(row(key, bytes=123_456, facts={"extent": 123_456}, time=1.0))
+    if kind == "table":
+        ledger.fold(keep="abcdefgh")
+    (path,) = tmp_path.iterdir()
+    before, data = ledger.rows.copy(), path.read_bytes()
+    for place in range(0, len(data), 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        try:
+            after = read_rows(tmp_path, "frames")
+        except InputError as error:
+            assert "remove it" in error.message
+            continue
+        assert all(before[key] == one for key, one in after.items())
+        assert kind == "journal" or len(after) == len(before)
+
+
+@pytest.mark.parametrize("facts", [{"time": "x"}, {"bytes": None}, {"facts": []}, {"error": 1}, {"temporary": "x"}])
+def test_a_row_of_other_types_counts_for_nothing(tmp_path: Path, facts: dict) -> None:
+    good = {"id": "a", "status": DONE, "fingerprint": "f"}
+    (tmp_path / "frames.jsonl").write_text(json.dumps(good) + "\n" + json.dumps({**good, "id": "b", **facts}) + "\n")
+    assert read_rows(tmp_path, "frames").keys() == {"a"}
+
+
+def test_a_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("precious")
+    (tmp_path / "frames.jsonl").symlink_to("theirs")
+    with pytest.raises(OSError, match=r"frames\.jsonl"):
+        Ledger(tmp_path, "frames").record(row("a"))
+    assert (tmp_path / "theirs").read_text() == "precious"

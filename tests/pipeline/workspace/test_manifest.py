@@ -11,6 +11,7 @@ from pipeline.workspace.clip import Sample
 from pipeline.workspace.manifest import (
     apply_labels,
     class_names,
+    formula_ids,
     read_classes,
     read_data,
     read_manifest,
@@ -216,3 +217,8 @@ def test_the_manifest_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_autsl_labels_as_they_are_released(autsl_labels: Path) -> None:
     names = read_classes(autsl_labels / "SignList_ClassId_TR_EN.csv")
     assert (len(names), names[0], names[225]) == (226, "sister", "difficult")
+
+
+def test_ids_that_a_spreadsheet_takes_for_formulas_are_named() -> None:
+    assert formula_ids(["a", "b=1"]) is None
+    assert "2 ids" in str(formula_ids(["a", "=1+1", "-b"]))

@@ -1,10 +1,13 @@
 import json
 import shutil
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.shard_making import Plan, make_shards
 
 from shards.errors import InputError
 from shards.format import shardset
@@ -261,3 +264,18 @@ def test_offsets_of_members(tiny_work: Path) -> None:
     assert (shards.offsets % 512 == 0).all()
     ends = shards.offsets + shards.sizes
     assert (ends[:, :-1] < shards.offsets[:, 1:]).all()
+
+
+def test_a_reader_leaves_open_files_to_others(tmp_path: Path) -> None:
+    folder = make_shards(tmp_path / "set", Plan({"train": 100}, per_shard=1, frames=5, crop=24))
+    code = """
+import resource, sys
+from shards.format.shardset import MemberReader, open_shards
+shards = open_shards(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+reader = MemberReader(shards)
+assert all(reader.read(number, 0) for number in range(100))
+print(len([open("/dev/null") for _ in range(30)]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
+    assert done.stdout.strip() == "30", done.stderr

@@ -1,6 +1,7 @@
 """Every layout from its file to BODY_135: the corpus' numbers, and files made here."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +176,17 @@ def test_what_is_damaged_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "9.npy").touch()
     with pytest.raises(ClipError, match="no keypoints there"):
         read_keypoints(tmp_path, LAYOUTS["body135"], SIZE)
+
+
+def test_a_pipe_or_a_giant_among_frames_fails_the_clip(tmp_path: Path) -> None:
+    write_json(tmp_path / "a", [[person] for person in body25(signer(3))])
+    _, second, *_ = sorted((tmp_path / "a").iterdir())
+    second.unlink()
+    os.mkfifo(second)
+    with pytest.raises(ClipError, match="no plain file"):
+        read_keypoints(tmp_path / "a", LAYOUTS["body25"], SIZE)
+    second.unlink()
+    with second.open("wb") as file:
+        file.truncate(20 * 10**9)
+    with pytest.raises(ClipError, match="larger than"):
+        read_keypoints(tmp_path / "a", LAYOUTS["body25"], SIZE)
