@@ -19,6 +19,7 @@ from pipeline.overlay import Answer, draw_video
 from pipeline.pose.importing import LOOK
 from pipeline.pose.source import PoseSource, keypoint_source
 from pipeline.run_stages import RunSettings, run_stages
+from pipeline.stages.handcrops import HandCrops
 from pipeline.video.program import ffmpeg_binary, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import Stopped, stop_on_signals
@@ -42,6 +43,17 @@ class VideoShards:
     folder: Path  # of shards; without a `dataset.json` where no clip could be used
     clips: dict[str, Path]  # id: file, of those in the shards
     failed: list[str]  # one line for each of the others: id, stage, reason
+
+
+@dataclass(frozen=True)
+class ModelNeeds:
+    """What a model asks of a clip's sample."""
+
+    recipe: Recipe
+    classes: list[str]  # names
+    with_depth: bool = False  # `<id>_depth` is looked for beside each clip
+    with_crops: bool = True  # False: keypoints are all that it sees
+    estimator: str | None = None  # whose keypoints it knows; None: whoever's
 
 
 def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
@@ -75,21 +87,17 @@ def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 @contextmanager
-def shards_of_videos(
-    clips: dict[str, Path], pose: PoseSource, recipe: Recipe, classes: list[str], with_depth: bool
-) -> Iterator[VideoShards]:
+def shards_of_videos(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds) -> Iterator[VideoShards]:
     """Shards of some clips, for as long as the block lasts; SIGINT and SIGTERM end it and remove them.
 
-    With depth, `<id>_depth` is looked for beside each clip.
-
     Raises:
-        InputError: an option is wrong.
+        InputError: an option is wrong, or the keypoints would be another estimator's than the model knows.
         RunError: we were told to stop, or there is no room.
     """
     place = _scratch()
     try:
         with stop_on_signals(), tempfile.TemporaryDirectory(prefix="signshards-video-", dir=place) as folder:
-            yield _run(clips, Path(folder), pose, recipe, classes, with_depth)
+            yield _run(clips, Path(folder), pose, needs)
     except Stopped as error:
         end_workers()
         raise RunError(f"stopped by {error}; nothing was written") from error
@@ -105,14 +113,25 @@ def _scratch() -> Path:
     return _MEMORY if usable and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
 
 
-def _run(
-    clips: dict[str, Path], folder: Path, pose: PoseSource, recipe: Recipe, classes: list[str], with_depth: bool
-) -> VideoShards:
+def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNeeds) -> VideoShards:
     refuse_old(ffmpeg_binary())
     workspace = Workspace(folder)
-    jobs = min(len(os.sched_getaffinity(0)), len(clips))
-    settings = RunSettings(workspace, STAGES[:-1], keypoint_source(pose, list(clips), LOOK), classes, recipe, jobs=jobs)
-    samples, failed = _samples(clips, with_depth)
+    source = keypoint_source(pose, list(clips), LOOK)
+    if needs.estimator not in (None, source.name):
+        raise InputError(
+            f"keypoints would be those of {source.name}, but the model was trained on those of {needs.estimator}; "
+            "choose that with --pose or --keypoints, or take these as they are with --any-estimator"
+        )
+    settings = RunSettings(
+        workspace,
+        STAGES[:-1] if needs.with_crops else tuple(stage for stage in STAGES[:-1] if stage != HandCrops.name),
+        source,
+        needs.classes,
+        needs.recipe,
+        jobs=min(len(os.sched_getaffinity(0)), len(clips)),
+        with_crops=needs.with_crops,
+    )
+    samples, failed = _samples(clips, needs.with_depth)
     workspace.create()
     outcomes = run_stages(samples, settings) if samples else []
     rows = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]

@@ -80,16 +80,16 @@ def draw_video(clip: Path, info: SampleInfo, keypoints: np.ndarray, answers: Seq
 def draw_frames(
     pictures: Iterable[np.ndarray], info: SampleInfo, keypoints: np.ndarray, answers: Sequence[Answer], canvas: Canvas
 ) -> Iterator[Image.Image]:
-    """The drawn frames, from the clip's frames as bytes of RGB."""
-    stand_ins = {hand: nearest_present(info.hands[hand].missing) for hand in HANDS}
+    """The drawn frames, from the clip's frames as bytes of RGB; hand boxes where the sample has crops."""
+    stand_ins = {hand: nearest_present(track.missing) for hand, track in info.hands.items()}
     for number, picture in enumerate(pictures):
         image = Image.fromarray(picture.reshape(info.height, info.width, 3))
         image = image.resize((canvas.width, canvas.height), Image.Resampling.BICUBIC)
         layer = Image.new("RGBA", (canvas.width * _FINER, canvas.height * _FINER))
         pen = ImageDraw.Draw(layer)
         draw_skeleton(pen, keypoints[number, :, :2] * canvas.scale * _FINER)
-        for hand in HANDS:
-            draw_box(pen, hand, info.hands[hand], number, stand_ins[hand], canvas.scale * _FINER)
+        for hand, track in info.hands.items():
+            draw_box(pen, hand, track, number, stand_ins[hand], canvas.scale * _FINER)
         layer = layer.resize(image.size, Image.Resampling.BOX)
         whole = Image.new("RGB", (canvas.width, canvas.height + PANEL), _GROUND)
         whole.paste(image)

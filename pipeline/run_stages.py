@@ -55,6 +55,7 @@ class RunSettings:
     rules: ImportRules = LOOK  # for keypoint files
     take_damaged: bool = False
     depth_range: tuple[float, float] | None = None
+    with_crops: bool = True  # False: for a model that sees keypoints alone, clips are taken as if without video
 
     @property
     def with_shards(self) -> bool:
@@ -74,7 +75,8 @@ class RunSettings:
             PoseFlow(self.workspace, self.recipe, self.flow_archive),
             HandCrops(self.workspace, self.recipe, self.quality, self.ffmpeg, self.take_damaged, self.depth_range),
         ]
-        return stages[: 1 + max(map(STAGES.index, self.stages))]
+        stages = stages[: 1 + max(map(STAGES.index, self.stages))]
+        return stages if self.with_crops else [stage for stage in stages if not isinstance(stage, HandCrops)]
 
     def earlier_version(self) -> EarlierVersion:
         """For what it made with these settings."""

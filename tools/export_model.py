@@ -1,22 +1,24 @@
 """Write a checkpoint's model as ONNX and as a torch.export program: `python -m tools.export_model`."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from shards.body135 import POINTS
 from shards.command_line import Command
 from shards.errors import InputError
 from shards.files import check_output, whole_file
 from train.data.pixels import IMAGENET_MEAN, IMAGENET_STD
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.models.vtn import POSE_FEATURES
+from train.skeleton.model import PoseSettings
+from train.skeleton.pixel_input import PixelInput
 
 METADATA = "signshards.json"  # in the .pt2; in the ONNX file the key is `signshards`
 # Largest difference of a logit, as a share of the largest logit; 1e-6 is usual, 1e-3 would be a wrong graph.
@@ -25,9 +27,14 @@ CHECKED_BATCHES = (1, 3)
 
 
 def example_inputs(checkpoint: Checkpoint, batch: int, seed: int = 0) -> dict[str, Tensor]:
-    """Random inputs by name, of the shapes that the model takes."""
-    settings, size = checkpoint.model_settings, checkpoint.image_size
+    """Random inputs by name, of the shapes that the exported model takes."""
     random = torch.Generator().manual_seed(seed)
+    settings, size = checkpoint.model_settings, checkpoint.image_size
+    if isinstance(settings, PoseSettings):
+        frames = 10 + 13 * seed  # another number in every check
+        keypoints = torch.rand(batch, frames, POINTS, 3, generator=random) * torch.tensor([640.0, 480.0, 1.0])
+        missing = torch.rand(batch, frames, POINTS, 1, generator=random) < 0.2
+        return {"keypoints": keypoints.masked_fill(missing, 0)}
     images, length = (batch, settings.sequence_length, 2, 3, size, size), settings.sequence_length
     inputs = {
         "crops": torch.randn(images, generator=random),
@@ -37,33 +44,48 @@ def example_inputs(checkpoint: Checkpoint, batch: int, seed: int = 0) -> dict[st
 
 
 def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What the exported file says of its inputs and its output, besides their shapes."""
+    """What a user of the exported file must know to feed it and to read its answer."""
+    value = {
+        "model": asdict(checkpoint.model_settings),
+        "recipe": checkpoint.recipe.name,
+        "estimator": checkpoint.estimator,
+        "output": "logits float32 (batch, classes)",
+        "classes": checkpoint.classes,
+    }
+    if isinstance(checkpoint.model_settings, PoseSettings):
+        keypoints = "float32 (batch, frames, 135, 3) of whole clips: x, y in pixels, score; BODY_135; missing: score 0"
+        return value | {"inputs": {"keypoints": keypoints}}
     inputs = {
         "crops": "float32 (batch, frames, 2 hands: left first, 3 RGB, side, side): (pixel / 255 - mean) / std",
         "pose": "float32 (batch, frames, 106): pose features, see train/data/pose_features.py",
     }
     if checkpoint.model_settings.with_depth:
         inputs["depth"] = "as crops; a gray image three times, then normalized"
-    return {
-        "model": asdict(checkpoint.model_settings),
-        "recipe": checkpoint.recipe.name,
+    return value | {
         "window": asdict(checkpoint.window),
         "image_size": checkpoint.image_size,
         "mean": IMAGENET_MEAN,
         "std": IMAGENET_STD,
         "inputs": inputs,
-        "output": "logits float32 (batch, classes)",
-        "classes": checkpoint.classes,
     }
 
 
+def exported_model(checkpoint: Checkpoint, source: Path) -> nn.Module:
+    """What is exported, in evaluation mode: the model, and for POSE what is made of keypoints before it."""
+    model, settings = checkpoint.build(source), checkpoint.model_settings
+    return PixelInput(model, settings.sequence_length).eval() if isinstance(settings, PoseSettings) else model
+
+
 def export_program(checkpoint: Checkpoint, source: Path) -> ExportedProgram:
-    """The model as a graph, in evaluation mode, for batches of any size; `source` is named in errors."""
+    """The model as a graph, for batches of any size, and for POSE of clips of any length; `source` is named in
+    errors."""
     inputs = example_inputs(checkpoint, batch=2)
-    batch = Dim("batch", min=1)
-    shapes = {name: {0: batch} for name in inputs}
+    free = {0: Dim("batch", min=1)}
+    if isinstance(checkpoint.model_settings, PoseSettings):
+        free[1] = Dim("frames", min=1)
+    model = exported_model(checkpoint, source)
     with torch.no_grad():
-        return torch.export.export(checkpoint.build(source), tuple(inputs.values()), dynamic_shapes=shapes)
+        return torch.export.export(model, tuple(inputs.values()), dynamic_shapes=dict.fromkeys(inputs, free))
 
 
 def write_program(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> float:
@@ -107,13 +129,9 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
         return _largest_difference(path, checkpoint, run)
 
 
-def _largest_difference(path: Path, checkpoint: Checkpoint, run: Callable[[dict[str, Tensor]], Tensor]) -> float:
-    """How far a logit of the exported graph, which `run` computes, is from the model's at most.
-
-    Raises:
-        InputError: it is beyond TOLERANCE.
-    """
-    model, largest = checkpoint.build(path), 0.0
+def _check(path: Path, checkpoint: Checkpoint, run: Any) -> float:
+    """The largest difference of a logit between the model and `run`; InputError if it is beyond TOLERANCE."""
+    model, largest = exported_model(checkpoint, path), 0.0
     for batch in CHECKED_BATCHES:
         inputs = example_inputs(checkpoint, batch, seed=batch)
         with torch.no_grad():
@@ -133,7 +151,8 @@ def _largest_difference(path: Path, checkpoint: Checkpoint, run: Callable[[dict[
 def main(checkpoint: Path, onnx: Path | None, torch_export: Path | None) -> None:
     """Write the model of CHECKPOINT as a graph that needs none of this project's code, and check it against the model.
 
-    The batch size is free; the inputs are those of the model (see the file's metadata and docs/export.md).
+    The batch size is free. The inputs are those of the model, for POSE the keypoints of whole clips, of any number of
+    frames (see the file's metadata and docs/export.md).
     """
     if not (onnx or torch_export):
         raise InputError("nothing to write: give --onnx FILE or --torch-export FILE")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from shards.body135 import HANDS
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import is_among, write_whole
@@ -84,7 +83,8 @@ def _shown(shards: ShardSet, sample: int, split: str, strips: SampleStrips) -> S
     info, path = strips.info, shards.paths[shards.shard[sample]]
     label = "no class" if info.label is None else f"{shards.dataset.classes[info.label]} (class {info.label})"
     facts = f"{split}, signer {info.signer or 'unknown'}, {info.frames} frames at {info.fps:g}/s, {path.name}"
-    missing = ", ".join(f"{hand} hand missing in {int(info.hands[hand].missing.sum())}" for hand in HANDS)
+    missing = ", ".join(f"{hand} hand missing in {track.missing.sum()}" for hand, track in info.hands.items())
+    missing = missing or "without video"
     return ShownSample(label, f"{facts}; {missing}", strips)
 
 
@@ -92,7 +92,8 @@ def _split_row(shards: ShardSet, name: str, here: np.ndarray) -> list[str]:
     """What the table says of a split; `here`: bool (N,), the samples in it."""
     signers, frames = np.array(shards.signers.to_pylist()), shards.frames[here]
     numbers = [here.sum(), len(np.unique(shards.shard[here])), len(set(shards.labels[here].tolist()) - {-1})]
-    numbers += [len(np.unique(signers[here])), shards.has("left_depth.mjpg")[here].sum()]
+    numbers += [len(np.unique(signers[here]))]
+    numbers += [shards.has(member)[here].sum() for member in ("left.mjpg", "left_depth.mjpg")]
     return [name, *map(str, numbers), f"{frames.min()} to {frames.max()}, median {np.median(frames):g}"]
 
 

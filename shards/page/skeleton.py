@@ -31,7 +31,7 @@ def skeleton(points: np.ndarray, boxes: Mapping[str, np.ndarray | None], view: V
 
     Args:
         points: x, y in pixels, score.
-        boxes: x0, y0, x1, y1 of each hand; None where it is missing.
+        boxes: x0, y0, x1, y1 of each hand; None where it is missing; {} of a sample without video.
         view: see `view_box`.
     """
     stroke = view[2] / 90
@@ -40,7 +40,7 @@ def skeleton(points: np.ndarray, boxes: Mapping[str, np.ndarray | None], view: V
     marks = [_bones(points, body, "body", stroke), _path(face, "face", stroke * 0.8)]
     for hand in HANDS:
         marks.append(_bones(points, hand_bones(hand), f"{hand}-hand", stroke * 0.7))
-        box = boxes[hand]
+        box = boxes.get(hand)
         if box is not None:
             x0, y0, x1, y1 = box.tolist()
             width = {"stroke-width": round(stroke * 0.5, 1), "stroke-dasharray": round(stroke * 2, 1)}

@@ -39,7 +39,8 @@ class StripReader:
     """Reads the strips of a shard set's samples."""
 
     def __init__(self, shards: ShardSet, columns: int, hands_only: bool = False) -> None:
-        """`columns` frames of a sample are shown (all of a shorter one); `hands_only`: no depth, no skeletons."""
+        """`columns` frames of a sample are shown (all of a shorter one); `hands_only`: no depth, and skeletons only
+        where there are no hands."""
         self._shards = shards
         self._reader = MemberReader(shards)
         self._columns = columns
@@ -61,7 +62,7 @@ class StripReader:
                         name = f"{hand} {'depth' if depth else 'hand'}"
                         member = self._member(sample, f"{hand}{depth}.mjpg")
                         hands[name] = [_picture(info.hands[hand], frame, member, bool(depth)) for frame in frames]
-            shown = not self._hands_only and self._shards.has("pose.npy")[sample]
+            shown = self._shards.has("pose.npy")[sample] and not (self._hands_only and hands)
             return SampleStrips(info, frames, hands, self._skeletons(sample, info, frames) if shown else [])
 
     def close(self) -> None:
@@ -73,7 +74,8 @@ class StripReader:
 
     def _skeletons(self, sample: int, info: SampleInfo, frames: list[int]) -> list[Drawing]:
         pose = array_from_npy(self._member(sample, "pose.npy"))
-        view = view_box(pose, np.concatenate([track.boxes[~track.missing] for track in info.hands.values()]))
+        boxes_seen = [track.boxes[~track.missing] for track in info.hands.values()]
+        view = view_box(pose, np.concatenate([*boxes_seen, np.zeros((0, 4))]))
         drawings = []
         for frame in frames:
             tracks = info.hands.items()

@@ -74,8 +74,8 @@ class CropBatch(Batch):
         count, length = self.pose.shape[:2]
         images = resample(pixels, size, padded).div_(255)
         images = images.reshape(count, length * 2, -1, size, size)
+        images = torch.where(self.mirrored[:, None, None, None, None], images.flip(-1), images)
         if training:
-            images = torch.where(self.mirrored[:, None, None, None, None], images.flip(-1), images)
             images = relight(images, self.light)
         return imagenet_normalized(images).reshape(count, length, 2, 3, size, size)
 

@@ -22,8 +22,10 @@ FILE = click.Path(path_type=Path)
     help="As `predict --save-logits` writes them. Several models' files about the same samples are fused: the weighted "
     "mean of their probabilities.",
 )
-@click.option("--labels", required=True, type=FILE, help="CSV id,class: the truth.")
-@click.option("--weights", help="Of the --logits files, such as 0.6,0.4.  [default: equal]")
+@click.option("--labels", type=FILE, help="CSV id,class: the truth.")
+@click.option(
+    "--weights", help="Of the --logits files, such as 0.6,0.4, or a file of --save-weights.  [default: equal]"
+)
 @click.option(
     "--val-logits",
     multiple=True,
@@ -32,6 +34,9 @@ FILE = click.Path(path_type=Path)
     help="Choose the weights on these instead: the same models' logits for other samples, in the order of --logits.",
 )
 @click.option("--val-labels", type=FILE, help="CSV id,class for --val-logits.")
+@click.option(
+    "--save-weights", type=FILE, help="JSON file for the weights that --val-logits chose: `predict --weights` takes it."
+)
 @click.option("--classes", type=FILE, help="Class names: CSV with the header ClassId,NAME[,EN].")
 @click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
 @click.option("--shards", help="For the report: shards with the samples, for pictures and signers.")

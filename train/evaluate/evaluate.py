@@ -8,8 +8,8 @@ import numpy as np
 
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import is_among
-from train.evaluate.fusion import choose_weights, fuse, parse_weights
+from shards.files import check_output, is_among
+from train.evaluate.fusion import choose_weights, fuse, parse_weights, write_weights
 from train.evaluate.logits import Logits, read_together
 from train.evaluate.outcome import Outcome, evaluate_logits, evaluate_predictions, expected_classes, read_classes_of
 
@@ -23,43 +23,64 @@ class EvaluateOptions:
 
     predictions: Path | None
     logits: tuple[Path, ...]
-    labels: Path
+    labels: Path | None
     weights: str | None
     val_logits: tuple[Path, ...]
     val_labels: Path | None
+    save_weights: Path | None
     classes: Path | None
     report: Path | None
     shards: str | None
 
 
 def evaluate(options: EvaluateOptions) -> None:
-    """Print the scores, and write the report where one is asked for.
+    """Print the scores, and write the report where one is asked for; or only choose weights.
 
     Raises:
         InputError: options that do not go together, or a wrong input file.
     """
     _check(options)
+    labels = options.labels
+    if labels is None:  # `_check` has seen to it that weights are to be chosen
+        _chosen_weights(read_together(options.val_logits), options)
+        return
     if options.predictions:
-        outcome = evaluate_predictions(options.predictions, options.labels, options.classes)
+        outcome = evaluate_predictions(options.predictions, labels, options.classes)
     else:
-        outcome = evaluate_logits(_fused(options), options.labels, options.classes)
-    _print(outcome, options.labels)
+        outcome = evaluate_logits(_fused(options), labels, options.classes)
+    _print(outcome, labels)
     if options.report:
         # scikit-learn, scipy.stats, Jinja2 and the JPEG decoder take 1.5 s to import, and only the report needs them.
         from train.evaluate.report_files import write_report
 
-        write_report(options.report, outcome, options.labels, options.shards)
+        write_report(options.report, outcome, labels, options.shards)
         print_line(f"{options.report / 'index.html'}: report")
 
 
 def _check(options: EvaluateOptions) -> None:
     """InputError for options that do not go together."""
-    if (options.predictions is None) == (not options.logits):
-        raise InputError("give either --predictions or --logits")
-    if options.predictions and (options.weights or options.val_logits or options.val_labels):
-        raise InputError("--weights, --val-logits and --val-labels are for fusing --logits; give those")
+    only_weights = bool(options.save_weights and options.val_logits and not options.logits and not options.predictions)
+    if only_weights and (options.labels or options.report or options.weights):
+        raise InputError("--labels, --report and --weights are for what is evaluated: give --logits, too")
+    if not only_weights:
+        _check_evaluated(options)
     if bool(options.val_logits) != bool(options.val_labels):
         raise InputError("--val-logits and --val-labels go together")
+    if options.save_weights:
+        if not options.val_logits:
+            raise InputError("--save-weights keeps the weights that --val-logits and --val-labels choose; give those")
+        read = (options.labels, options.val_labels, options.classes, *options.logits, *options.val_logits)
+        check_output(options.save_weights, *filter(None, read))
+
+
+def _check_evaluated(options: EvaluateOptions) -> None:
+    """InputError where what is to be evaluated is not said, or twice."""
+    if (options.predictions is None) == (not options.logits):
+        raise InputError("give either --predictions or --logits")
+    if options.labels is None:
+        raise InputError("give the truth to --labels: a CSV id,class")
+    if options.predictions and (options.weights or options.val_logits or options.val_labels):
+        raise InputError("--weights, --val-logits and --val-labels are for fusing --logits; give those")
     if options.weights and options.val_logits:
         raise InputError("give --weights, or --val-logits to choose them on, not both")
     if len(options.logits) == 1 and (options.weights or options.val_logits):
@@ -79,17 +100,18 @@ def _fused(options: EvaluateOptions) -> Logits:
     if len(parts) == 1:
         return parts[0]
     if options.val_labels:
-        weights = _chosen(parts, options.val_logits, options.val_labels)
-    elif options.weights:
-        weights = parse_weights(options.weights, len(parts))
-    else:
-        weights = np.full(len(parts), 1 / len(parts))
-    print_line("weights " + ",".join(f"{weight:.4f}" for weight in weights))
+        return fuse(parts, _chosen_weights(_validation_of(parts, options.val_logits), options))
+    weights = parse_weights(options.weights, len(parts))
+    _tell(weights)
     return fuse(parts, weights)
 
 
-def _chosen(parts: list[Logits], val_logits: Sequence[Path], val_labels: Path) -> np.ndarray:
-    """Weights chosen on validation samples, none of which is evaluated."""
+def _tell(weights: np.ndarray) -> None:
+    print_line("weights " + ",".join(f"{weight:.4f}" for weight in weights))
+
+
+def _validation_of(parts: list[Logits], val_logits: Sequence[Path]) -> list[Logits]:
+    """The logits of validation samples, none of which is evaluated."""
     if len(val_logits) != len(parts):
         raise InputError(f"--val-logits: {len(val_logits)} files for {len(parts)} of --logits; give one per model")
     validation = read_together(val_logits)
@@ -101,10 +123,24 @@ def _chosen(parts: list[Logits], val_logits: Sequence[Path], val_labels: Path) -
         )
     if validation[0].classes != parts[0].classes:
         raise InputError(f"{val_logits[0]}: has other classes than {parts[0].source}")
+    return validation
+
+
+def _chosen_weights(validation: list[Logits], options: EvaluateOptions) -> np.ndarray:
+    """The best weights for validation samples, printed, and kept where they are asked for."""
+    if len(validation) == 1:
+        raise InputError("weights are for fusing several models; give several files to --val-logits")
+    val_labels = options.val_labels
+    if val_labels is None:
+        raise InputError("--val-logits and --val-labels go together")
     truth = expected_classes(validation[0].source, validation[0].ids, val_labels, read_classes_of(val_labels))
     if truth.max() >= len(validation[0].classes):
-        raise InputError(f"{val_labels}: class {truth.max()} occurs, but {val_logits[0]} has fewer classes")
-    return choose_weights(validation, truth)
+        raise InputError(f"{val_labels}: class {truth.max()} occurs, but {validation[0].source} has fewer classes")
+    weights = choose_weights(validation, truth)
+    _tell(weights)
+    if options.save_weights:
+        write_weights(options.save_weights, weights, [part.source for part in validation])
+    return weights
 
 
 def _print(outcome: Outcome, labels: Path) -> None:

@@ -7,12 +7,15 @@ other usual choice, a weighted sum of logits, lets a model with larger logits ou
 says, and its weights have no best value that can be found for certain; here the likelihood is concave in the weights.
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax
 
 from shards.errors import InputError
+from shards.files import write_whole
 from train.evaluate.logits import Logits
 
 MOST_STEPS = 10_000
@@ -62,18 +65,41 @@ def choose_weights(parts: Sequence[Logits], labels: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
 
 
-def parse_weights(text: str, models: int) -> np.ndarray:
-    """The weights in `0.6,0.4`, divided by their sum.
+def parse_weights(text: str | None, models: int) -> np.ndarray:
+    """The weights in `0.6,0.4`, or in a file of `write_weights`, divided by their sum; None: equal ones.
 
     Raises:
-        InputError: not as many numbers as models, a negative one, or only zeros.
+        InputError: not as many numbers as models, a negative one, only zeros, or not such a file.
     """
+    if text is None:
+        return np.full(models, 1 / models)
     try:
-        weights = np.array([float(part) for part in text.split(",")])
-    except ValueError as error:
-        raise InputError(f"--weights {text}: expected numbers such as 0.6,0.4") from error
+        numbers = _read_weights(Path(text)) if text.endswith(".json") else text.split(",")
+        weights = np.array([float(number) for number in numbers])
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"--weights {text}: expected numbers such as 0.6,0.4, or a .json file of `evaluate --save-weights`"
+        ) from error
     if len(weights) != models:
-        raise InputError(f"--weights {text}: {len(weights)} weights for {models} files of --logits; give one for each")
+        raise InputError(f"--weights {text}: {len(weights)} weights for {models} models; give one for each")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum():
         raise InputError(f"--weights {text}: weights are 0 or more, and not all 0")
     return weights / weights.sum()
+
+
+def write_weights(path: Path, weights: np.ndarray, sources: Sequence[str]) -> None:
+    """Write weights as JSON, and, for people to read, which logits they were chosen on.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    value = {"weights": weights.tolist(), "chosen_on": list(sources)}
+    write_whole(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
+
+
+def _read_weights(path: Path) -> list[float]:
+    """ValueError, TypeError or KeyError where it is not such a file."""
+    try:
+        return json.loads(path.read_bytes())["weights"]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); `evaluate --save-weights` writes it") from error

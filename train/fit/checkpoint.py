@@ -36,6 +36,12 @@ class Checkpoint:
     estimator: str | None = None  # whose keypoints it was trained on; None where that is not known
     clip_frames: int | None = None  # the median of its training clips, likewise
 
+    @property
+    def span(self) -> int:
+        """Frames of video, from the first to the last, that the model sees of a longer one at a time."""
+        whole_clips = stream_of(self.model_settings.name).whole_clips
+        return self.clip_frames if whole_clips and self.clip_frames else self.window.span
+
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all.
 

@@ -15,7 +15,19 @@ FILE = click.Path(path_type=Path)
     cls=ManyValuesCommand,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option("--checkpoint", required=True, type=FILE, help="A run's best.pt or last.pt.")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    required=True,
+    multiple=True,
+    type=FILE,
+    metavar="FILE...",
+    help="A run's best.pt or last.pt. Several are one recognizer: the weighted mean of their models' probabilities.",
+)
+@click.option(
+    "--weights", help="Of the checkpoints: 0.6,0.4, or a file of `evaluate --save-weights`.  [default: equal]"
+)
+@click.option("--any-estimator", is_flag=True, help="Take keypoints of another estimator than the checkpoint's.")
 @click.option("--shards", help="Shards: test-{000..009}.tar, a glob, or a folder.")
 @click.option(
     "--video",

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from pipeline.from_videos import ModelNeeds, PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.shardset import ShardSet, files_of, open_shards
 from shards.tables import read_rows
-from train.data.window import window_frames
-from train.fit.checkpoint import Checkpoint, read_checkpoint
-from train.predict.recognizer import ComputeSettings, Recognizer
+from train.evaluate.fusion import parse_weights
+from train.predict.ensemble import Ensemble
+from train.predict.recognizer import ComputeSettings
 from train.predict.sliding import frame_rates
 from train.predict.tables import Prediction, likeliest, write_classes, write_likeliest, write_logits
 from train.predict.views import ViewSettings
@@ -27,7 +27,9 @@ _DRAWN = 3  # classes of an answer in the overlay
 class PredictOptions:
     """The options of `predict`; `predict --help` says what they are."""
 
-    checkpoint: Path
+    checkpoints: tuple[Path, ...]
+    weights: str | None
+    any_estimator: bool
     shards: str | None
     videos: tuple[Path, ...]
     template: Path | None
@@ -54,23 +56,24 @@ def predict(options: PredictOptions) -> int:
     shards = open_shards(options.shards) if options.shards else None
     _check_outputs(options, files_of(shards) if shards else clips.values())
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
-    checkpoint = read_checkpoint(options.checkpoint)
-    options.views.check(checkpoint.recipe)
+    weights = parse_weights(options.weights, len(options.checkpoints))
     # Before clips are worked on: it says what is wrong with the device or the weights.
-    recognizer = Recognizer(checkpoint, options.checkpoint, options.compute)
+    ensemble = Ensemble(options.checkpoints, weights, options.compute, options.any_estimator)
+    ensemble.check(options.views)
     if shards:
-        _write(recognizer.predict(shards, options.views), template, options)
+        _write(ensemble.predict(shards, options.views), template, options)
         return 0
-    with_depth, names = checkpoint.model_settings.with_depth, _class_names(checkpoint)
-    with shards_of_videos(clips, options.pose_source, checkpoint.recipe, names, with_depth) as videos:
+    needs = ModelNeeds(ensemble.recipe, ensemble.classes, ensemble.with_depth, ensemble.with_crops, ensemble.estimator)
+    with shards_of_videos(clips, options.pose_source, needs) as videos:
         for line in videos.failed:
             print_line(f"failed: {line}", err=True)
         if videos.clips:
             shards = open_shards(str(videos.folder))
-            prediction = recognizer.predict(shards, options.views)
+            prediction = ensemble.predict(shards, options.views)
             _write(prediction, template, options)
             if options.overlay:
-                _draw(videos, shards, checkpoint, options.views, prediction, options.overlay)
+                seen = ensemble.seen_frames(int(shards.frames[0]), options.views)
+                _draw(videos, shards, seen, prediction, options.overlay)
     return SOME_FAILED if videos.failed else 0
 
 
@@ -78,6 +81,8 @@ def _check_together(options: PredictOptions) -> None:
     """InputError for options that do not go together."""
     if bool(options.shards) == bool(options.videos):
         raise InputError("give either --shards or --video")
+    if options.weights and len(options.checkpoints) == 1:
+        raise InputError("--weights are for fusing several models; give several files to --checkpoint")
     for_video = {**vars(options.pose_source), "overlay": options.overlay}
     if options.shards and (given := [name for name, value in for_video.items() if value]):
         raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")
@@ -91,7 +96,7 @@ def _check_together(options: PredictOptions) -> None:
 def _check_outputs(options: PredictOptions, sources: Iterable[Path]) -> None:
     """InputError where an output cannot be written, or is what is read, or another output."""
     outputs = [path for path in (options.out, options.overlay, options.save_logits) if path]
-    read = [path for path in (options.checkpoint, options.template, options.pose_source.keypoints) if path]
+    read = [path for path in (*options.checkpoints, options.template, options.pose_source.keypoints) if path]
     for number, path in enumerate(outputs):
         check_output(path, *sources, *read, *outputs[:number])
 
@@ -115,10 +120,6 @@ def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
     return ids
 
 
-def _class_names(checkpoint: Checkpoint) -> list[str]:
-    return checkpoint.classes or [str(number) for number in range(checkpoint.model_settings.num_classes)]
-
-
 def _write(prediction: Prediction, template: Sequence[str] | None, options: PredictOptions) -> None:
     if options.top_k or options.views.sliding:
         write_likeliest(options.out, prediction, template, options.top_k or 1)
@@ -129,20 +130,12 @@ def _write(prediction: Prediction, template: Sequence[str] | None, options: Pred
     print_line(f"{options.out}: {len(prediction.ids)} predictions")
 
 
-def _draw(
-    videos: VideoShards,
-    shards: ShardSet,
-    checkpoint: Checkpoint,
-    settings: ViewSettings,
-    prediction: Prediction,
-    out: Path,
-) -> None:
-    """The overlay of the only clip; an answer's time is that of the frames that the model saw."""
+def _draw(videos: VideoShards, shards: ShardSet, seen: tuple[int, int], prediction: Prediction, out: Path) -> None:
+    """The overlay of the only clip; an answer's time is that of the frames that the models saw."""
     times = prediction.times
     if times is None:
-        count, rate, window = int(shards.frames[0]), frame_rates(shards)[0], checkpoint.window
-        frames = [window_frames(count, window, checkpoint.recipe, view.start) for view in settings.views]
-        times = np.array([[np.min(frames) / rate, (np.max(frames) + 1) / rate]])
+        rate, (first, last) = frame_rates(shards)[0], seen
+        times = np.array([[first / rate, (last + 1) / rate]])
     answers = []
     for (start, end), logits in zip(times.tolist(), prediction.logits, strict=True):
         signs = [(prediction.classes[label], share) for label, share in likeliest(logits, _DRAWN)]

@@ -5,21 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
 from train.data.views import View
+from train.data.window import window_frames
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import choose_device
 from train.fit.guards import enough_memory
 from train.fit.settings import differing
-from train.models.streams import predict_batches
-from train.predict.sliding import plan_windows
+from train.models.streams import predict_batches, stream_of
+from train.predict.sliding import SlidingWindows, window_view
 from train.predict.tables import Prediction
-from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
+from train.predict.views import ViewSettings, mean_of_views, repeated
 
 _NAMED = 5  # samples in an error
 
@@ -48,6 +48,7 @@ class Recognizer:
             InputError: no such device, or weights that do not fit the checkpoint's settings.
         """
         self._checkpoint, self._source, self._settings = checkpoint, source, settings
+        self._stream = stream_of(checkpoint.model_settings.name)
         self._device = choose_device(settings.device)
         self._model = checkpoint.build(source).to(self._device)
         self._feed = LoaderSettings(
@@ -58,33 +59,53 @@ class Recognizer:
             settings.num_workers,
         )
 
-    def predict(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
+    def check(self, settings: ViewSettings) -> None:
+        """InputError for views that the model has not."""
+        if not self._stream.whole_clips:
+            settings.check(self._checkpoint.recipe)
+
+    def predict(self, shards: ShardSet, settings: ViewSettings, windows: SlidingWindows | None = None) -> Prediction:
         """Logits of every sample once, with the checkpoint's window and recipe.
 
-        Several views of a sample are averaged; with `settings.sliding` there is a row for each window over each sample
-        instead.
+        Several views of a sample are averaged; with `windows` there is a row for each of them instead.
 
         Raises:
             InputError: shards that are unreadable or do not go with the checkpoint, views that its recipe does not
                 have, or logits that are not finite.
         """
-        settings.check(self._checkpoint.recipe)
+        self.check(settings)
         self._check(shards)
         with enough_memory(f"for --batch-size {self._settings.batch_size}: give a smaller one"):
-            if settings.sliding:
-                windows = plan_windows(shards, self._feed.window, settings.sliding)
+            if windows:
                 samples, times = windows.samples, windows.times
-                logits = self.logits(shards, samples, windows.views, settings.mirror)
+                logits = self.logits(shards, samples, self._sliding_views(windows, shards), settings.mirror)
             else:
                 samples, times = np.arange(len(shards)), None
-                each = samples.repeat(settings.windows)
-                logits = self.logits(shards, each, settings.views * len(shards), settings.mirror)
+                views = settings.views(self._stream.whole_clips)
+                logits = self.logits(shards, samples.repeat(len(views)), views * len(shards), settings.mirror)
                 logits = logits.reshape(len(shards), -1, logits.shape[-1])
         prediction = Prediction(
             shards.ids.take(samples).to_pylist(), mean_of_views(logits), self._class_names(shards), times
         )
         self._refuse_not_finite(prediction, shards)
         return prediction
+
+    def _sliding_views(self, windows: SlidingWindows, shards: ShardSet) -> list[View]:
+        span, whole_clips = self._checkpoint.span, self._stream.whole_clips
+        frames = shards.frames[windows.samples].tolist()
+        return [
+            window_view(start, windows.span, span, count, whole_clips)
+            for start, count in zip(windows.starts, frames, strict=True)
+        ]
+
+    def seen_frames(self, frames: int, settings: ViewSettings) -> tuple[int, int]:
+        """The first and the last frame that the views of a clip of T frames show."""
+        kept, views = self._checkpoint, settings.views(self._stream.whole_clips)
+        if self._stream.whole_clips:
+            seen = np.rint([np.array(view.part) * (frames - 1) for view in views]).astype(int)
+        else:
+            seen = np.array([window_frames(frames, kept.window, kept.recipe, view.start) for view in views])
+        return int(seen.min()), int(seen.max())
 
     def logits(self, shards: ShardSet, samples: np.ndarray, views: Sequence[View], mirror: bool) -> np.ndarray:
         """Logits of samples, each under a view of its own and, if asked for, its mirror image.
@@ -102,15 +123,15 @@ class Recognizer:
             InputError: a sample cannot be read.
         """
         rows = repeated(shards, samples)
-        found = [self._pass(self._model, rows, views)]
+        found = [self._pass(rows, views)]
         if mirror:
-            found.append(self._pass(Mirrored(self._model), rows, [replace(view, mirrored=True) for view in views]))
+            found.append(self._pass(rows, [replace(view, mirrored=True) for view in views]))
         return np.stack(found, axis=1)
 
-    def _pass(self, model: nn.Module, shards: ShardSet, views: Sequence[View]) -> np.ndarray:
-        loader = make_loader(shards, self._feed, training=False, pin=self._device.type == "cuda")
+    def _pass(self, shards: ShardSet, views: Sequence[View]) -> np.ndarray:
+        loader = make_loader(shards, self._feed, False, self._device.type == "cuda", self._stream.reader)
         loader.dataset.views = views
-        batches = predict_batches(model, loader, self._device, self._checkpoint.image_size)
+        batches = predict_batches(self._model, loader, self._device, self._checkpoint.image_size)
         return np.concatenate([logits for _, logits, _ in batches])
 
     def _check(self, shards: ShardSet) -> None:

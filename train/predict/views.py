@@ -9,14 +9,15 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pyarrow as pa
-import torch
 from scipy.special import log_softmax, logsumexp
-from torch import nn
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
 from shards.format.shardset import ShardSet
 from train.data.views import EVALUATION, View
+
+# Of a clip, in a window of a model that sees whole clips: the middle of what training crops to (0.7 to 1).
+PART = 0.85
 
 
 @dataclass(frozen=True)
@@ -40,26 +41,17 @@ class ViewSettings:
                 "mirrored pixels (flip_pixels_only); leave it out"
             )
 
-    @property
-    def views(self) -> list[View]:
+    def views(self, whole_clips: bool) -> list[View]:
         """One view per window, not mirrored: at the middles of equal parts of the free start positions.
 
-        The middle one of an odd number is the centered window of evaluation itself.
+        The middle one of an odd number is the centered window of evaluation itself. A model that sees `whole_clips`
+        sees the whole one with one window, and with several windows of `PART` of the clip.
         """
         middles = [(number + 0.5) / self.windows for number in range(self.windows)]
+        if whole_clips:
+            begins = [(1 - PART) * middle for middle in middles]
+            return [EVALUATION] if self.windows == 1 else [View(part=(begin, begin + PART)) for begin in begins]
         return [EVALUATION if middle == 0.5 else View(start=middle) for middle in middles]
-
-
-class Mirrored(nn.Module):
-    """A model that sees its crops mirrored; the loader swaps hands and mirrors motion (`View.mirrored`)."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, crops: torch.Tensor, pose: torch.Tensor, *depth: torch.Tensor) -> torch.Tensor:
-        """The model's logits for crops and depth of (…, height, width), reversed in width."""
-        return self.model(crops.flip(-1), pose, *(clip.flip(-1) for clip in depth))
 
 
 def repeated(shards: ShardSet, samples: np.ndarray) -> ShardSet:

@@ -41,8 +41,7 @@ class SkeletonBatch(Batch):
 
     def map(self, change: Callable[[Any], Any]) -> "SkeletonBatch":
         """The batch with every tensor changed."""
-        skeletons, mirrored, labels, *distortions = map(change, self.tensors())
-        return SkeletonBatch(skeletons, mirrored, labels, tuple(distortions), self.ids, self.total)
+        return skeleton_batch([change(tensor) for tensor in self.tensors()], self.ids, self.total)
 
     def split(self, parts: Sequence[tuple[int, int]]) -> "list[SkeletonBatch]":
         """Smaller batches on the same memory, of (samples, `total`) each."""
@@ -73,6 +72,12 @@ class SkeletonBatch(Batch):
             place = place[..., :1] * column[..., 0] + place[..., 1:] * column[..., 1] + column[..., 2] + noise
             score = score.masked_fill(hidden[..., None], 0)
         return (torch.cat([torch.where(score > 0, place, 0), score], dim=-1),)
+
+
+def skeleton_batch(tensors: Sequence[Any], ids: list[str], total: int) -> SkeletonBatch:
+    """The batch of what `SkeletonBatch.tensors` gave (or of NumPy arrays, as a worker fills them)."""
+    skeletons, mirrored, labels, *distortions = tensors
+    return SkeletonBatch(skeletons, mirrored, labels, tuple(distortions), ids, total)
 
 
 class SkeletonReader:
@@ -132,9 +137,8 @@ class SkeletonReader:
         finite = place_in_body(skeletons, center, width)
         if not finite.all():
             raise damaged(shards, samples[int(finite.argmin())], ValueError(NOT_FINITE))
-        arrays: list[Any] = [skeletons, views.mirrored, shards.labels[samples].astype(np.int64)]
-        distortions: tuple[Any, ...] = views.distortions
-        return SkeletonBatch(*arrays, distortions, [shards.ids[sample].as_py() for sample in samples], total)
+        arrays = [skeletons, views.mirrored, shards.labels[samples].astype(np.int64), *views.distortions]
+        return skeleton_batch(arrays, [shards.ids[sample].as_py() for sample in samples], total)
 
 
 def read_keypoints(shards: ShardSet, reader: MemberReader, sample: int) -> np.ndarray:

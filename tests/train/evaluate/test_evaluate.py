@@ -196,7 +196,7 @@ def test_options_that_do_not_go_together(two_models, labels):
         "--logits", a, b, "--weights", "1,1", "--val-logits", a, b, "--val-labels", labels, *truth
     )
     assert "--report" in refused("--predictions", labels, "--shards", "x", *truth)
-    assert "3 weights for 2 files" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
+    assert "3 weights for 2 models" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
 
 
 def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):

@@ -102,7 +102,7 @@ def test_sliding_over_a_clip_and_drawing_it(checkpoint, tiny, tmp_path, ffmpeg):
     assert result.exit_code == 0, result.output
     header, *found = rows(tmp_path / "p.csv")
     assert header == ["id", "start", "end", "rank", "class", "name", "probability"]
-    starts = window_starts(25, Window(4, 2), 5)
+    starts = window_starts(25, Window(4, 2).span, 5)
     assert [row[0] for row in found] == ["signer2_sample5"] * len(starts)
     assert np.allclose(
         [[float(row[1]), float(row[2])] for row in found], [[n / 30, (n + 7) / 30] for n in starts], atol=1e-3

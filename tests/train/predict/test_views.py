@@ -23,7 +23,7 @@ from train.data.window import window_frames
 from train.models.streams import predict_batches
 from train.predict.recognizer import ComputeSettings, Recognizer
 from train.predict.sliding import plan_windows, window_starts
-from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
+from train.predict.views import ViewSettings, mean_of_views, repeated
 
 CLASSES = ["class 0", "class 1", "class 2"]
 ONCE = ViewSettings()
@@ -41,16 +41,17 @@ def checkpoint(tmp_path_factory):
 
 
 def predict(checkpoint, shards: Path, settings: ViewSettings = ONCE):
-    recognizer = Recognizer(checkpoint, Path("best.pt"), ComputeSettings(3, 0, "cpu"))
-    return recognizer.predict(open_shards(str(shards)), settings)
+    recognizer, found = Recognizer(checkpoint, Path("best.pt"), ComputeSettings(3, 0, "cpu")), open_shards(str(shards))
+    windows = plan_windows(found, checkpoint.span, settings.sliding) if settings.sliding else None
+    return recognizer.predict(found, settings, windows)
 
 
-def viewed(checkpoint, shards: Path, views: list[View], workers: int = 0, model=None) -> np.ndarray:
+def viewed(checkpoint, shards: Path, views: list[View], workers: int = 0) -> np.ndarray:
     """Logits of every sample under one view each, by the trainer's own loader."""
     settings = LoaderSettings(checkpoint.window, checkpoint.recipe, batch_size=3, num_workers=workers)
     loader = make_loader(open_shards(str(shards)), settings, training=False)
     loader.dataset.views = views
-    parts = predict_batches(model or checkpoint.build(), loader, CPU, checkpoint.image_size)
+    parts = predict_batches(checkpoint.build(), loader, CPU, checkpoint.image_size)
     return np.concatenate([logits for _, logits, _ in parts])
 
 
@@ -67,7 +68,9 @@ def test_the_default_is_plain_evaluation_bit_for_bit(checkpoint, small):
 @pytest.mark.parametrize("frames", (7, 8, 30, 61))
 @pytest.mark.parametrize("count", (1, 2, 3, 5))
 def test_windows_are_spread_over_the_free_places(frames, count):
-    starts = [int(window_frames(frames, WINDOW, DEFAULT, view.start)[0]) for view in ViewSettings(windows=count).views]
+    starts = [
+        int(window_frames(frames, WINDOW, DEFAULT, view.start)[0]) for view in ViewSettings(windows=count).views(False)
+    ]
     free = frames - 7
     assert starts == sorted(starts)
     # No start position of the clip is further from a window than half a part, and the parts are equal.
@@ -81,7 +84,7 @@ def test_windows_are_spread_over_the_free_places(frames, count):
 
 def test_several_windows_are_the_mean_of_their_probabilities(checkpoint, small):
     count = len(open_shards(str(small)))
-    each = [viewed(checkpoint, small, [view] * count) for view in ViewSettings(windows=3).views]
+    each = [viewed(checkpoint, small, [view] * count) for view in ViewSettings(windows=3).views(False)]
     assert np.abs(each[0] - each[2]).max() > 1e-3  # they see something else
     found = predict(checkpoint, small, ViewSettings(windows=3))
     assert np.allclose(softmax(found.logits), np.mean([softmax(logits) for logits in each], axis=0), atol=1e-6)
@@ -112,10 +115,9 @@ def test_a_mirrored_view_swaps_hands_and_motion(checkpoint, small):
 
 def test_windows_and_mirror_go_together(checkpoint, small):
     count = len(open_shards(str(small)))
-    views = ViewSettings(windows=2).views
+    views = ViewSettings(windows=2).views(False)
     each = [viewed(checkpoint, small, [view] * count) for view in views]
-    turned = Mirrored(checkpoint.build())
-    each += [viewed(checkpoint, small, [replace(view, mirrored=True)] * count, model=turned) for view in views]
+    each += [viewed(checkpoint, small, [replace(view, mirrored=True)] * count) for view in views]
     found = predict(checkpoint, small, ViewSettings(windows=2, mirror=True))
     assert np.allclose(softmax(found.logits), np.mean([softmax(logits) for logits in each], axis=0), atol=1e-6)
 
@@ -171,7 +173,7 @@ def test_a_recipe_without_such_views_refuses_them(settings, quirk, tmp_path, mad
 @pytest.mark.parametrize("frames", (1, 6, 7, 8, 15, 40))
 @pytest.mark.parametrize("step", (1, 3, 7, 100))
 def test_windows_slide_to_the_end(frames, step):
-    starts = window_starts(frames, WINDOW, step)
+    starts = window_starts(frames, WINDOW.span, step)
     assert starts[0] == 0
     assert starts[-1] == max(frames - WINDOW.span, 0)
     assert all(0 < gap <= step for gap in np.diff(starts))
@@ -205,9 +207,9 @@ def test_a_sliding_window_sees_what_a_clip_cut_to_it_shows(checkpoint, tmp_path,
     sample_id, frames = shards.ids[longest].as_py(), int(shards.frames[longest])
     assert frames > WINDOW.span + 3
     rows = [number for number, row in enumerate(found.ids) if row == sample_id]
-    starts = window_starts(frames, WINDOW, 2)
+    starts = window_starts(frames, WINDOW.span, 2)
     assert len(rows) == len(starts) > 2
-    assert len(found.ids) == sum(len(window_starts(count, WINDOW, 2)) for count in shards.frames.tolist())
+    assert len(found.ids) == sum(len(window_starts(count, WINDOW.span, 2)) for count in shards.frames.tolist())
     for place, start in zip(rows, starts, strict=True):
         alone = cut(plan, tmp_path / f"cut{start}", int(sample_id.removeprefix("val_sample")), start)
         assert np.abs(predict(checkpoint, alone).logits[0] - found.logits[place]).max() < 1e-5
@@ -216,7 +218,7 @@ def test_a_sliding_window_sees_what_a_clip_cut_to_it_shows(checkpoint, tmp_path,
 
 def test_times_of_a_clip_that_is_shorter_than_the_window(made):
     shards = open_shards(str(made(splits={"val": 3}, frames=5)))  # 5 frames each, the window spans 7
-    windows = plan_windows(shards, WINDOW, 4)
+    windows = plan_windows(shards, WINDOW.span, 4)
     assert windows.samples.tolist() == [0, 1, 2]
     assert np.allclose(windows.times, [[0, 5 / 30]] * 3)
 
