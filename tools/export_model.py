@@ -129,7 +129,7 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
         return _largest_difference(path, checkpoint, run)
 
 
-def _check(path: Path, checkpoint: Checkpoint, run: Any) -> float:
+def _largest_difference(path: Path, checkpoint: Checkpoint, run: Callable[[dict[str, Tensor]], Tensor]) -> float:
     """The largest difference of a logit between the model and `run`; InputError if it is beyond TOLERANCE."""
     model, largest = exported_model(checkpoint, path), 0.0
     for batch in CHECKED_BATCHES:
