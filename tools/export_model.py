@@ -1,6 +1,7 @@
 """Write a checkpoint's model as ONNX and as a torch.export program: `python -m tools.export_model`."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
