@@ -16,7 +16,9 @@ FILE = click.Path(path_type=Path)
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("--checkpoint", required=True, type=FILE, help="A run's best.pt or last.pt.")
-@click.option("--shards", help="Shards: test-{000..009}.tar, a glob, or a folder.")
+@click.option("--shards", multiple=True, help="Shards: test-{000..009}.tar, a glob, or a folder; several are one set.")
+@click.option("--folds", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
+@click.option("--test-fold", help="With --folds: which, as in `train`.")
 @click.option(
     "--video",
     "videos",

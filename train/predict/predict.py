@@ -8,10 +8,12 @@ import click
 import numpy as np
 
 from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.shardset import ShardSet, files_of, open_shards
 from shards.tables import read_rows
+from train.data.folds import in_fold
 from train.data.window import window_frames
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.predict.recognizer import ComputeSettings, Recognizer
@@ -28,7 +30,9 @@ class PredictOptions:
     """The options of `predict`; `predict --help` says what they are."""
 
     checkpoint: Path
-    shards: str | None
+    shards: tuple[str, ...]
+    folds: Path | None
+    test_fold: str | None
     videos: tuple[Path, ...]
     template: Path | None
     out: Path
@@ -52,6 +56,8 @@ def predict(options: PredictOptions) -> int:
     if options.overlay and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
     shards = open_shards(options.shards) if options.shards else None
+    if shards and options.folds and options.test_fold:
+        shards = in_fold(shards, options.folds, options.test_fold)
     _check_outputs(options, files_of(shards) if shards else clips.values())
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
     checkpoint = read_checkpoint(options.checkpoint)
@@ -78,6 +84,8 @@ def _check_together(options: PredictOptions) -> None:
     """InputError for options that do not go together."""
     if bool(options.shards) == bool(options.videos):
         raise InputError("give either --shards or --video")
+    if bool(options.folds) != bool(options.test_fold) or (options.folds and not options.shards):
+        raise InputError("--folds and --test-fold go together, and with --shards")
     for_video = {**vars(options.pose_source), "overlay": options.overlay}
     if options.shards and (given := [name for name, value in for_video.items() if value]):
         raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")
@@ -126,7 +134,16 @@ def _write(prediction: Prediction, template: Sequence[str] | None, options: Pred
         write_classes(options.out, prediction, template)
     if options.save_logits:
         write_logits(options.save_logits, prediction)
+    if options.videos and options.top_k is None and not options.views.sliding:
+        _print_answers(prediction)
     click.echo(f"{options.out}: {len(prediction.ids)} predictions")
+
+
+def _print_answers(prediction: Prediction) -> None:
+    """A line for each clip: its likeliest classes, with their probabilities."""
+    for sample_id, logits in zip(prediction.ids, prediction.logits, strict=True):
+        signs = (f"{prediction.classes[label]} {share:.1%}" for label, share in likeliest(logits, _DRAWN))
+        print_line(f"{sample_id}: {', '.join(signs)}")
 
 
 def _draw(

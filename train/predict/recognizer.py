@@ -19,7 +19,7 @@ from train.fit.settings import differing
 from train.models.streams import predict_batches
 from train.predict.sliding import plan_windows
 from train.predict.tables import Prediction
-from train.predict.views import Mirrored, ViewSettings, mean_of_views, repeated
+from train.predict.views import Mirrored, ViewSettings, mean_of_views
 
 _NAMED = 5  # samples in an error
 
@@ -101,7 +101,7 @@ class Recognizer:
         Raises:
             InputError: a sample cannot be read.
         """
-        rows = repeated(shards, samples)
+        rows = shards.take(samples)
         found = [self._pass(self._model, rows, views)]
         if mirror:
             found.append(self._pass(Mirrored(self._model), rows, [replace(view, mirrored=True) for view in views]))

@@ -5,17 +5,15 @@ why not of their logits): a view then has at most its share of the say. A window
 answer as sure as it is wrong, and in a mean of logits its size would outvote the others.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import torch
 from scipy.special import log_softmax, logsumexp
 from torch import nn
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from shards.format.shardset import ShardSet
 from train.data.views import EVALUATION, View
 
 
@@ -60,15 +58,6 @@ class Mirrored(nn.Module):
     def forward(self, crops: torch.Tensor, pose: torch.Tensor, *depth: torch.Tensor) -> torch.Tensor:
         """The model's logits for crops and depth of (…, height, width), reversed in width."""
         return self.model(crops.flip(-1), pose, *(clip.flip(-1) for clip in depth))
-
-
-def repeated(shards: ShardSet, samples: np.ndarray) -> ShardSet:
-    """A shard set of the samples at these places, int (N,), in this order; a place may occur several times."""
-    columns = {field.name: getattr(shards, field.name) for field in fields(shards)}
-    arrays = {name: column[samples] for name, column in columns.items() if isinstance(column, np.ndarray)}
-    places = pa.array(samples)
-    texts = {name: column.take(places) for name, column in columns.items() if isinstance(column, pa.Array)}
-    return replace(shards, **arrays, **texts)
 
 
 def mean_of_views(logits: np.ndarray) -> np.ndarray:

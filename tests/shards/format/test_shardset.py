@@ -190,7 +190,9 @@ def test_a_member_that_a_sample_has_not(shards: Path) -> None:
 
 def test_mixed_recipes(tiny_work: Path, tiny_reference_work: Path) -> None:
     pattern = f"{{{tiny_work}/shards,{tiny_reference_work}/shards}}"
-    with pytest.raises(InputError, match=r"its recipe differ from those of .*shards: name is 'reference', there 'default'"):
+    with pytest.raises(
+        InputError, match=r"its recipe differ from those of .*shards: name is 'reference', there 'default'"
+    ):
         open_shards(pattern)
 
 
