@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand
+from shards.command_line import ManyValuesCommand, version_option
 from train.models.defaults import DEFAULTS, shown_default
 
 
@@ -110,6 +110,7 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
     "--keep-every", type=click.IntRange(0), default=0, help="Keep a checkpoint every so many epochs; 0: none."
 )
 @click.option("--checkpoint-steps", type=click.IntRange(0), default=500, help="Write last.pt every so many steps, too.")
+@version_option
 def main(**options: Any) -> None:
     """Train a sign recognizer from shards. No video is decoded.
 

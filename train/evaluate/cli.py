@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from
+from shards.command_line import ManyValuesCommand, settings_from, version_option
 
 FILE = click.Path(path_type=Path)
 
@@ -49,6 +49,7 @@ FILE = click.Path(path_type=Path)
 @click.option(
     "--shards", multiple=True, help="Shards with the samples: labels, and for the report pictures and signers."
 )
+@version_option
 def main(**options: Any) -> None:
     """Compare predictions with labels: accuracy over all samples, and the mean over classes; with logits, top-5, too.
 

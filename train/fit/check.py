@@ -23,6 +23,7 @@ from train.models.streams import stream_of
 
 BATCHES = 2
 PASSES = 200  # over these batches, at most
+FIRST_PASSES = 20  # in which the loss has to fall by 2 % at least
 # Of the first loss, in units of chance's: beyond, inputs or weights are out of all range.
 LARGEST_FIRST_LOSS = 5.0
 
@@ -53,10 +54,11 @@ def check_training(settings: SessionSettings, trainer: Trainer, train: ShardSet)
             print(f"check: pass {number}  loss {loss:.4f}  accuracy {accuracy:.4f}", file=sys.stderr, flush=True)
         if accuracy == 1 and loss < chance / 2:
             return f"check: all right: {BATCHES} batches are learned by heart after {number} passes, loss {loss:.4f}"
-    fall = "hardly falls" if losses[-1] > 0.9 * losses[0] else "falls too slowly"
+        if number == FIRST_PASSES and loss > 0.98 * losses[0]:
+            break
     raise InputError(
-        f"--check: {BATCHES} batches are not learned in {PASSES} passes: the loss {fall}, from {losses[0]:.3f} to "
-        f"{losses[-1]:.3f}; look at --learning-rate and --freeze-layers, and at the samples with `shards inspect`"
+        f"--check: {BATCHES} batches are not learned in {len(losses)} passes: the loss falls too slowly, from "
+        f"{losses[0]:.3f} to {losses[-1]:.3f}; look at --learning-rate and --freeze-layers, and at the samples with `shards inspect`"
     )
 
 

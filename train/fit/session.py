@@ -164,7 +164,7 @@ class Session:
         row = trainer.train_epoch(train_loader, stop, lambda: self.write(LAST), self.settings.checkpoint_steps)
         if val_loader is not None:
             row |= {f"val_{name}": value for name, value in trainer.evaluate(val_loader, stop).items()}
-        return row | {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimizer.param_groups[0]["lr"]}
+        return row | {"epoch": trainer.progress.epoch + 1, "learning_rate": trainer.optimizer.param_groups[0]["lr"]}
 
     def _finished(self, validated: bool) -> bool:
         progress = self.trainer.progress

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from
+from shards.command_line import ManyValuesCommand, settings_from, version_option
 
 FILE = click.Path(path_type=Path)
 
@@ -58,6 +58,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--batch-size", type=click.IntRange(1), default=8)
 @click.option("--num-workers", type=click.IntRange(0), default=2, help="Loader processes.")
 @click.option("--device", help="As torch names it.  [default: cuda where there is one, else cpu]")
+@version_option
 def main(**options: Any) -> None:
     """Predict the class of every sample of some shards, or of clips straight from their videos.
 

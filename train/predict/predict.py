@@ -134,7 +134,7 @@ def _write(prediction: Prediction, template: Sequence[str] | None, options: Pred
         write_classes(options.out, prediction, template)
     if options.save_logits:
         write_logits(options.save_logits, prediction)
-    if options.videos and options.top_k is None and not options.views.sliding:
+    if options.videos and not options.views.sliding:
         _print_answers(prediction)
     click.echo(f"{options.out}: {len(prediction.ids)} predictions")
 

@@ -12,7 +12,7 @@ from shards.format.shardset import ShardSet
 from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
 from train.data.views import View
-from train.fit.checkpoint import Checkpoint
+from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import choose_device
 from train.fit.guards import enough_memory
 from train.fit.settings import differing
@@ -58,7 +58,20 @@ class Recognizer:
             settings.num_workers,
         )
 
-    def predict(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
+    @classmethod
+    def load(cls, path: Path | str, settings: ComputeSettings = ComputeSettings()) -> "Recognizer":
+        """The recognizer of a checkpoint file, such as a run's `best.pt`.
+
+        Raises:
+            InputError: no such checkpoint, a damaged one, or no such device.
+        """
+        return cls(read_checkpoint(Path(path)), Path(path), settings)
+
+    def __repr__(self) -> str:
+        settings = self._checkpoint.model_settings
+        return f"<Recognizer {self._source}: {settings.name}, {settings.num_classes} classes, on {self._device}>"
+
+    def predict(self, shards: ShardSet, settings: ViewSettings | None = None) -> Prediction:
         """Logits of every sample once, with the checkpoint's window and recipe.
 
         Several views of a sample are averaged; with `settings.sliding` there is a row for each window over each sample
@@ -68,6 +81,7 @@ class Recognizer:
             InputError: shards that are unreadable or do not go with the checkpoint, views that its recipe does not
                 have, or logits that are not finite.
         """
+        settings = settings or ViewSettings()
         settings.check(self._checkpoint.recipe)
         self._check(shards)
         with enough_memory(f"for --batch-size {self._settings.batch_size}: give a smaller one"):
