@@ -58,7 +58,8 @@ def check_training(settings: SessionSettings, trainer: Trainer, train: ShardSet)
             break
     raise InputError(
         f"--check: {BATCHES} batches are not learned in {len(losses)} passes: the loss falls too slowly, from "
-        f"{losses[0]:.3f} to {losses[-1]:.3f}; look at --learning-rate and --freeze-layers, and at the samples with `shards inspect`"
+        f"{losses[0]:.3f} to {losses[-1]:.3f}; look at --learning-rate and --freeze-layers, and with `shards inspect` "
+        "at the samples"
     )
 
 
