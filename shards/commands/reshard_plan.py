@@ -91,9 +91,10 @@ def _both(settings: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     """The settings of two sets; where they differ, the list of their values."""
     merged = dict(settings)
     for name in others.keys() | settings.keys():
-        if settings.get(name) != others.get(name):
-            known = settings.get(name) if isinstance(settings.get(name), list) else [settings.get(name)]
-            merged[name] = known if others.get(name) in known else [*known, others.get(name)]
+        mine, theirs = settings.get(name), others.get(name)
+        if mine != theirs:
+            known = list(mine) if isinstance(mine, list) else [mine]
+            merged[name] = known if theirs in known else [*known, theirs]
     return merged
 
 
