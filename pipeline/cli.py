@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from pipeline.workspace.paths import STAGES
-from shards.command_line import Commands, Pair, settings_from
+from shards.command_line import Commands, Pair, settings_from, version_option
 
 _LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@version_option
 def main() -> None:
     """Turn sign-language clips into WebDataset shards of hand crops, once, on CPUs.
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from shards.command_line import Commands, settings_from
+from shards.command_line import Commands, settings_from, version_option
 from shards.format.dataset import SAMPLES_PER_SHARD
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@version_option
 def main() -> None:
     """Look after shard sets: list, verify, split, reshard, inspect, fetch.
 

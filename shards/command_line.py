@@ -22,6 +22,10 @@ _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # which have no class of their 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+# --version of every command; the number is looked up only when it is asked for.
+version_option = click.version_option(package_name="signshards", message="%(prog)s of signshards %(version)s")
+
+
 def print_line(text: str, err: bool = False) -> None:
     """Print one line, escaped, on stdout, or on stderr with `err`."""
     click.echo(escaped(text), err=err)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import Command
+from shards.command_line import ManyValuesCommand, version_option
 from train.models.defaults import DEFAULTS, shown_default
 from train.threads import wait_passively
 
@@ -24,7 +24,7 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
 
 
 @click.command(
-    cls=Command,
+    cls=ManyValuesCommand,
     context_settings={
         "show_default": True,
         "max_content_width": 110,
@@ -32,9 +32,21 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
         "help_option_names": ["-h", "--help"],
     },
 )
-@click.option("--shards", required=True, help="Training shards: train-{000..099}.tar, a glob, or a folder.")
-@click.option("--val-shards", help="Validation shards, likewise.")
-@click.option("--run-dir", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs.")
+@click.option(
+    "--shards",
+    required=True,
+    multiple=True,
+    help="Training shards: train-{000..099}.tar, a glob, or a folder; several are one set.",
+)
+@click.option("--val-shards", multiple=True, help="Validation shards, likewise.")
+@click.option(
+    "--folds", type=click.Path(path_type=Path), help="CSV id,fold of `shards split`: train on some of --shards."
+)
+@click.option("--test-fold", help="With --folds: the fold that is left out, for `predict` with the same two options.")
+@click.option("--val-fold", help="With --folds: the fold to validate on.")
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), help="Folder for checkpoints and logs; needed but for --check."
+)
 @click.option(
     "--model",
     type=click.Choice(list(DEFAULTS)),
@@ -46,6 +58,14 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
     "--recipe",
     type=click.Choice(("default", "reference")),
     help="The shards say their recipe; refuse those of another one than this.",
+)
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    help="Start from another run's best.pt; where the classes are others, with a new head.",
+)
+@click.option(
+    "--check", is_flag=True, help="Train nothing: overfit two batches, look at the labels, say what is wrong."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, exactly where it was.")
 @model_option("--weights", click.STRING, "ResNet's start: imagenet (torchvision's download), none, or a file.")
@@ -81,6 +101,7 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
     "--keep-every", type=click.IntRange(0), default=0, help="Keep a checkpoint every so many epochs; 0: none."
 )
 @click.option("--checkpoint-steps", type=click.IntRange(0), default=500, help="Write last.pt every so many steps, too.")
+@version_option
 def main(**options: Any) -> None:
     """Train a sign recognizer from shards. No video is decoded.
 

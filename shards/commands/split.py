@@ -97,7 +97,7 @@ def _read_samples(settings: SplitSettings) -> tuple[LabeledSamples, list[str | N
     if not labeled:
         raise InputError(f"{settings.labels or ' '.join(settings.shards)}: no sample has a class")
     if len(labeled) < len(ids):
-        print_line(f"{len(ids) - len(labeled)} samples without a class are left out", err=True)
+        print_line(f"samples without a class, which are left out: {len(ids) - len(labeled)}", err=True)
     samples = LabeledSamples(ids, labels, signers).take(labeled)
     return samples, [before[place] for place in labeled], sources
 

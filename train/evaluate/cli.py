@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from
+from shards.command_line import ManyValuesCommand, settings_from, version_option
 
 FILE = click.Path(path_type=Path)
 
@@ -13,7 +13,9 @@ FILE = click.Path(path_type=Path)
 @click.command(
     cls=ManyValuesCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.option("--predictions", type=FILE, help="CSV id,class, as `predict --out` writes it.")
+@click.option(
+    "--predictions", multiple=True, type=FILE, metavar="FILE.csv...", help="CSV id,class, as `predict --out` writes it."
+)
 @click.option(
     "--logits",
     multiple=True,
@@ -22,7 +24,17 @@ FILE = click.Path(path_type=Path)
     help="As `predict --save-logits` writes them. Several models' files about the same samples are fused: the weighted "
     "mean of their probabilities.",
 )
-@click.option("--labels", type=FILE, help="CSV id,class: the truth.")
+@click.option("--labels", type=FILE, help="The truth: CSV id,class, or a clip list.  [default: that of --shards]")
+@click.option(
+    "--each", is_flag=True, help="The files are folds or seeds: the scores of each, mean ± standard deviation."
+)
+@click.option(
+    "--against",
+    type=FILE,
+    metavar="FILE.npz|CSV",
+    help="Another model's answers to the same samples: is the difference more than chance?",
+)
+@click.option("--table", type=FILE, metavar="FILE.md|FILE.tex", help="Write the scores as a table for a paper.")
 @click.option(
     "--weights", help="Of the --logits files, such as 0.6,0.4, or a file of --save-weights.  [default: equal]"
 )
@@ -39,7 +51,10 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--classes", type=FILE, help="Class names: CSV with the header ClassId,NAME[,EN].")
 @click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
-@click.option("--shards", help="For the report: shards with the samples, for pictures and signers.")
+@click.option(
+    "--shards", multiple=True, help="Shards with the samples: labels, and for the report pictures and signers."
+)
+@version_option
 def main(**options: Any) -> None:
     """Compare predictions with labels: accuracy over all samples, and the mean over classes; with logits, top-5, too.
 

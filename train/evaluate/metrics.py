@@ -29,6 +29,23 @@ def per_class_mean(hits: np.ndarray, labels: np.ndarray) -> float:
     return float((np.bincount(place, hits) / np.bincount(place)).mean())
 
 
+def macro_precision_and_f1(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    """The means of precision and of F1 over the classes that have samples; the mean of recall is `per_class_mean`.
+
+    A class that is never predicted has precision 0.
+
+    Args:
+        truth: int (N,), classes.
+        predicted: int (N,).
+    """
+    classes = np.unique(truth)
+    count = 1 + max(int(truth.max()), int(predicted.max()))
+    right = np.bincount(truth[truth == predicted], minlength=count)[classes]
+    samples = np.bincount(truth, minlength=count)[classes]
+    answers = np.bincount(predicted, minlength=count)[classes]
+    return float((right / np.maximum(answers, 1)).mean()), float((2 * right / (samples + answers)).mean())
+
+
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(N,): the loss of every sample in nats, for (N, C) logits."""
     return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.labels import read_labels
 from shards.tables import read_classes
 from train.evaluate.logits import Logits
-from train.evaluate.metrics import per_class_mean, top_k_hits
+from train.evaluate.metrics import macro_precision_and_f1, per_class_mean, top_k_hits
+from train.evaluate.truth import Truth, truth_of_file
 
 
 @dataclass(frozen=True)
@@ -37,56 +37,46 @@ class Outcome:
         scores = {name: float(values.mean()) for name, values in hits.items()}
         return scores | {"class_mean": per_class_mean(hits["top1"], self.truth)}
 
+    def measures(self) -> dict[str, float]:
+        """The scores and, for papers, top10 where there are logits of over 10 classes, macro precision and macro F1."""
+        further = {}
+        if self.logits is not None and self.logits.shape[1] > 10:
+            further["top10"] = float(top_k_hits(self.logits, self.truth, 10).mean())
+        precision, f1 = macro_precision_and_f1(self.truth, self.predicted)
+        return self.scores() | further | {"precision": precision, "f1": f1}
 
-def evaluate_predictions(predictions: Path, labels: Path, classes: Path | None = None) -> Outcome:
-    """Compare two files `id,class`; `classes` names the classes.
+
+def evaluate_predictions(predictions: Path, truth: Truth, classes: Path | None = None) -> Outcome:
+    """Compare a file `id,class` with the labels; `classes` names the classes.
 
     Raises:
         InputError: a file is unreadable, a prediction has no label, or a class has no name.
     """
-    predicted, truth = read_classes_of(predictions), read_classes_of(labels)
-    expected = expected_classes(str(predictions), list(predicted), labels, truth)
+    predicted = truth_of_file(predictions).labels
+    expected = truth.of(list(predicted), str(predictions))
     answers = np.array(list(predicted.values()))
     count = 1 + int(max(expected.max(), answers.max()))
     names = read_classes(classes) if classes else [str(number) for number in range(count)]
-    _check_range(f"{predictions} and {labels}", count, names, str(classes))
-    absent = [sample_id for sample_id in truth if sample_id not in predicted]
+    _check_range(f"{predictions} and {truth.source}", count, names, str(classes))
+    absent = [sample_id for sample_id in truth.labels if sample_id not in predicted]
     return Outcome(str(predictions), list(predicted), expected, answers, None, names, absent)
 
 
-def evaluate_logits(logits: Logits, labels: Path, classes: Path | None = None) -> Outcome:
-    """Compare logits with a file `id,class`; without `classes`, the names are those in the logits file.
+def evaluate_logits(logits: Logits, truth: Truth, classes: Path | None = None) -> Outcome:
+    """Compare logits with the labels; without `classes`, the names are those in the logits file.
 
     Raises:
         InputError: a file is unreadable, a sample has no label, or a label has no logit or no name.
     """
-    truth = read_classes_of(labels)
-    expected = expected_classes(logits.source, logits.ids, labels, truth)
-    _check_range(str(labels), 1 + int(expected.max()), logits.classes, logits.source)
+    expected = truth.of(logits.ids, logits.source)
+    _check_range(truth.source, 1 + int(expected.max()), logits.classes, logits.source)
     names = read_classes(classes) if classes else logits.classes
     if len(names) != len(logits.classes):
         raise InputError(f"{classes}: names {len(names)} classes, {logits.source} has {len(logits.classes)}")
     known = set(logits.ids)
-    absent = [sample_id for sample_id in truth if sample_id not in known]
+    absent = [sample_id for sample_id in truth.labels if sample_id not in known]
     answers = logits.logits.argmax(axis=1)
     return Outcome(logits.source, logits.ids, expected, answers, logits.logits, names, absent)
-
-
-def read_classes_of(path: Path) -> dict[str, int]:
-    """The class of every id in a file `id,class[,split]`.
-
-    Raises:
-        InputError: a wrong row, or no row.
-    """
-    return {sample_id: label for sample_id, (label, _) in read_labels(path).items()}
-
-
-def expected_classes(source: str, ids: list[str], labels: Path, truth: dict[str, int]) -> np.ndarray:
-    """int (N,): the class of every id that `source` predicts; InputError where one has no label."""
-    unknown = [sample_id for sample_id in ids if sample_id not in truth]
-    if unknown:
-        raise InputError(f"{labels}: no label for {len(unknown)} predictions of {source}, e.g. {unknown[0]}")
-    return np.array([truth[sample_id] for sample_id in ids])
 
 
 def _check_range(source: str, count: int, names: list[str], where: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -35,13 +34,13 @@ class ClassRow:
     count: int  # how often
 
 
-def report_page(outcome: Outcome, report: Report, labels: Path, strips: Mapping[str, SampleStrips] | None) -> str:
+def report_page(outcome: Outcome, report: Report, labels: str, strips: Mapping[str, SampleStrips] | None) -> str:
     """The page.
 
     Args:
         outcome: samples and predictions.
         report: its figures.
-        labels: the label file, to be named.
+        labels: the file of labels, or the shards, to be named.
         strips: the hands of the worst samples by id; None without shards.
     """
     matrix = confusions(outcome)
@@ -55,7 +54,7 @@ def report_page(outcome: Outcome, report: Report, labels: Path, strips: Mapping[
         None if small else _lens_data(outcome, report, matrix, order),
         outcome=outcome,
         report=report,
-        labels=str(labels),
+        labels=labels,
         resamples=RESAMPLES,
         scores=_scores(report),
         signer_chart=_signer_chart(report) if report.signers else None,

@@ -43,7 +43,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings,
     if not checkpoint.training:
         raise InputError(f"{path}: is for prediction only (a best.pt?); give the last.pt of a run")
     if checkpoint.classes != shards.dataset.classes:
-        raise InputError(f"{path}: {differing(checkpoint.classes or [], shards.dataset.classes, settings.shards)}")
+        raise InputError(f"{path}: {differing(checkpoint.classes or [], shards.dataset.classes, shards.source)}")
     try:
         _compare(checkpoint.training, settings, shards, trainer.ranks.first)
         _restore(trainer, checkpoint, settings)

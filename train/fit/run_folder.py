@@ -86,17 +86,30 @@ def open_folder(folder: Path, resume: bool) -> Checkpoint | None:
 
 
 def prepare_folder(folder: Path, description: dict[str, Any]) -> None:
-    """Clear the folder of a run that starts or goes on; a run that starts gets its `config.json`.
+    """Clear the folder of a run that starts or goes on, and write its `config.json`.
+
+    That of a run that goes on has its present settings, and under "first" those that it was begun with.
 
     Raises:
-        InputError: it cannot be written to.
+        InputError: it cannot be written to, or the `config.json` of a run that goes on is damaged.
     """
     try:
         remove_leftovers(folder)
-        if not (folder / LAST).exists():
-            write_whole(folder / CONFIG, json.dumps(description, indent=1, default=str).encode())
+        if (folder / LAST).exists():
+            description = description | {"first": _first_description(folder / CONFIG)}
+        write_whole(folder / CONFIG, json.dumps(description, indent=1, default=str).encode())
     except OSError as error:
         raise InputError(_not_writable(folder, error)) from error
+
+
+def _first_description(config: Path) -> Any:
+    try:
+        value = json.loads(config.read_bytes())
+        return value.get("first", value)
+    except (ValueError, AttributeError) as error:
+        raise InputError(
+            f"{config}: not as `train` wrote it ({error}); take it away, or give another --run-dir"
+        ) from error
 
 
 def keep_last(folder: Path) -> None:

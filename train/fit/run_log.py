@@ -27,21 +27,21 @@ COLUMNS = (
 
 
 class RunLog:
-    """One row per epoch. A resumed run drops the rows from its epoch on before it goes on.
+    """One row per epoch, counted from 1. A resumed run drops the rows after its `done` epochs before it goes on.
 
     The constructor raises OSError where the folder cannot be written to, and InputError where `metrics.csv` is
     something else. What cannot be logged afterwards is a warning: figures are not worth a training.
     """
 
-    def __init__(self, folder: Path, epoch: int) -> None:
+    def __init__(self, folder: Path, done: int) -> None:
         # TensorBoard brings half a second of imports with it.
         from torch.utils.tensorboard import SummaryWriter
 
         self._path = folder / "metrics.csv"
-        self._rows = [row for row in read_metrics(self._path) if int(row["epoch"]) < epoch]
+        self._rows = [row for row in read_metrics(self._path) if int(row["epoch"]) <= done]
         # purge_step hides what a killed run logged after its last checkpoint.
         with writing(folder):
-            self._board = SummaryWriter(str(folder), purge_step=epoch)
+            self._board = SummaryWriter(str(folder), purge_step=done + 1)
 
     def add(self, row: dict[str, float]) -> None:
         """Keep an epoch's figures."""
@@ -55,7 +55,7 @@ class RunLog:
         with _warning(), writing(self._path.parent):
             for name, value in row.items():
                 if name != "epoch":
-                    self._board.add_scalar(name.replace("_", "/", 1), value, int(row["epoch"]))
+                    self._board.add_scalar(name, value, int(row["epoch"]))
             self._board.flush()
 
     def close(self) -> None:
@@ -75,6 +75,8 @@ def _warning() -> Iterator[None]:
 def read_metrics(path: Path) -> list[dict[str, str]]:
     """The rows of a `metrics.csv`; none where there is no file.
 
+    Earlier versions counted epochs from 0; their rows are counted from 1, too.
+
     Raises:
         InputError: something else wrote it, as a spreadsheet does that was told to save.
     """
@@ -89,7 +91,8 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
             raise ValueError("a row has more or fewer values than there are columns")
     except (ValueError, KeyError, AttributeError, csv.Error) as error:
         raise InputError(f"{path}: not as `train` wrote it; put it elsewhere, and the run begins a new one") from error
-    return rows
+    first = 1 if not rows or int(rows[0]["epoch"]) else 0
+    return [row | {"epoch": str(int(row["epoch"]) + 1 - first)} for row in rows]
 
 
 class ProgressLine:

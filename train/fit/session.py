@@ -9,8 +9,10 @@ import torch
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet, open_shards
+from train.data.folds import training_folds
 from train.data.loader import Loader, make_loader
 from train.fit import distributed
+from train.fit.check import check_training
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import Ranks
 from train.fit.guards import enough_memory, smaller_batches
@@ -19,8 +21,25 @@ from train.fit.run_folder import BEST, LAST, check_folder, describe, keep_last, 
 from train.fit.run_log import RunLog
 from train.fit.settings import SessionSettings, fitted, session_settings
 from train.fit.stopping import Stopped, StopRequest
+from train.fit.summary import start_summary
 from train.fit.trainer import Trainer
-from train.models.streams import stream_of
+from train.fit.transfer import take_weights
+from train.models.streams import AnyModel, stream_of
+
+
+def check_session(settings: SessionSettings, ranks: Ranks) -> None:
+    """Look at the shards, and overfit two batches of them; leaves nothing behind.
+
+    Raises:
+        InputError: what is wrong.
+    """
+    if ranks.count > 1:
+        raise InputError("--check runs in one process; leave torchrun out")
+    train_shards, val_shards = open_sets(settings)
+    settings = fitted(settings, train_shards, val_shards, ranks)
+    print(*start_summary(settings, train_shards, val_shards, ranks), sep="\n", file=sys.stderr, flush=True)
+    trainer = Trainer(_new_model(settings, train_shards, ranks), settings.step, settings.optimizer, ranks)
+    print(check_training(settings, trainer, train_shards))
 
 
 def train_command(options: Mapping[str, Any]) -> int:
@@ -34,6 +53,9 @@ def train_command(options: Mapping[str, Any]) -> int:
         settings = session_settings(options, ranks.device.type == "cuda")
         advice = smaller_batches(settings.loader.batch_size, settings.step.accumulate_grad_batches)
         with enough_memory(advice):
+            if options["check"]:
+                check_session(settings, ranks)
+                return 0
             finished = run_session(settings, ranks, options["resume"])
     finally:
         distributed.stop()
@@ -49,36 +71,64 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     Raises:
         InputError: shards, checkpoint and settings do not go together; the run folder is in use.
     """
-    train_shards = open_shards(settings.shards)
-    val_shards = open_shards(settings.val_shards) if settings.val_shards else None
+    train_shards, val_shards = open_sets(settings)
     settings = fitted(settings, train_shards, val_shards, ranks)
     pin, reader = ranks.device.type == "cuda", stream_of(settings.model.name).reader
     train_loader = make_loader(train_shards, settings.loader, True, pin, reader)
     val_loader = make_loader(val_shards, settings.loader, False, pin, reader) if val_shards else None
     if not len(train_loader):
-        raise InputError(f"{settings.shards}: {len(train_shards)} samples are fewer than {ranks.count} processes")
+        raise InputError(f"{train_shards.source}: {len(train_shards)} samples are fewer than {ranks.count} processes")
     check_folder(settings.run_dir, resume)
     with lock_folder(settings.run_dir, ranks):
         session = _begin(settings, train_shards, ranks, resume)
+        if ranks.first:
+            print(*start_summary(settings, train_shards, val_shards, ranks), sep="\n", file=sys.stderr, flush=True)
         if ranks.first and val_loader is None:
             print("note: without --val-shards there is no validation, no best.pt, no early stopping", file=sys.stderr)
         return session.run(train_loader, val_loader)
 
 
+def open_sets(settings: SessionSettings) -> tuple[ShardSet, ShardSet | None]:
+    """The samples to train on, and those to validate on, if any.
+
+    Raises:
+        InputError: shards or folds cannot be read, or options of folds do not go together.
+    """
+    if (settings.folds is None) != (settings.test_fold is None):
+        raise InputError("--folds and --test-fold go together")
+    if settings.val_fold is not None and (settings.folds is None or settings.val_shards):
+        raise InputError("--val-fold goes with --folds, and not with --val-shards")
+    train, val = open_shards(settings.shards), None
+    if settings.folds is not None and settings.test_fold is not None:
+        train, val = training_folds(train, settings.folds, settings.test_fold, settings.val_fold)
+    return train, open_shards(settings.val_shards) if settings.val_shards else val
+
+
 def _begin(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume: bool) -> "Session":
     """A session at the start of a run, or where its last checkpoint was written."""
     checkpoint = open_folder(settings.run_dir, resume)
-    # The same start on every rank: the averaged model is not sent from rank to rank.
-    torch.manual_seed(settings.step.seed)
-    stream = stream_of(settings.model.name)
-    model = stream.build(settings.model, settings.loader.recipe)
-    stream.begin(model, settings.weights if checkpoint is None else "none", settings.freeze_layers)
+    model = _new_model(settings, shards, ranks, resumed=checkpoint is not None)
     trainer = Trainer(model, settings.step, settings.optimizer, ranks)
     if checkpoint is not None:
         restore(trainer, checkpoint, settings, shards)
     if ranks.first:
         prepare_folder(settings.run_dir, describe(settings, ranks))
     return Session(settings, trainer, shards)
+
+
+def _new_model(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resumed: bool = False) -> AnyModel:
+    """A model as a run starts with it; of one that goes on, the weights are still to come."""
+    # The same start on every rank: the averaged model is not sent from rank to rank.
+    torch.manual_seed(settings.step.seed)
+    stream = stream_of(settings.model.name)
+    model = stream.build(settings.model, settings.loader.recipe)
+    start = "none" if resumed or settings.init else settings.weights
+    stream.begin(model, start, settings.freeze_layers)
+    if settings.init and not resumed:
+        taken = take_weights(model, settings.init, shards.dataset.classes)
+        if ranks.first:
+            print(taken, file=sys.stderr)
+    return model
 
 
 class Session:
@@ -115,7 +165,7 @@ class Session:
         row = trainer.train_epoch(train_loader, stop, lambda: self.write(LAST), self.settings.checkpoint_steps)
         if val_loader is not None:
             row |= {f"val_{name}": value for name, value in trainer.evaluate(val_loader, stop).items()}
-        return row | {"epoch": trainer.progress.epoch, "learning_rate": trainer.optimizer.param_groups[0]["lr"]}
+        return row | {"epoch": trainer.progress.epoch + 1, "learning_rate": trainer.optimizer.param_groups[0]["lr"]}
 
     def _finished(self, validated: bool) -> bool:
         progress = self.trainer.progress

@@ -33,8 +33,8 @@ _NAMES_IN_FILES = {
 class SessionSettings:
     """What `train` was asked for; fields are named as the flags."""
 
-    shards: str
-    val_shards: str | None
+    shards: tuple[str, ...]
+    val_shards: tuple[str, ...]
     run_dir: Path
     recipe: str | None  # that the shards must have; None: whichever they have
     model: AnySettings  # num_classes is taken from the shards
@@ -46,6 +46,10 @@ class SessionSettings:
     checkpoint_steps: int
     weights: str = "none"  # or "imagenet", or a file
     freeze_layers: int = 0
+    init: Path | None = None  # a checkpoint to start from
+    folds: Path | None = None  # CSV id,fold; then shards are divided by it
+    test_fold: str | None = None
+    val_fold: str | None = None
 
 
 def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSettings:
@@ -54,6 +58,8 @@ def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSetting
     Raises:
         InputError: options that do not go together.
     """
+    if options["run_dir"] is None and not options["check"]:
+        raise InputError("give --run-dir, a folder for checkpoints and logs")
     options = with_defaults(options)
     window = Window(options["sequence_length"], options.get("temporal_stride", 1))
     precision = options["precision"] or ("bf16" if on_gpu else "fp32")
@@ -77,11 +83,11 @@ def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ran
     dataset = train.dataset
     if settings.recipe not in (None, dataset.recipe.name):
         raise InputError(
-            f"{settings.shards}: made with the {dataset.recipe.name} recipe; leave --recipe {settings.recipe} out, or "
+            f"{train.source}: made with the {dataset.recipe.name} recipe; leave --recipe {settings.recipe} out, or "
             f"make shards with `pipeline run --recipe {settings.recipe}`"
         )
     if val is not None:
-        _check_together(settings, train, val)
+        _check_together(train, val)
     for shards in filter(None, (train, val)):
         unlabeled = shards.labels < 0
         if unlabeled.any():
@@ -94,20 +100,20 @@ def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ran
     return replace(settings, model=model, loader=loader)
 
 
-def _check_together(settings: SessionSettings, train: ShardSet, val: ShardSet) -> None:
+def _check_together(train: ShardSet, val: ShardSet) -> None:
     """InputError where these shards cannot be the validation of those."""
     if val.dataset.recipe != train.dataset.recipe:
         raise InputError(
-            f"{settings.val_shards}: made with the {val.dataset.recipe.name} recipe, {settings.shards} with "
+            f"{val.source}: made with the {val.dataset.recipe.name} recipe, {train.source} with "
             f"{train.dataset.recipe.name}; validate on shards of the same recipe"
         )
     if val.dataset.classes != train.dataset.classes:
-        difference = differing(val.dataset.classes, train.dataset.classes, settings.shards)
-        raise InputError(f"{settings.val_shards}: {difference}")
+        difference = differing(val.dataset.classes, train.dataset.classes, train.source)
+        raise InputError(f"{val.source}: {difference}")
     both = val.ids.filter(pc.is_in(val.ids, value_set=train.ids))
     if len(both):
         raise InputError(
-            f"{settings.val_shards}: {len(both)} of its samples are in {settings.shards}, too, e.g. {both[0]}; "
+            f"{val.source}: {len(both)} of its samples are in {train.source}, too, e.g. {both[0]}; "
             "give --shards the shards of the training split only"
         )
 

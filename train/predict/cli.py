@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from
+from shards.command_line import ManyValuesCommand, settings_from, version_option
 
 FILE = click.Path(path_type=Path)
 
@@ -28,7 +28,9 @@ FILE = click.Path(path_type=Path)
     "--weights", help="Of the checkpoints: 0.6,0.4, or a file of `evaluate --save-weights`.  [default: equal]"
 )
 @click.option("--any-estimator", is_flag=True, help="Take keypoints of another estimator than the checkpoint's.")
-@click.option("--shards", help="Shards: test-{000..009}.tar, a glob, or a folder.")
+@click.option("--shards", multiple=True, help="Shards: test-{000..009}.tar, a glob, or a folder; several are one set.")
+@click.option("--folds", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
+@click.option("--test-fold", help="With --folds: which, as in `train`.")
 @click.option(
     "--video",
     "videos",
@@ -68,6 +70,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--batch-size", type=click.IntRange(1), default=8)
 @click.option("--num-workers", type=click.IntRange(0), default=2, help="Loader processes.")
 @click.option("--device", help="As torch names it.  [default: cuda where there is one, else cpu]")
+@version_option
 def main(**options: Any) -> None:
     """Predict the class of every sample of some shards, or of clips straight from their videos.
 

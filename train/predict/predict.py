@@ -12,6 +12,7 @@ from shards.errors import InputError
 from shards.files import check_output
 from shards.format.shardset import ShardSet, files_of, open_shards
 from shards.tables import read_rows
+from train.data.folds import in_fold
 from train.evaluate.fusion import parse_weights
 from train.predict.ensemble import Ensemble
 from train.predict.recognizer import ComputeSettings
@@ -30,7 +31,9 @@ class PredictOptions:
     checkpoints: tuple[Path, ...]
     weights: str | None
     any_estimator: bool
-    shards: str | None
+    shards: tuple[str, ...]
+    folds: Path | None
+    test_fold: str | None
     videos: tuple[Path, ...]
     template: Path | None
     out: Path
@@ -54,6 +57,8 @@ def predict(options: PredictOptions) -> int:
     if options.overlay and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
     shards = open_shards(options.shards) if options.shards else None
+    if shards and options.folds and options.test_fold:
+        shards = in_fold(shards, options.folds, options.test_fold)
     _check_outputs(options, files_of(shards) if shards else clips.values())
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
     weights = parse_weights(options.weights, len(options.checkpoints))
@@ -83,6 +88,8 @@ def _check_together(options: PredictOptions) -> None:
         raise InputError("give either --shards or --video")
     if options.weights and len(options.checkpoints) == 1:
         raise InputError("--weights are for fusing several models; give several files to --checkpoint")
+    if bool(options.folds) != bool(options.test_fold) or (options.folds and not options.shards):
+        raise InputError("--folds and --test-fold go together, and with --shards")
     for_video = {**vars(options.pose_source), "overlay": options.overlay}
     if options.shards and (given := [name for name, value in for_video.items() if value]):
         raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")
@@ -127,7 +134,16 @@ def _write(prediction: Prediction, template: Sequence[str] | None, options: Pred
         write_classes(options.out, prediction, template)
     if options.save_logits:
         write_logits(options.save_logits, prediction)
+    if options.videos and not options.views.sliding:
+        _print_answers(prediction)
     print_line(f"{options.out}: {len(prediction.ids)} predictions")
+
+
+def _print_answers(prediction: Prediction) -> None:
+    """A line for each clip: its likeliest classes, with their probabilities."""
+    for sample_id, logits in zip(prediction.ids, prediction.logits, strict=True):
+        signs = (f"{prediction.classes[label]} {share:.1%}" for label, share in likeliest(logits, _DRAWN))
+        print_line(f"{sample_id}: {', '.join(signs)}")
 
 
 def _draw(videos: VideoShards, shards: ShardSet, seen: tuple[int, int], prediction: Prediction, out: Path) -> None:

@@ -12,14 +12,14 @@ from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
 from train.data.views import View
 from train.data.window import window_frames
-from train.fit.checkpoint import Checkpoint
+from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import choose_device
 from train.fit.guards import enough_memory
 from train.fit.settings import differing
 from train.models.streams import predict_batches, stream_of
 from train.predict.sliding import SlidingWindows, window_view
 from train.predict.tables import Prediction
-from train.predict.views import ViewSettings, mean_of_views, repeated
+from train.predict.views import ViewSettings, mean_of_views
 
 _NAMED = 5  # samples in an error
 
@@ -59,12 +59,27 @@ class Recognizer:
             settings.num_workers,
         )
 
+    @classmethod
+    def load(cls, path: Path | str, settings: ComputeSettings = ComputeSettings()) -> "Recognizer":
+        """The recognizer of a checkpoint file, such as a run's `best.pt`.
+
+        Raises:
+            InputError: no such checkpoint, a damaged one, or no such device.
+        """
+        return cls(read_checkpoint(Path(path)), Path(path), settings)
+
+    def __repr__(self) -> str:
+        settings = self._checkpoint.model_settings
+        return f"<Recognizer {self._source}: {settings.name}, {settings.num_classes} classes, on {self._device}>"
+
     def check(self, settings: ViewSettings) -> None:
         """InputError for views that the model has not."""
         if not self._stream.whole_clips:
             settings.check(self._checkpoint.recipe)
 
-    def predict(self, shards: ShardSet, settings: ViewSettings, windows: SlidingWindows | None = None) -> Prediction:
+    def predict(
+        self, shards: ShardSet, settings: ViewSettings | None = None, windows: SlidingWindows | None = None
+    ) -> Prediction:
         """Logits of every sample once, with the checkpoint's window and recipe.
 
         Several views of a sample are averaged; with `windows` there is a row for each of them instead.
@@ -73,6 +88,7 @@ class Recognizer:
             InputError: shards that are unreadable or do not go with the checkpoint, views that its recipe does not
                 have, or logits that are not finite.
         """
+        settings = settings or ViewSettings()
         self.check(settings)
         self._check(shards)
         with enough_memory(f"for --batch-size {self._settings.batch_size}: give a smaller one"):
@@ -122,7 +138,7 @@ class Recognizer:
         Raises:
             InputError: a sample cannot be read.
         """
-        rows = repeated(shards, samples)
+        rows = shards.take(samples)
         found = [self._pass(rows, views)]
         if mirror:
             found.append(self._pass(rows, [replace(view, mirrored=True) for view in views]))

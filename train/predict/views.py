@@ -5,15 +5,13 @@ why not of their logits): a view then has at most its share of the say. A window
 answer as sure as it is wrong, and in a mean of logits its size would outvote the others.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from scipy.special import log_softmax, logsumexp
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from shards.format.shardset import ShardSet
 from train.data.views import EVALUATION, View
 
 # Of a clip, in a window of a model that sees whole clips: the middle of what training crops to (0.7 to 1).
@@ -52,15 +50,6 @@ class ViewSettings:
             begins = [(1 - PART) * middle for middle in middles]
             return [EVALUATION] if self.windows == 1 else [View(part=(begin, begin + PART)) for begin in begins]
         return [EVALUATION if middle == 0.5 else View(start=middle) for middle in middles]
-
-
-def repeated(shards: ShardSet, samples: np.ndarray) -> ShardSet:
-    """A shard set of the samples at these places, int (N,), in this order; a place may occur several times."""
-    columns = {field.name: getattr(shards, field.name) for field in fields(shards)}
-    arrays = {name: column[samples] for name, column in columns.items() if isinstance(column, np.ndarray)}
-    places = pa.array(samples)
-    texts = {name: column.take(places) for name, column in columns.items() if isinstance(column, pa.Array)}
-    return replace(shards, **arrays, **texts)
 
 
 def mean_of_views(logits: np.ndarray) -> np.ndarray:

@@ -129,7 +129,7 @@ def clip_list(tmp_path: Path) -> Path:
 def test_folds_of_a_clip_list_keep_signers_apart_and_classes_equal(run, clip_list: Path, tmp_path: Path) -> None:
     result = run("split", "--labels", clip_list, "--folds", 5, "--out", tmp_path / "out.csv")
     assert result.exit_code == 0
-    assert "1 samples without a class are left out" in result.stderr
+    assert "without a class, which are left out: 1" in result.stderr
     assert (tmp_path / "out.csv").read_text().startswith("id,fold\n")
     found = splits_in(tmp_path / "out.csv")
     signer_of_fold = {fold: {int(key[1:]) % 5 for key in found if found[key] == fold} for fold in found.values()}

@@ -72,7 +72,7 @@ def test_a_prediction_without_a_label_is_an_error(tmp_path, labels):
 @pytest.mark.parametrize("option", ["--predictions", "--labels"])
 @pytest.mark.parametrize(
     ("text", "line", "fault"),
-    [("a,1\nb,two\n", 2, "'two'"), ("id,class\n", 1, "'class'"), ("a\n", 1, "id,class"), ("a,1\na,2\n", 2, "a has")],
+    [("a,1\nb,two\n", 2, "'two'"), ("a\n", 1, "id,class"), ("a,1\na,2\n", 2, "a has")],
 )
 def test_a_wrong_row_is_named(tmp_path, labels, option, text, line, fault):
     (tmp_path / "wrong.csv").write_text(text)
@@ -196,6 +196,11 @@ def test_options_that_do_not_go_together(two_models, labels):
         "--logits", a, b, "--weights", "1,1", "--val-logits", a, b, "--val-labels", labels, *truth
     )
     assert "--report" in refused("--predictions", labels, "--shards", "x", *truth)
+    assert "--shards" in refused("--predictions", labels)
+    assert "--each" in refused("--predictions", labels, labels, *truth)
+    assert "by itself" in refused("--each", "--logits", a, b, "--weights", "1,1", *truth)
+    assert "two runs" in refused("--each", "--logits", a, *truth)
+    assert ".tex" in refused("--logits", a, "--table", "scores.pdf", *truth)
     assert "3 weights for 2 models" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
 
 

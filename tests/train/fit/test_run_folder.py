@@ -1,3 +1,4 @@
+import json
 import subprocess
 from pathlib import Path
 
@@ -50,11 +51,16 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(tmp_path):
     assert "second" in (tmp_path / "run" / "config.json").read_text()
 
 
-def test_a_run_that_goes_on_keeps_its_description(tmp_path):
-    prepare_folder(tmp_path, {"command": "first"})
+def test_a_run_that_goes_on_has_its_present_description_and_keeps_the_first(tmp_path):
+    prepare_folder(tmp_path, {"command": "begun"})
     (tmp_path / "last.pt").write_text("1")
-    prepare_folder(tmp_path, {"command": "second"})
-    assert "first" in (tmp_path / "config.json").read_text()
+    for command in ("second", "third"):
+        prepare_folder(tmp_path, {"command": command})
+        value = json.loads((tmp_path / "config.json").read_text())
+        assert value == {"command": command, "first": {"command": "begun"}}
+    (tmp_path / "config.json").write_text("half")
+    with pytest.raises(InputError, match=r"config\.json"):
+        prepare_folder(tmp_path, {"command": "fourth"})
 
 
 def test_only_a_previous_checkpoint_is_not_overwritten(tmp_path):

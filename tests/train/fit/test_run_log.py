@@ -14,30 +14,30 @@ def row(epoch: int, **more) -> dict[str, float]:
 
 def test_a_row_per_epoch(tmp_path):
     log = RunLog(tmp_path, 0)
-    log.add(row(0))
-    log.add({"epoch": 1, "train_loss": 2.0})
+    log.add(row(1))
+    log.add({"epoch": 2, "train_loss": 2.0})
     log.close()
     with (tmp_path / "metrics.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == list(COLUMNS)
     found = read_metrics(tmp_path / "metrics.csv")
     assert [(line["epoch"], line["train_loss"], line["val_top1"]) for line in found] == [
-        ("0", "0.333333", "0.5"),
-        ("1", "2", ""),
+        ("1", "0.333333", "0.5"),
+        ("2", "2", ""),
     ]
     assert read_metrics(tmp_path / "absent.csv") == []
 
 
 def test_a_run_that_goes_on_replaces_what_comes_after(tmp_path):
     log = RunLog(tmp_path, 0)
-    for epoch in range(4):
+    for epoch in range(1, 5):
         log.add(row(epoch, val_loss=9.0))
     log.close()
     log = RunLog(tmp_path, 2)
-    log.add(row(2, val_loss=1.0))
+    log.add(row(3, val_loss=1.0))
     log.close()
     found = read_metrics(tmp_path / "metrics.csv")
-    assert [(line["epoch"], line["val_loss"]) for line in found] == [("0", "9"), ("1", "9"), ("2", "1")]
+    assert [(line["epoch"], line["val_loss"]) for line in found] == [("1", "9"), ("2", "9"), ("3", "1")]
 
 
 @pytest.mark.parametrize(
@@ -141,3 +141,12 @@ def test_metrics_have_no_columns_of_their_own(tmp_path):
     assert "unknown" not in read_metrics(tmp_path / "metrics.csv")[0]
     with pytest.raises(KeyError):
         RunLog(tmp_path / "other", 0).add({"train_loss": 1.0})
+
+
+def test_rows_of_earlier_versions_which_counted_from_0_are_counted_from_1(tmp_path):
+    (tmp_path / "metrics.csv").write_text("epoch,train_loss\n0,3\n1,2\n2,1\n")
+    log = RunLog(tmp_path, 2)  # killed in its third epoch
+    log.add(row(3))
+    log.close()
+    assert [line["epoch"] for line in read_metrics(tmp_path / "metrics.csv")] == ["1", "2", "3"]
+    assert [line["train_loss"] for line in read_metrics(tmp_path / "metrics.csv")] == ["3", "2", "0.333333"]

@@ -19,8 +19,9 @@ ALL = tiny_options(
     "--gradient-clip-val 0.17 --learning-rate 0.19 --weight-decay 0.23 --schedule cosine --lr-step-size 14",
     "--warmup-epochs 15 --label-smoothing 0.29 --ema-decay 0.31 --max-epochs 16 --patience 17 --num-workers 18",
     "--seed 19 --precision bf16 --compile --keep-every 20 --checkpoint-steps 22",
+    "--init I.pt --folds F.csv --test-fold 25 --val-fold 26",
 )
-NOT_SETTINGS = {"resume": False, "device": None}  # what a run is begun with, and not what it is
+NOT_SETTINGS = {"resume": False, "check": False, "device": None}  # what a run is begun with, and not what it is
 
 
 def test_every_option_arrives_where_it_belongs():
@@ -28,8 +29,8 @@ def test_every_option_arrives_where_it_belongs():
     defaults = main.make_context("train", ["--shards", "", "--run-dir", "."]).params
     assert {name for name, value in given.items() if value == defaults[name]} == NOT_SETTINGS.keys()
     assert session_settings(given, on_gpu=False) == SessionSettings(
-        shards="T.tar",
-        val_shards="V.tar",
+        shards=("T.tar",),
+        val_shards=("V.tar",),
         run_dir=Path("R"),
         recipe="reference",
         model=ModelSettings(
@@ -63,6 +64,10 @@ def test_every_option_arrives_where_it_belongs():
         ),
         weights="W.pth",
         freeze_layers=5,
+        init=Path("I.pt"),
+        folds=Path("F.csv"),
+        test_fold="25",
+        val_fold="26",
         patience=17,
         keep_every=20,
         checkpoint_steps=22,

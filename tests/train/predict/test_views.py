@@ -23,7 +23,7 @@ from train.data.window import window_frames
 from train.models.streams import predict_batches
 from train.predict.recognizer import ComputeSettings, Recognizer
 from train.predict.sliding import plan_windows, window_starts
-from train.predict.views import ViewSettings, mean_of_views, repeated
+from train.predict.views import ViewSettings, mean_of_views
 
 CLASSES = ["class 0", "class 1", "class 2"]
 ONCE = ViewSettings()
@@ -149,7 +149,7 @@ def test_the_mean_of_views():
 
 def test_repeated_places(small):
     shards = open_shards(str(small))
-    some = repeated(shards, np.array([4, 4, 1]))
+    some = shards.take(np.array([4, 4, 1]))
     assert some.ids.to_pylist() == [shards.ids[number].as_py() for number in (4, 4, 1)]
     assert (some.offsets == shards.offsets[[4, 4, 1]]).all()
     assert some.labels.tolist() == shards.labels[[4, 4, 1]].tolist()

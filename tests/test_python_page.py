@@ -1,0 +1,71 @@
+"""The code of docs/python.md, run as it stands on the demo's shards and model."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.shard_making import Plan, make_shards
+from helpers.train_runs import tiny_arguments
+from torch.utils.data import DataLoader
+
+from shards.errors import InputError
+from shards.format.shardset import open_shards
+from train.cli import main as train
+from train.data.samples import SampleDataset
+from train.data.window import Window
+from train.predict.recognizer import ComputeSettings, Recognizer
+
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which demo/work/shards and demo/run are, smaller than `pipeline demo` makes them."""
+    folder = tmp_path_factory.mktemp("python")
+    (folder / "demo/work").mkdir(parents=True)
+    shards = make_shards(folder / "demo/work/shards", Plan({"test": 3, "train": 6, "val": 3}))
+    few = tiny_arguments(shards, folder / "demo/run", "--max-epochs", 1, "--num-workers", 0)
+    with pytest.raises(SystemExit):
+        train(few)
+    return folder
+
+
+def test_the_code_runs_and_prints_what_its_comments_say(demo: Path) -> None:
+    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
+    environment = os.environ | {"PYTHONPATH": str(PAGE.parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=demo, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    printed = result.stdout
+    assert "torch.Size([8, 2, 3, 32, 32]) torch.Size([8, 106])" in printed
+    assert printed.startswith("<ShardSet demo/work/shards: 12 samples (test 3, train 6, val 3), 3 classes>")
+
+
+def test_samples_give_the_logits_of_predict(demo: Path) -> None:
+    shards = open_shards(str(demo / "demo/work/shards/test-*.tar"))
+    recognizer = Recognizer.load(demo / "demo/run/best.pt", ComputeSettings(num_workers=0, device="cpu"))
+    assert "VTN_HCPF, 3 classes, on cpu" in repr(recognizer)
+    prediction = recognizer.predict(shards)
+    dataset = SampleDataset(shards, window=Window(length=4, stride=2), image_size=32)
+    model = recognizer._model
+    with torch.inference_mode():
+        found = [model(*(tensor[None] for tensor in dataset[place][0]))[0].numpy() for place in range(len(dataset))]
+    assert np.allclose(found, prediction.logits, atol=1e-4)
+    assert [dataset[place][1] for place in range(len(dataset))] == shards.labels.tolist()
+
+
+def test_samples_travel_to_workers_and_end(demo: Path) -> None:
+    shards = open_shards(str(demo / "demo/work/shards"))
+    dataset = SampleDataset(shards, window=Window(length=4), image_size=32)
+    dataset[0]
+    seen = [int(label) for _, labels in DataLoader(dataset, 5, num_workers=1) for label in labels]
+    assert seen == shards.labels.tolist()
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+    with pytest.raises(InputError, match="no depth"):
+        SampleDataset(shards, "VTN_HCPF_D")

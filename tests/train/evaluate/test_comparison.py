@@ -1,0 +1,132 @@
+"""Folds and seeds together, two models against each other, and tables for papers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score, precision_score
+
+from shards.errors import InputError
+from shards.format.shardset import open_shards
+from train.evaluate.cli import main
+from train.evaluate.comparison import compare, pooled, spreads
+from train.evaluate.intervals import Interval
+from train.evaluate.metrics import macro_precision_and_f1
+from train.evaluate.outcome import Outcome
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def outcome(hits: np.ndarray, ids: list[str] | None = None, source: str = "a.csv") -> Outcome:
+    """Samples of 5 classes in turn; a wrong answer is the next class."""
+    truth = np.arange(len(hits)) % 5
+    names = [f"sign {number}" for number in range(5)]
+    ids = ids or [f"s{number}" for number in range(len(hits))]
+    return Outcome(source, ids, truth, np.where(hits, truth, (truth + 1) % 5), None, names, [])
+
+
+def test_precision_and_f1_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    truth, predicted = random.integers(0, 12, 200), random.integers(0, 20, 200)
+    labels = np.unique(truth)
+    expected = [
+        score(truth, predicted, labels=labels, average="macro", zero_division=0)
+        for score in (precision_score, f1_score)
+    ]
+    assert macro_precision_and_f1(truth, predicted) == pytest.approx(expected)
+
+
+def test_mcnemar_and_the_bootstrap_of_two_models() -> None:
+    random = np.random.default_rng(1)
+    a, b = random.random(400) < 0.8, random.random(400) < 0.7
+    order = random.permutation(400)
+    shuffled = [f"s{number}" for number in order]
+    second = outcome(b, source="b.csv")
+    second = Outcome("b.csv", shuffled, second.truth[order], second.predicted[order], None, second.classes, [])
+    found = compare(outcome(a), second)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    assert (found.only_first, found.only_second) == (only_a, only_b)
+    assert found.difference == pytest.approx(a.mean() - b.mean())
+    assert found.p_value == pytest.approx(binomtest(only_a, only_a + only_b).pvalue)
+    # The bootstrap as it is usually written: samples drawn one by one.
+    gains = a.astype(float) - b
+    draws = gains[random.integers(0, 400, (4000, 400))].mean(axis=1)
+    assert [found.interval.low, found.interval.high] == pytest.approx(np.quantile(draws, (0.025, 0.975)), abs=0.01)
+
+
+def test_equal_models_differ_by_nothing() -> None:
+    hits = np.arange(30) % 3 > 0
+    found = compare(outcome(hits), outcome(hits))
+    assert (found.difference, found.interval, found.p_value) == (0, Interval(0, 0), 1)
+    with pytest.raises(InputError, match="2 samples are not in both"):
+        compare(outcome(hits), outcome(hits, [*(f"s{n}" for n in range(29)), "other"]))
+
+
+def test_runs_and_folds() -> None:
+    first, second = outcome(np.arange(10) < 8), outcome(np.arange(10) < 6)
+    spread = spreads([first, second])["top1"]
+    assert (spread.mean, spread.deviation) == pytest.approx((0.7, np.std([0.8, 0.6], ddof=1)))
+    assert pooled([first, second]) is None  # seeds: the same samples
+    whole = pooled([first, outcome(np.arange(5) < 1, [f"t{n}" for n in range(5)])])
+    assert whole is not None
+    assert whole.hits()["top1"].sum() == 9
+    with pytest.raises(InputError, match="two runs"):
+        spreads([first])
+
+
+@pytest.fixture
+def answers(small: Path, tmp_path: Path) -> list[Path]:
+    """Predictions of two models for the 5 validation samples of a shard set: 4 and 3 are right."""
+    shards = open_shards(f"{small}/val-*.tar")
+    paths = []
+    for wrong in (1, 2):
+        rows = enumerate(zip(shards.ids.to_pylist(), shards.labels.tolist(), strict=True))
+        lines = [f"{key},{(label + (place < wrong)) % 3}\n" for place, (key, label) in rows]
+        paths.append(tmp_path / f"model{wrong}.csv")
+        paths[-1].write_text("".join(lines))
+    return paths
+
+
+def test_labels_come_from_the_shards_or_from_a_clip_list(answers: list[Path], small: Path, tmp_path: Path) -> None:
+    assert run("--predictions", answers[0], "--shards", f"{small}/val-*.tar").startswith("accuracy 0.8000 (4 of 5)")
+    both = ("--shards", f"{small}/train-*.tar", "--shards", f"{small}/val-*.tar")
+    assert run("--predictions", answers[0], *both).startswith("accuracy 0.8000 (4 of 5)")
+    shards = open_shards(f"{small}/val-*.tar")
+    rows = zip(shards.ids.to_pylist(), shards.labels.tolist(), strict=True)
+    listed = tmp_path / "clips.csv"
+    listed.write_text("id,split,signer,label,color\n" + "".join(f"{k},val,p,{label},x.mp4\n" for k, label in rows))
+    assert run("--predictions", answers[0], "--labels", listed).startswith("accuracy 0.8000 (4 of 5)")
+
+
+def test_names_in_a_clip_list_are_the_classes_of_the_logits(tmp_path: Path) -> None:
+    # By their own order bye would be class 0.
+    (tmp_path / "clips.csv").write_text("id,label\na,hello\nb,bye\n")
+    logits = np.eye(2)
+    np.savez(tmp_path / "a.npz", ids=np.array(["a", "b"]), logits=logits, classes=np.array(["hello", "bye"]))
+    text = run("--logits", tmp_path / "a.npz", "--labels", tmp_path / "clips.csv")
+    assert text.startswith("accuracy 1.0000 (2 of 2)")
+
+
+def test_runs_on_the_command_line_and_tables(answers: list[Path], small: Path, tmp_path: Path) -> None:
+    truth = ("--shards", f"{small}/val-*.tar")
+    text = run("--predictions", *answers, "--each", *truth, "--table", tmp_path / "scores.tex")
+    assert "accuracy 0.7000 ± 0.1414 (2 runs)" in text
+    table = (tmp_path / "scores.tex").read_text()
+    assert r"model1 & 5 & 80.00 & " in table
+    assert r"70.00 $\pm$ 14.14" in table
+    run("--predictions", answers[0], *truth, "--table", tmp_path / "scores.md")
+    header, rule, row = (tmp_path / "scores.md").read_text().splitlines()
+    assert header.count("|") == rule.count("|") == row.count("|")
+    assert row.startswith("| model1 | 5 | 80.00 |")
+
+
+def test_against_on_the_command_line(answers: list[Path], small: Path) -> None:
+    text = run("--predictions", answers[0], "--against", answers[1], "--shards", f"{small}/val-*.tar")
+    assert "accuracy +0.2000" in text
+    assert "1 samples are right here alone, 0 there alone, p = 1" in text

@@ -1,0 +1,66 @@
+"""A table of scores for a paper, in Markdown or LaTeX."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shards.errors import InputError
+from shards.files import write_whole
+from train.evaluate.outcome import Outcome
+
+if TYPE_CHECKING:  # it brings scipy.stats, half a second
+    from train.evaluate.comparison import Spread
+
+HEADINGS = {
+    "top1": "Top-1",
+    "top5": "Top-5",
+    "top10": "Top-10",
+    "class_mean": "Per-class mean",
+    "precision": "Macro precision",
+    "f1": "Macro F1",
+}
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX |= {character: "\\" + character for character in "&%$#_{}"}
+
+
+def check_table(path: Path) -> None:
+    """InputError where a file's name says neither Markdown nor LaTeX."""
+    if path.suffix not in (".md", ".tex"):
+        raise InputError(f"{path}: a table is written as Markdown or LaTeX; give it a name that ends in .md or .tex")
+
+
+def write_table(path: Path, outcomes: Sequence[Outcome], spread: "dict[str, Spread] | None") -> None:
+    """Write a row for each outcome, in percent, and one of mean ± standard deviation where there are several runs.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    scores = [outcome.measures() for outcome in outcomes]
+    columns = [name for name in HEADINGS if all(name in score for score in scores)]
+    rows = [
+        [Path(outcome.source).stem, str(len(outcome.ids)), *(f"{score[name] * 100:.2f}" for name in columns)]
+        for outcome, score in zip(outcomes, scores, strict=True)
+    ]
+    if spread:
+        values = (f"{spread[name].mean * 100:.2f} ± {spread[name].deviation * 100:.2f}" for name in columns)
+        rows.append([f"mean of {len(outcomes)}", "", *values])
+    header = ["", "Samples", *(HEADINGS[name] for name in columns)]
+    write_whole(path, (_latex if path.suffix == ".tex" else _markdown)(header, rows).encode())
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, rule, *rows)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def _latex(header: list[str], rows: list[list[str]]) -> str:
+    """A `tabular` with the rules of the package booktabs."""
+
+    def line(cells: list[str]) -> str:
+        escaped = ("".join(_LATEX.get(character, character) for character in cell) for cell in cells)
+        return " & ".join(escaped).replace("±", r"$\pm$") + r" \\"
+
+    body = [line(header), r"\midrule", *map(line, rows)]
+    columns = "l" + "r" * (len(header) - 1)
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]) + "\n"
