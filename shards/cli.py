@@ -3,24 +3,37 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from shards.command_line import Commands, settings_from
+from shards.command_line import Commands, Pattern, cache_options, settings_from
 from shards.format.dataset import SAMPLES_PER_SHARD
+from shards.remote.cache import CacheSettings
+from shards.remote.urls import is_url
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """Look after shard sets: list, verify, split, reshard, inspect, fetch.
 
-    DIR is a folder with a dataset.json. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
+    DIR is a folder with a dataset.json, or the URL of one, which ends in /. A PATTERN may begin with a URL, too: see
+    `shards fetch --help`. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
     `verify` found faults; 1 anything else.
     """
 
 
+class _FolderOrUrl(click.Path):
+    """A folder, as a Path, or the URL of one, as it was typed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Click's hook."""
+        return value if is_url(str(value)) else super().convert(value, param, ctx)
+
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_FOLDER_OR_URL = _FolderOrUrl(path_type=Path, file_okay=False)
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -32,20 +45,22 @@ _SETTINGS = {"show_default": True}
 
 
 @main.command("list", context_settings=_SETTINGS)
-@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("folder", metavar="DIR", type=_FOLDER_OR_URL)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the classes' names and counts.")
-def list_shards(folder: Path, as_json: bool) -> None:
+@cache_options
+def list_shards(folder: Path | str, as_json: bool, **cache: Any) -> None:
     """Show what a shard set holds: splits, samples, bytes, classes, signers, recipe."""
     from shards.commands.listing import list_command
 
-    list_command(folder, as_json)
+    list_command(folder, as_json, CacheSettings(**cache))
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("folder", metavar="DIR", type=_FOLDER_OR_URL)
 @click.option("--full", is_flag=True, help="Every byte: SHA-256, every JPEG decoded, offsets, shapes, finite values.")
 @_JOBS
-def verify(folder: Path, full: bool, jobs: int) -> None:
+@cache_options
+def verify(folder: Path | str, full: bool, jobs: int, **cache: Any) -> None:
     """Check that a shard set is what its dataset.json and its indexes say.
 
     The quick check looks at sizes, tar headers and JSON members; it cannot see a changed pixel, --full can. Faults are
@@ -53,18 +68,19 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
     """
     from shards.commands.verify import verify_command
 
-    sys.exit(verify_command(folder, full, jobs))
+    sys.exit(verify_command(folder, full, jobs, CacheSettings(**cache)))
 
 
 @main.command(context_settings=_SETTINGS)
 @click.option("--labels", type=_FILE, help="Headerless CSV id,class[,split]; signers from ids signer<S>_sample<N>.")
-@click.option("--shards", metavar="PATTERN", help="Shards instead: a folder, a glob or train-{000..099}.tar.")
+@click.option("--shards", type=Pattern(), help="Shards instead: a folder, a glob or train-{000..099}.tar.")
 @click.option("--holdout-signers", metavar="LIST", help="Signers for the second split, e.g. 8,9.")
 @click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
 @click.option("--fractions", metavar="LIST", help="Shares of the splits, with --by.  [default: 0.8,0.2]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="With --by.  [default: 0]")
 @click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
 @click.option("--out", required=True, type=_FILE, help="Headerless CSV id,split, for `shards reshard --assign`.")
+@cache_options
 def split(**options: object) -> None:
     """Propose which sample goes into which split.
 
@@ -72,13 +88,13 @@ def split(**options: object) -> None:
     """
     from shards.commands.split import SplitSettings, split_command
 
-    split_command(settings_from(options, SplitSettings))
+    split_command(settings_from(options, SplitSettings, cache=settings_from(options, CacheSettings)))
 
 
 @main.command(context_settings=_SETTINGS)
 @click.option(
     "--shards",
-    metavar="PATTERN",
+    type=Pattern(),
     required=True,
     multiple=True,
     help="Folder, glob or train-{000..099}.tar; several merge.",
@@ -90,6 +106,7 @@ def split(**options: object) -> None:
 @click.option("--signers", metavar="LIST", help="Only these signers.")
 @click.option("--drop", multiple=True, type=click.Choice(("depth", "pose")), help="Members to leave out.")
 @_JOBS
+@cache_options
 def reshard(**options: object) -> None:
     """Make other shards of the same samples: other splits, another size, a subset, several sets in one.
 
@@ -97,19 +114,20 @@ def reshard(**options: object) -> None:
     """
     from shards.commands.reshard import ReshardSettings, reshard_command
 
-    reshard_command(settings_from(options, ReshardSettings))
+    reshard_command(settings_from(options, ReshardSettings, cache=settings_from(options, CacheSettings)))
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("pattern", metavar="DIR|PATTERN")
+@click.argument("pattern", metavar="DIR|PATTERN", type=Pattern())
 @click.option("--out", type=_FILE, default=Path("shards.html"), help="The page: one file, no network needed.")
 @click.option("--samples", type=click.IntRange(min=1), default=12, help="How many to show, from all over the set.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")
-def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...]) -> None:
+@cache_options
+def inspect(pattern: str, out: Path, samples: int, ids: tuple[str, ...], **cache: Any) -> None:
     """Make an HTML page with pictures: hands and skeletons over time, histograms of classes, signers and frames."""
     from shards.commands.inspect import inspect as make_page
 
-    make_page(pattern, out, samples, ids)
+    make_page(pattern, out, samples, ids, CacheSettings(**cache))
 
 
 @main.command(context_settings=_SETTINGS)

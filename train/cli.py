@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import Command
+from shards.command_line import Command, Pattern, cache_options
 from train.models.defaults import DEFAULTS, shown_default
 
 
@@ -41,8 +41,14 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
         "help_option_names": ["-h", "--help"],
     },
 )
-@click.option("--shards", required=True, help="Training shards: train-{000..099}.tar, a glob, or a folder.")
-@click.option("--val-shards", help="Validation shards, likewise.")
+@click.option(
+    "--shards",
+    required=True,
+    type=Pattern(),
+    help="Training shards: 'train-{000..099}.tar', a glob, or a folder; also https://…, s3://…, gs://…, pipe:….",
+)
+@click.option("--val-shards", type=Pattern(), help="Validation shards, likewise.")
+@cache_options
 @click.option("--run-dir", required=True, type=click.Path(path_type=Path), help="Folder for checkpoints and logs.")
 @click.option(
     "--model",

@@ -24,6 +24,7 @@ from shards.format.writer import Entry, Extent, Piece, finish, write_shard
 from shards.lock import file_lock
 from shards.names import is_utf8
 from shards.progress import progress
+from shards.remote.cache import CacheSettings
 from shards.tables import read_assignment
 
 
@@ -39,6 +40,7 @@ class ReshardSettings:
     signers: str | None
     drop: tuple[str, ...]
     jobs: int
+    cache: CacheSettings
 
 
 def reshard_command(settings: ReshardSettings) -> None:
@@ -47,7 +49,7 @@ def reshard_command(settings: ReshardSettings) -> None:
     Raises:
         InputError: see `read_sources`, `select`, `assign` and `reshard`.
     """
-    dataset, sources = read_sources(settings.shards)
+    dataset, sources = read_sources(settings.shards, settings.cache)
     signers = None if settings.signers is None else {part.strip() for part in settings.signers.split(",")}
     chosen = select(sources, _classes(settings.classes), signers)
     if settings.assign:

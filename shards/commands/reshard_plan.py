@@ -10,9 +10,11 @@ from typing import Any
 from shards.errors import InputError
 from shards.format.dataset import Dataset, refuse_unlike
 from shards.format.sample import DEPTH_MEMBERS, MEMBERS
-from shards.format.shardset import ShardSet, open_shards
+from shards.format.shardset import ShardSet
 from shards.format.tar import BLOCK, lay_out
 from shards.format.writer import Extent, plan_split
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_pattern
 
 DROPPABLE = {"depth": DEPTH_MEMBERS, "pose": ("pose.npy",)}
 
@@ -49,7 +51,7 @@ class Plan:
         return digest.hexdigest()
 
 
-def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
+def read_sources(patterns: Iterable[str], cache: CacheSettings) -> tuple[Dataset, list[Source]]:
     """The samples of one or more shard sets of one kind.
 
     Raises:
@@ -58,7 +60,7 @@ def read_sources(patterns: Iterable[str]) -> tuple[Dataset, list[Source]]:
     first: tuple[Path, Dataset] | None = None
     sources: dict[str, Source] = {}
     for pattern in patterns:
-        shards = open_shards(pattern)
+        shards = open_pattern(pattern, cache)
         here = shards.paths[0].parent, shards.dataset
         first = first or here
         refuse_unlike(*here, *first)

@@ -8,8 +8,10 @@ from shards.command_line import print_line
 from shards.commands.split_plan import LabeledSamples, by_sample, by_signer, describe, hold_out
 from shards.errors import InputError
 from shards.files import check_output
-from shards.format.shardset import files_of, open_shards
+from shards.format.shardset import files_of
 from shards.names import is_split_name, signer_of
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_pattern
 from shards.tables import read_labels, write_assignment
 
 _NAMES = ("train", "val", "test")
@@ -28,6 +30,7 @@ class SplitSettings:
     fractions: str | None
     seed: int | None
     names: str | None
+    cache: CacheSettings
 
 
 def split_command(settings: SplitSettings) -> None:
@@ -57,7 +60,7 @@ def _read_samples(settings: SplitSettings) -> tuple[LabeledSamples, list[Path]]:
         rows = read_labels(settings.labels)
         labels: list[int | None] = [label for label, _ in rows.values()]
         return LabeledSamples(list(rows), labels, [signer_of(key) for key in rows]), [settings.labels]
-    found = open_shards(settings.shards or "")
+    found = open_pattern(settings.shards or "", settings.cache)
     classes = [None if label < 0 else label for label in found.labels.tolist()]
     return LabeledSamples(found.ids.to_pylist(), classes, found.signers.to_pylist()), files_of(found)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from
+from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from
+from shards.remote.cache import CacheSettings
 
 FILE = click.Path(path_type=Path)
 
@@ -34,7 +35,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--val-labels", type=FILE, help="CSV id,class for --val-logits.")
 @click.option("--classes", type=FILE, help="Class names: CSV with the header ClassId,NAME[,EN].")
 @click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
-@click.option("--shards", help="For the report: shards with the samples, for pictures and signers.")
+@click.option(
+    "--shards", type=Pattern(), help="For the report: shards with the samples, for pictures and signers; also of a URL."
+)
+@cache_options
 def main(**options: Any) -> None:
     """Compare predictions with labels: accuracy over all samples, and the mean over classes; with logits, top-5, too.
 
@@ -43,7 +47,7 @@ def main(**options: Any) -> None:
     # SciPy takes 0.3 s to import: not for --help.
     from train.evaluate.evaluate import EvaluateOptions, evaluate
 
-    evaluate(settings_from(options, EvaluateOptions))
+    evaluate(settings_from(options, EvaluateOptions, cache=settings_from(options, CacheSettings)))
 
 
 if __name__ == "__main__":

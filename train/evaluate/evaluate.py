@@ -9,6 +9,7 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.files import is_among
+from shards.remote.cache import CacheSettings
 from train.evaluate.fusion import choose_weights, fuse, parse_weights
 from train.evaluate.logits import Logits, read_together
 from train.evaluate.outcome import Outcome, evaluate_logits, evaluate_predictions, expected_classes, read_classes_of
@@ -30,6 +31,7 @@ class EvaluateOptions:
     classes: Path | None
     report: Path | None
     shards: str | None
+    cache: CacheSettings
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -46,9 +48,11 @@ def evaluate(options: EvaluateOptions) -> None:
     _print(outcome, options.labels)
     if options.report:
         # scikit-learn, scipy.stats, Jinja2 and the JPEG decoder take 1.5 s to import, and only the report needs them.
+        from shards.remote.localize import open_pattern
         from train.evaluate.report_files import write_report
 
-        write_report(options.report, outcome, options.labels, options.shards)
+        shards = open_pattern(options.shards, options.cache) if options.shards else None
+        write_report(options.report, outcome, options.labels, shards)
         click.echo(f"{options.report / 'index.html'}: report")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import whole_file, write_whole
-from shards.format.shardset import ShardSet, open_shards
+from shards.format.shardset import ShardSet
 from shards.names import signer_of
 from shards.page.strips import SampleStrips, StripReader
 from train.evaluate.metrics import cross_entropy
@@ -21,27 +21,26 @@ MOST_CLASSES = 5000
 COLUMNS = 8  # frames of a sample
 
 
-def write_report(folder: Path, outcome: Outcome, labels: Path, shards: str | None = None) -> None:
+def write_report(folder: Path, outcome: Outcome, labels: Path, shards: ShardSet | None = None) -> None:
     """Write the report's files into `folder`, `index.html` last.
 
     Args:
         folder: is made where it does not exist.
         outcome: what to report on.
         labels: the label file, to be named.
-        shards: a pattern of shards with the samples, for pictures of the worst and for signers; without, signers are
-            those in the ids (`signer<S>_sample<N>`).
+        shards: shards with the samples, for pictures of the worst and for signers; without, signers are those in the
+            ids (`signer<S>_sample<N>`).
 
     Raises:
-        InputError: shards that cannot be read, or too many classes.
+        InputError: a sample of the shards that cannot be read, or too many classes.
         OSError: a folder that cannot be made or written to.
     """
     if len(outcome.classes) > MOST_CLASSES:
         raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
-    found = open_shards(shards) if shards else None
-    known = dict(zip(found.ids.to_pylist(), found.signers.to_pylist(), strict=True)) if found else {}
+    known = dict(zip(shards.ids.to_pylist(), shards.signers.to_pylist(), strict=True)) if shards else {}
     signers = [known.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
     report = make_report(outcome, signers)
-    strips = _strips(found, report.worst) if found else None
+    strips = _strips(shards, report.worst) if shards else None
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, outcome, report, signers)
     write_whole(folder / "report.json", _json(outcome, report, labels))

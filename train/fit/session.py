@@ -7,16 +7,18 @@ from typing import Any
 import torch
 
 from shards.errors import InputError
-from shards.format.shardset import ShardSet, open_shards
+from shards.format.shardset import ShardSet
 from train.data.loader import Loader, make_loader
 from train.fit import distributed
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import Ranks
+from train.fit.failures import failing_together
 from train.fit.guards import enough_memory, smaller_batches
 from train.fit.resume import restore, training_state
 from train.fit.run_folder import BEST, LAST, check_folder, describe, keep_last, lock_folder, open_folder, prepare_folder
 from train.fit.run_log import RunLog
 from train.fit.settings import SessionSettings, fitted, session_settings
+from train.fit.shard_sets import open_sets
 from train.fit.stopping import Stopped, StopRequest
 from train.fit.trainer import Trainer
 from train.models.streams import stream_of
@@ -32,7 +34,7 @@ def train_command(options: Mapping[str, Any]) -> int:
     try:
         settings = session_settings(options, ranks.device.type == "cuda")
         advice = smaller_batches(settings.loader.batch_size, settings.step.accumulate_grad_batches)
-        with enough_memory(advice):
+        with failing_together(ranks), enough_memory(advice):
             finished = run_session(settings, ranks, options["resume"])
     finally:
         distributed.stop()
@@ -48,8 +50,7 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     Raises:
         InputError: shards, checkpoint and settings do not go together; the run folder is in use.
     """
-    train_shards = open_shards(settings.shards)
-    val_shards = open_shards(settings.val_shards) if settings.val_shards else None
+    settings, train_shards, val_shards = open_sets(settings, ranks)
     settings = fitted(settings, train_shards, val_shards, ranks)
     pin, reader = ranks.device.type == "cuda", stream_of(settings.model.name).reader
     train_loader = make_loader(train_shards, settings.loader, True, pin, reader)

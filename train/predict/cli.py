@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from
+from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from
+from shards.remote.cache import CacheSettings
 
 FILE = click.Path(path_type=Path)
 
@@ -16,7 +17,12 @@ FILE = click.Path(path_type=Path)
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("--checkpoint", required=True, type=FILE, help="A run's best.pt or last.pt.")
-@click.option("--shards", help="Shards: test-{000..009}.tar, a glob, or a folder.")
+@click.option(
+    "--shards",
+    type=Pattern(),
+    help="Shards: 'test-{000..009}.tar', a glob, or a folder; also https://…, s3://…, gs://…, pipe:….",
+)
+@cache_options
 @click.option(
     "--video",
     "videos",
@@ -70,8 +76,9 @@ def main(**options: Any) -> None:
     from train.predict.views import ViewSettings
 
     source, views = settings_from(options, PoseSource), settings_from(options, ViewSettings)
-    compute = settings_from(options, ComputeSettings)
-    sys.exit(predict(settings_from(options, PredictOptions, pose_source=source, views=views, compute=compute)))
+    compute, cache = settings_from(options, ComputeSettings), settings_from(options, CacheSettings)
+    nested = {"pose_source": source, "views": views, "compute": compute, "cache": cache}
+    sys.exit(predict(settings_from(options, PredictOptions, **nested)))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.shardset import ShardSet, files_of, open_shards
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_pattern
 from shards.tables import read_rows
 from train.data.window import window_frames
 from train.fit.checkpoint import Checkpoint, read_checkpoint
@@ -38,6 +40,7 @@ class PredictOptions:
     pose_source: PoseSource
     views: ViewSettings
     compute: ComputeSettings
+    cache: CacheSettings
 
 
 def predict(options: PredictOptions) -> int:
@@ -51,7 +54,7 @@ def predict(options: PredictOptions) -> int:
     clips = find_clips(options.videos)
     if options.overlay and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
-    shards = open_shards(options.shards) if options.shards else None
+    shards = open_pattern(options.shards, options.cache) if options.shards else None
     _check_outputs(options, files_of(shards) if shards else clips.values())
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
     checkpoint = read_checkpoint(options.checkpoint)
