@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -68,7 +69,7 @@ class Ranks:
         dist.destroy_process_group(group)
 
 
-def _gathered(value: object, count: int, group: dist.ProcessGroup | None) -> list:
+def _gathered(value: object, count: int, group: Any) -> list:
     values: list = [None] * count
     dist.all_gather_object(values, value, group)
     return values

@@ -24,7 +24,7 @@ _READ_SECONDS = 5.0
 # Of a rank that knows of another's failure, for its main thread, which is in the middle of a step or in vain waits for
 # the other, to end by itself.
 _GRACE_SECONDS = 10.0
-_REASON, _READERS = "reason", "readers"
+_REASON, _READERS, _LEFT = "reason", "readers", "left"
 
 
 @contextmanager
@@ -37,9 +37,10 @@ def failing_together(ranks: Ranks) -> Iterator[None]:
     if ranks.count == 1:
         yield
         return
-    board = _Board(ranks)
+    board, failed = _Board(ranks), True
     try:
         yield
+        failed = False
     except OneLineError as error:
         board.post(_Failure(ranks.rank, error.message, error.exit_code))
         raise
@@ -51,7 +52,7 @@ def failing_together(ranks: Ranks) -> Iterator[None]:
         board.post(_Failure(ranks.rank, f"{type(error).__name__}: {error}".splitlines()[0], 1))
         raise
     finally:
-        board.close()
+        board.close(failed)
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,26 @@ class _Board:
         self._thread = threading.Thread(target=self._watch, name="failures", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, failed: bool) -> None:
+        """Stop looking; after a failure, rank 0, which may have the store, leaves last."""
         self._closed.set()
         self._thread.join()
+        if not failed:
+            return
+        with suppress(RuntimeError):
+            if not self._ranks.first:
+                self._store.add(_LEFT, 1)
+            else:
+                self._wait_for(_LEFT)
+
+    def _wait_for(self, counter: str) -> None:
+        """Wait until all other ranks have counted, but not for long."""
+        end = time.monotonic() + _READ_SECONDS
+        while time.monotonic() < end:
+            with self._guard:
+                if self._store.add(counter, 0) >= self._ranks.count - 1:
+                    return
+            time.sleep(0.1)
 
     def post(self, failure: _Failure) -> None:
         """Say why this rank fails, unless another was first, and give the others time to read it."""
@@ -94,12 +112,7 @@ class _Board:
             if written != text:
                 self.acknowledge()
                 return
-            end = time.monotonic() + _READ_SECONDS
-            while time.monotonic() < end:
-                with self._guard:
-                    if self._store.add(_READERS, 0) >= self._ranks.count - 1:
-                        return
-                time.sleep(0.1)
+            self._wait_for(_READERS)
         except RuntimeError:  # the store has gone, with the rank or the torchrun that had it
             return
 
