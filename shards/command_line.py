@@ -60,7 +60,7 @@ class Command(click.Command):
             return super().parse_args(ctx, args)
         except click.BadOptionUsage as error:
             if any(isinstance(one.type, Pattern) and error.option_name in one.opts for one in self.params):
-                error.message = f"{error.message.rstrip('.')}; {_REDIRECTED}"
+                raise InputError(f"{error.message.rstrip('.')}; {_REDIRECTED}") from error
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -122,7 +122,8 @@ class Pattern(click.ParamType):
         # An option whose value the shell took finds the next option's name.
         cut = value.endswith("-") and not Path(value).exists()
         if not value.strip() or cut or value.startswith("--"):
-            self.fail(f"{value!r} names no shards; {_REDIRECTED}", param, ctx)
+            name = f"{param.opts[0]}: " if param else ""
+            raise InputError(f"{name}{value!r} names no shards; {_REDIRECTED}")
         return value
 
 

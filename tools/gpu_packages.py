@@ -1,7 +1,7 @@
 """Everything that `tools.gpu_check` needs on a machine with CUDA, Python 3.12 and torch, but no network, in one folder.
 
-`python -m tools.gpu_packages OUT`, here, needs a network. OUT then holds `site/` (packages, unpacked, for Python 3.12 on
-x86-64), `source/` (this project), `shards/` (of clips that are generated, unless --shards names others) and `run.sh`.
+`python -m tools.gpu_packages OUT`, here, needs a network. OUT then holds `site/` (packages, unpacked, for Python 3.12
+on x86-64), `source/` (this project), `shards/` (of generated clips, unless --shards names others) and `run.sh`.
 """
 
 import shutil
