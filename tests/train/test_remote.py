@@ -75,7 +75,7 @@ def test_two_torchrun_agents_with_a_cache_each(server, small, tmp_path):
         ]
         agents.append(
             subprocess.Popen(
-                [*command, "-m", "train.cli", *from_url(server.url, tmp_path / "run", tmp_path / f"cache{node}")],
+                [*command, *from_url(server.url, tmp_path / "run", tmp_path / f"cache{node}")],
                 cwd=Path(__file__).parents[2],
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
                 stderr=subprocess.PIPE,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-TOKEN = "mysterious"  # as a credential in a command would be
+HIDDEN = "mysterious"  # as a credential in a command would be
 
 
 def elsewhere(shards: Path, name: str) -> str:
     """A `pipe:` URL with something secret in it."""
-    return f"pipe:true {TOKEN}; cat {shards}/{name}"
+    return f"pipe:true {HIDDEN}; cat {shards}/{name}"
 
 
 def test_list_fetches_the_indexes_only(run, shards: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_reshard_and_split_give_what_they_give_for_a_folder(run, shards: Path, t
     for path in (tmp_path / "local").iterdir():
         if path.suffix in {".tar", ".json", ".parquet"}:
             assert (tmp_path / "remote" / path.name).read_bytes() == path.read_bytes(), path.name
-    assert all(TOKEN.encode() not in path.read_bytes() for path in (tmp_path / "remote").iterdir() if path.is_file())
+    assert all(HIDDEN.encode() not in path.read_bytes() for path in (tmp_path / "remote").iterdir() if path.is_file())
 
 
 def test_a_page_shows_no_credentials(run, shards: Path, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_page_shows_no_credentials(run, shards: Path, tmp_path: Path) -> None:
     result = run("inspect", url, "--samples", 1, "--out", page, "--cache", tmp_path / "cache")
     assert result.exit_code == 0, result.stderr
     assert "pipe:…" in page.read_text()
-    assert TOKEN not in page.read_text()
+    assert HIDDEN not in page.read_text()
     unknown = run("inspect", url, "--id", "nobody", "--out", page, "--cache", tmp_path / "cache")
     assert unknown.exit_code == 2
     assert "pipe:…: no sample nobody" in unknown.stderr
