@@ -3,11 +3,14 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from shards.command_line import Commands, settings_from, version_option
+from shards.command_line import Commands, Pattern, cache_options, settings_from, version_option
 from shards.format.dataset import SAMPLES_PER_SHARD
+from shards.remote.cache import CacheSettings
+from shards.remote.urls import is_url
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -15,13 +18,23 @@ from shards.format.dataset import SAMPLES_PER_SHARD
 def main() -> None:
     """Look after shard sets: list, verify, split, reshard, inspect, fetch.
 
-    DIR is a folder with a dataset.json. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
+    DIR is a folder with a dataset.json, or the URL of one, which ends in /. A PATTERN may begin with a URL, too: see
+    `shards fetch --help`. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
     `verify` found faults; 1 anything else.
     """
 
 
+class _FolderOrUrl(click.Path):
+    """A folder, as a Path, or the URL of one, as it was typed."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Click's hook."""
+        return value if is_url(str(value)) else super().convert(value, param, ctx)
+
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_FOLDER_OR_URL = _FolderOrUrl(path_type=Path, file_okay=False)
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -33,20 +46,22 @@ _SETTINGS = {"show_default": True}
 
 
 @main.command("list", context_settings=_SETTINGS)
-@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("folder", metavar="DIR", type=_FOLDER_OR_URL)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the classes' names and counts.")
-def list_shards(folder: Path, as_json: bool) -> None:
+@cache_options
+def list_shards(folder: Path | str, as_json: bool, **cache: Any) -> None:
     """Show what a shard set holds: splits, samples, bytes, classes, signers, recipe."""
     from shards.commands.listing import list_command
 
-    list_command(folder, as_json)
+    list_command(folder, as_json, CacheSettings(**cache))
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("folder", metavar="DIR", type=_FOLDER)
+@click.argument("folder", metavar="DIR", type=_FOLDER_OR_URL)
 @click.option("--full", is_flag=True, help="Every byte: SHA-256, every JPEG decoded, offsets, shapes, finite values.")
 @_JOBS
-def verify(folder: Path, full: bool, jobs: int) -> None:
+@cache_options
+def verify(folder: Path | str, full: bool, jobs: int, **cache: Any) -> None:
     """Check that a shard set is what its dataset.json and its indexes say.
 
     The quick check looks at sizes, tar headers and JSON members; it cannot see a changed pixel, --full can. Faults are
@@ -54,16 +69,14 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
     """
     from shards.commands.verify import verify_command
 
-    sys.exit(verify_command(folder, full, jobs))
+    sys.exit(verify_command(folder, full, jobs, CacheSettings(**cache)))
 
 
 @main.command(context_settings=_SETTINGS)
 @click.option(
     "--labels", type=_FILE, help="CSV id,class[,split], or a clip list with columns id, label, signer, split."
 )
-@click.option(
-    "--shards", metavar="PATTERN", multiple=True, help="Shards instead: folder, glob or train-{000..099}.tar."
-)
+@click.option("--shards", type=Pattern(), multiple=True, help="Shards instead: folder, glob or train-{000..099}.tar.")
 @click.option("--holdout-signers", metavar="LIST", help="Signers for the last split, e.g. 8,9: val, or test with --by.")
 @click.option("--keep", metavar="LIST", help="Splits that stay as they are, e.g. test; the others are divided.")
 @click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
@@ -74,6 +87,7 @@ def verify(folder: Path, full: bool, jobs: int) -> None:
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of --by, --folds and --per-class.  [default: 0]")
 @click.option("--names", metavar="LIST", help="Names of the splits.  [default: train,val or train,val,test]")
 @click.option("--out", required=True, type=_FILE, help="CSV: id,split for `shards reshard`, or id,fold for `train`.")
+@cache_options
 def split(**options: object) -> None:
     """Propose which sample goes into which split, or into which fold.
 
@@ -82,13 +96,13 @@ def split(**options: object) -> None:
     """
     from shards.commands.split import SplitSettings, split_command
 
-    split_command(settings_from(options, SplitSettings))
+    split_command(settings_from(options, SplitSettings, cache=settings_from(options, CacheSettings)))
 
 
 @main.command(context_settings=_SETTINGS)
 @click.option(
     "--shards",
-    metavar="PATTERN",
+    type=Pattern(),
     required=True,
     multiple=True,
     help="Folder, glob or train-{000..099}.tar; several merge.",
@@ -108,6 +122,7 @@ def split(**options: object) -> None:
 @click.option("--signers", metavar="LIST", help="Only these signers.")
 @click.option("--drop", multiple=True, type=click.Choice(("depth", "pose")), help="Members to leave out.")
 @_JOBS
+@cache_options
 def reshard(**options: object) -> None:
     """Make other shards of the same samples: other splits, another size, a subset, several sets in one.
 
@@ -116,19 +131,20 @@ def reshard(**options: object) -> None:
     """
     from shards.commands.reshard import ReshardSettings, reshard_command
 
-    reshard_command(settings_from(options, ReshardSettings))
+    reshard_command(settings_from(options, ReshardSettings, cache=settings_from(options, CacheSettings)))
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("patterns", metavar="DIR|PATTERN...", nargs=-1, required=True)
+@click.argument("patterns", metavar="DIR|PATTERN...", type=Pattern(), nargs=-1, required=True)
 @click.option("--out", type=_FILE, default=Path("shards.html"), help="The page: one file, no network needed.")
 @click.option("--samples", type=click.IntRange(min=1), default=12, help="How many to show, from all over the set.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")
-def inspect(patterns: tuple[str, ...], out: Path, samples: int, ids: tuple[str, ...]) -> None:
+@cache_options
+def inspect(patterns: tuple[str, ...], out: Path, samples: int, ids: tuple[str, ...], **cache: Any) -> None:
     """Make an HTML page with pictures: hands and skeletons over time, histograms of classes, signers and frames."""
     from shards.commands.inspect import inspect as make_page
 
-    make_page(patterns, out, samples, ids)
+    make_page(patterns, out, samples, ids, CacheSettings(**cache))
 
 
 @main.command(context_settings=_SETTINGS)

@@ -4,9 +4,10 @@ import errno
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -77,6 +78,15 @@ class Command(click.Command):
         _open_standard_streams()
         return super().main(*args, **kwargs)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's hook."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadOptionUsage as error:
+            if any(isinstance(one.type, Pattern) and error.option_name in one.opts for one in self.params):
+                raise InputError(f"{error.message.rstrip('.')}; {_REDIRECTED}") from error
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         with _one_line():
@@ -125,6 +135,47 @@ def settings_from(options: Mapping[str, Any], kind: type[Settings], **others: An
     """A dataclass of settings whose fields are named as the options; `others` gives fields that no option has."""
     names = {field.name for field in fields(kind) if field.init}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in options.items() if name in names} | others)
+
+
+# What is left of an unquoted train-<000..099>.tar, once the shell has read from the one file and written to the other.
+_REDIRECTED = "a shell takes <000..099> and >.tar for redirections: quote the pattern, 'train-<000..099>.tar'"
+
+
+class Pattern(click.ParamType):
+    """A PATTERN of shards, refused where it is what a shell leaves of one that was not quoted."""
+
+    name = "pattern"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Click's hook."""
+        # An option whose value the shell took finds the next option's name.
+        cut = value.endswith("-") and not Path(value).exists()
+        if not value.strip() or cut or value.startswith("--"):
+            name = f"{param.opts[0]}: " if param else ""
+            raise InputError(f"{name}{value!r} names no shards; {_REDIRECTED}")
+        return value
+
+
+def default_cache() -> Path:
+    """The folder for shards that are named by a URL, where --cache names none."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "signshards"
+
+
+def cache_options(command: Callable) -> Callable:
+    """`--cache` and `--cache-gb`, the fields of `shards.remote.localize.CacheSettings`."""
+    folder = click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default_cache,
+        show_default="$XDG_CACHE_HOME or ~/.cache, and in it signshards",
+        help="Folder for shards that are named by a URL; a local disk with room for them.",
+    )
+    size = click.option(
+        "--cache-gb",
+        type=click.FloatRange(0, min_open=True),
+        help="The most gigabytes of shards there; what was used longest ago goes first.  [default: no limit]",
+    )
+    return folder(size(command))
 
 
 class Pair(click.ParamType):

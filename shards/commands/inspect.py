@@ -10,12 +10,14 @@ import numpy as np
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import is_among, write_whole
-from shards.format.shardset import ShardSet, files_of, open_shards
+from shards.format.shardset import ShardSet, files_of
 from shards.names import signer_order
 from shards.page.charts import SERIES, bar_chart, binned
 from shards.page.drawing import Drawing
 from shards.page.render import render
 from shards.page.strips import SampleStrips, StripReader
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_patterns
 
 COLUMNS = 12  # frames of a sample
 
@@ -29,13 +31,13 @@ class ShownSample:
     strips: SampleStrips
 
 
-def inspect(patterns: Sequence[str], out: Path, samples: int, ids: tuple[str, ...]) -> None:
+def inspect(patterns: Sequence[str], out: Path, samples: int, ids: tuple[str, ...], cache: CacheSettings) -> None:
     """Write the page of the shards that the patterns name: `ids`, or else this many `samples` from all over the set.
 
     Raises:
         InputError: no such shards or ids, or a sample that cannot be read.
     """
-    shards = open_shards(patterns)
+    shards = open_patterns(patterns, cache)
     if is_among(out, files_of(shards)):
         raise InputError(f"{out}: belongs to the shard set; give --out another file")
     chosen = choose(shards, samples, ids)

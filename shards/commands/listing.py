@@ -12,6 +12,8 @@ from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.dataset import Dataset, index_name, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import local_folder
 
 
 def collect(folder: Path) -> dict[str, Any]:
@@ -56,8 +58,9 @@ def _count(table: pa.Table, member: str) -> int:
     return len(places) - places.null_count
 
 
-def list_command(folder: Path, as_json: bool) -> None:
+def list_command(name: Path | str, as_json: bool, cache: CacheSettings) -> None:
     """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
+    folder = local_folder(name, cache, with_shards=False)
     found = collect(folder)
     if as_json:
         for line in json.dumps(found, indent=1).splitlines():

@@ -25,6 +25,7 @@ from shards.format.writer import Entry, Extent, Piece, finish, write_shard
 from shards.lock import file_lock
 from shards.names import is_utf8
 from shards.progress import progress
+from shards.remote.cache import CacheSettings
 from shards.tables import read_assignment
 
 
@@ -44,6 +45,7 @@ class ReshardSettings:
     signers: str | None
     drop: tuple[str, ...]
     jobs: int
+    cache: CacheSettings
 
 
 def reshard_command(settings: ReshardSettings) -> None:
@@ -53,7 +55,7 @@ def reshard_command(settings: ReshardSettings) -> None:
         InputError: see `read_sources`, `select`, `assign` and `reshard`.
     """
     unlike = [*settings.allow_unlike, *(["classes"] if settings.merge_classes else [])]
-    dataset, sources = read_sources(settings.shards, unlike)
+    dataset, sources = read_sources(settings.shards, settings.cache, unlike)
     chosen = _chosen(dataset, sources, settings)
     if settings.renumber:
         dataset, chosen = renumbered(dataset, chosen)

@@ -11,9 +11,11 @@ from typing import Any
 from shards.errors import InputError
 from shards.format.dataset import Dataset, refuse_unlike
 from shards.format.sample import DEPTH_MEMBERS, MEMBERS
-from shards.format.shardset import ShardSet, open_shards
+from shards.format.shardset import ShardSet
 from shards.format.tar import BLOCK, lay_out
 from shards.format.writer import Extent, plan_split
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_patterns
 
 DROPPABLE = {"depth": DEPTH_MEMBERS, "pose": ("pose.npy",)}
 
@@ -57,11 +59,14 @@ def _place(sample: Source) -> list[Any]:
     return place if sample.label == sample.stored_label else [*place, sample.label]
 
 
-def read_sources(patterns: Iterable[str], unlike: Collection[str] = ()) -> tuple[Dataset, list[Source]]:
+def read_sources(
+    patterns: Iterable[str], cache: CacheSettings, unlike: Collection[str] = ()
+) -> tuple[Dataset, list[Source]]:
     """The samples of one or more shard sets of one kind.
 
     Args:
         patterns: of the sets.
+        cache: for those of URLs.
         unlike: what may differ: "settings", of which the new set then has a list of both values, or "classes", which
             are then joined by their names.
 
@@ -71,7 +76,7 @@ def read_sources(patterns: Iterable[str], unlike: Collection[str] = ()) -> tuple
     first: tuple[Path, Dataset] | None = None
     sources: dict[str, Source] = {}
     for pattern in patterns:
-        shards = open_shards(pattern)
+        shards = open_patterns(pattern, cache)
         folder, dataset = shards.paths[0].parent, shards.dataset
         first = first or (folder, dataset)
         refuse_unlike(folder, dataset, *first, unlike)

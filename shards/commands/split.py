@@ -9,9 +9,11 @@ from shards.commands.split_folds import few_per_class, folds, one_signer_each
 from shards.commands.split_plan import LabeledSamples, by_sample, by_signer, describe, hold_out
 from shards.errors import InputError
 from shards.files import check_output
-from shards.format.shardset import files_of, open_shards
+from shards.format.shardset import files_of
 from shards.labels import read_labelled
 from shards.names import is_split_name
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_patterns
 from shards.tables import write_assignment
 
 _NAMES = ("train", "val", "test")
@@ -34,6 +36,7 @@ class SplitSettings:
     per_class: int | None
     seed: int | None
     names: str | None
+    cache: CacheSettings
 
     @property
     def into_folds(self) -> bool:
@@ -88,14 +91,15 @@ def _read_samples(settings: SplitSettings) -> tuple[LabeledSamples, list[str | N
         rows = read_labelled(settings.labels)
         ids, labels, signers = [row.id for row in rows], [row.label for row in rows], [row.signer for row in rows]
         before, sources = [row.split for row in rows], [settings.labels]
+        name = str(settings.labels)
     else:
-        found = open_shards(settings.shards)
+        found = open_patterns(settings.shards, settings.cache)
         ids, signers = found.ids.to_pylist(), found.signers.to_pylist()
         labels = [None if label < 0 else label for label in found.labels.tolist()]
-        before, sources = found.splits.tolist(), files_of(found)
+        before, sources, name = found.splits.tolist(), files_of(found), found.source
     labeled = [place for place, label in enumerate(labels) if label is not None]
     if not labeled:
-        raise InputError(f"{settings.labels or ' '.join(settings.shards)}: no sample has a class")
+        raise InputError(f"{name}: no sample has a class")
     if len(labeled) < len(ids):
         print_line(f"samples without a class, which are left out: {len(ids) - len(labeled)}", err=True)
     samples = LabeledSamples(ids, labels, signers).take(labeled)

@@ -18,6 +18,8 @@ from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
 from shards.format.pattern import tars_in
 from shards.format.tar import padded
 from shards.progress import progress
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import local_folder
 from shards.workers import in_workers
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
@@ -34,8 +36,9 @@ class Report(NamedTuple):
     faults: list[str]  # one line each, each naming a file
 
 
-def verify_command(folder: Path, full: bool, jobs: int) -> int:
+def verify_command(name: Path | str, full: bool, jobs: int, cache: CacheSettings) -> int:
     """Check a shard set and print what was found; returns the exit status."""
+    folder = local_folder(name, cache)
     report = verify(folder, full, jobs)
     for fault in report.faults:
         print_line(fault)

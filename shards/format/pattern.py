@@ -22,6 +22,8 @@ def expand(pattern: str) -> list[Path]:
     Raises:
         InputError: when a part of the pattern names no file, or two name the same.
     """
+    if not pattern.strip():
+        raise InputError("an empty PATTERN names no shards")
     paths: list[Path] = []
     for name in expand_braces(pattern):
         found = _match(name)

@@ -25,7 +25,7 @@ class ShardSet:
     """N samples of one or more splits, in index order. Columns, not objects: 36,302 samples take about 5 MB."""
 
     dataset: Dataset
-    source: str  # what the user typed, for errors
+    source: str  # what the user typed, for errors; without credentials
     paths: list[Path]  # the shards
     shard_splits: list[str]  # the split of each shard
     shard_sums: list[str]  # the SHA-256 of each shard, as its `dataset.json` has it

@@ -31,6 +31,14 @@ _one_at_a_time = threading.Lock()  # a lock of a process does not exclude its ow
 
 
 @dataclass(frozen=True)
+class CacheSettings:
+    """Where shards that lie elsewhere go; the options of `shards.command_line.cache_options`."""
+
+    cache: Path
+    cache_gb: float | None = None  # the most gigabytes (10⁹ bytes) in it
+
+
+@dataclass(frozen=True)
 class Cache:
     """The cache in a folder; `limit` is the most bytes of shards in it, None for as many as the disk takes."""
 

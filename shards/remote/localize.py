@@ -3,14 +3,15 @@
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import write_whole
 from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
+from shards.format.shardset import ShardSet, open_shards
 from shards.lock import file_lock
-from shards.remote.cache import Cache, gigabytes, is_there, partial_path
+from shards.remote.cache import Cache, CacheSettings, gigabytes, is_there, partial_path
 from shards.remote.download import Download
 from shards.remote.fetching import fetch_all
 from shards.remote.listing import Listing, fetch_indexes, fetch_listing, wanted_shards
@@ -39,6 +40,42 @@ class _Set:
         return [str(self.place / shard.name) for shard in self.shards]
 
 
+def open_patterns(patterns: str | Sequence[str], settings: CacheSettings) -> ShardSet:
+    """The samples of a PATTERN, local or of a URL, or of several together, as `open_shards` has them.
+
+    To be called in the main process: it holds the shards in the cache.
+
+    Raises:
+        InputError: as `localize` and `open_shards`.
+        OSError: the cache cannot be written.
+    """
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    shards = open_shards([localize(pattern, settings.cache, settings.cache_gb) for pattern in patterns])
+    return replace(shards, source=" ".join(map(without_credentials, patterns)))
+
+
+def local_folder(name: Path | str, settings: CacheSettings, with_shards: bool = True) -> Path:
+    """A folder of shards, local or of a URL that ends in `/` (of a command, one with `{}`), as a local one.
+
+    Args:
+        name: the folder.
+        settings: the cache.
+        with_shards: False where dataset.json and the indexes are enough.
+
+    Raises:
+        InputError: the URL names no whole folder, or as `localize`.
+        OSError: the cache cannot be written.
+    """
+    if not is_url(str(name)):
+        return Path(name)
+    wanted = parse(str(name))
+    if len(wanted) > 1 or wanted[0].names is not None:
+        raise InputError(f"{without_credentials(str(name))}: is no folder; end a URL in /, or a pipe: command in {{}}")
+    if with_shards:
+        return Path(localize(str(name), settings.cache, settings.cache_gb))
+    return _open(wanted[0], _store(settings.cache, settings.cache_gb)).place
+
+
 def localize(pattern: str, cache: Path | None, cache_gb: float | None = None) -> str:
     """A local PATTERN of the shards that `pattern` names; what lies elsewhere is fetched into `cache` first.
 
@@ -62,13 +99,7 @@ def localize(pattern: str, cache: Path | None, cache_gb: float | None = None) ->
         raise InputError(
             f"{without_credentials(pattern)}: shards elsewhere need --cache DIR, a folder with room for them"
         )
-    cache = cache.absolute()
-    if set(_NOT_IN_A_PATTERN) & set(str(cache)):
-        raise InputError(
-            f"{cache}: one of the characters {_NOT_IN_A_PATTERN} is in the name; give --cache another folder"
-        )
-    cache.mkdir(parents=True, exist_ok=True)
-    store = Cache(cache, None if cache_gb is None else int(cache_gb * 1e9))
+    store = _store(cache, cache_gb)
     sets = [_open(wanted, store) for wanted in parse(pattern)]
     _fetch_missing(sets, store)
     names = [name for one in sets for name in one.local_names()]
@@ -80,6 +111,16 @@ def localize(pattern: str, cache: Path | None, cache_gb: float | None = None) ->
         files = ",".join(shard.name for shard in sets[0].shards)
         return f"{sets[0].place}/{{{files}}}" if len(names) > 1 else names[0]
     return "{" + ",".join(names) + "}"
+
+
+def _store(folder: Path, limit_gb: float | None) -> Cache:
+    folder = folder.absolute()
+    if set(_NOT_IN_A_PATTERN) & set(str(folder)):
+        raise InputError(
+            f"{folder}: one of the characters {_NOT_IN_A_PATTERN} is in the name; give --cache another folder"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return Cache(folder, None if limit_gb is None else int(limit_gb * 1e9))
 
 
 def _open(wanted: RemoteShards, store: Cache) -> _Set:

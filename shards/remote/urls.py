@@ -5,6 +5,7 @@ credential (`user:password@`, what follows `?`, the text of a `pipe:` command) e
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
@@ -82,6 +83,18 @@ def without_credentials(pattern: str) -> str:
         return "pipe:…"
     folder, name = _split(pattern)
     return folder.location + name
+
+
+def command_without_credentials(arguments: Iterable[str]) -> list[str]:
+    """The words of a command line as they may stand in a file."""
+    shown = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+        try:
+            shown.append(f"{option}{equals}{without_credentials(value)}")
+        except InputError:  # like a URL of shards, and none
+            shown.append(f"{option}{equals}…")
+    return shown
 
 
 def parse(pattern: str) -> list[RemoteShards]:

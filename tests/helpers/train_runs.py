@@ -57,7 +57,7 @@ class Run:
     def __init__(self, output: Path, *arguments: object, ranks: int = 1, dropout: bool = True) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         self.outputs = [output.with_name(f"{output.name}-{rank}.txt") for rank in range(ranks)]
-        port = str(_free_port())
+        port = str(free_port())
         self.processes = []
         for rank, path in enumerate(self.outputs):
             environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(ranks), "RANK": str(rank)}
@@ -98,7 +98,8 @@ class Run:
             time.sleep(0.01)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as connection:
         connection.bind(("127.0.0.1", 0))
         return connection.getsockname()[1]

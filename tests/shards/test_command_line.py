@@ -11,7 +11,16 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from shards.command_line import Command, Commands, print_line, settings_from, spread
+from shards.command_line import (
+    Command,
+    Commands,
+    Pattern,
+    cache_options,
+    default_cache,
+    print_line,
+    settings_from,
+    spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +140,29 @@ main()
     )
     assert done.returncode == 0
     assert (tmp_path / "mine").read_text() == ""
+
+
+@pytest.mark.parametrize("arguments", [[""], ["shards/train-"], ["--cache", "c"], []])
+def test_what_a_shell_leaves_of_an_unquoted_pattern_is_one_line(arguments: list[str]) -> None:
+    @click.command(cls=Command)
+    @click.option("--shards", type=Pattern())
+    @cache_options
+    def command(**options: object) -> None: ...
+
+    result = CliRunner().invoke(command, ["--shards", *arguments])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "'train-<000..099>.tar'" in result.stderr
+
+
+def test_a_folder_may_end_in_a_dash(tmp_path: Path) -> None:
+    (tmp_path / "set-").mkdir()
+    assert Pattern().convert(f"{tmp_path}/set-", None, None) == f"{tmp_path}/set-"
+
+
+def test_the_default_cache_is_where_caches_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == tmp_path / "signshards"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert default_cache() == Path("/home/me/.cache/signshards")

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from, version_option
+from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from, version_option
+from shards.remote.cache import CacheSettings
 
 FILE = click.Path(path_type=Path)
 
@@ -52,8 +53,12 @@ FILE = click.Path(path_type=Path)
 @click.option("--classes", type=FILE, help="Class names: CSV with the header ClassId,NAME[,EN].")
 @click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
 @click.option(
-    "--shards", multiple=True, help="Shards with the samples: labels, and for the report pictures and signers."
+    "--shards",
+    type=Pattern(),
+    multiple=True,
+    help="Shards with the samples, also of a URL: labels, and for the report pictures and signers.",
 )
+@cache_options
 @version_option
 def main(**options: Any) -> None:
     """Compare predictions with labels: accuracy over all samples, and the mean over classes; with logits, top-5, too.
@@ -63,7 +68,7 @@ def main(**options: Any) -> None:
     # SciPy takes 0.3 s to import: not for --help.
     from train.evaluate.evaluate import EvaluateOptions, evaluate
 
-    evaluate(settings_from(options, EvaluateOptions))
+    evaluate(settings_from(options, EvaluateOptions, cache=settings_from(options, CacheSettings)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import numpy as np
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output, is_among
-from shards.format.shardset import ShardSet, open_shards
+from shards.format.shardset import ShardSet
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_patterns
 from shards.tables import read_classes
 from train.evaluate.fusion import choose_weights, fuse, parse_weights, write_weights
 from train.evaluate.logits import Logits, read_logits, read_together
@@ -38,6 +40,7 @@ class EvaluateOptions:
     classes: Path | None
     report: Path | None
     shards: tuple[str, ...]
+    cache: CacheSettings
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -50,7 +53,7 @@ def evaluate(options: EvaluateOptions) -> None:
     if _only_weights(options):
         _chosen_weights(read_together(options.val_logits), options)
         return
-    shards = open_shards(options.shards) if options.shards else None
+    shards = open_patterns(options.shards, options.cache) if options.shards else None
     if options.each:
         _print_each(options, shards)
         return
@@ -58,7 +61,7 @@ def evaluate(options: EvaluateOptions) -> None:
         outcome = _of_predictions(options.predictions[0], options, shards)
     else:
         outcome = _of_logits(_fused(options), options, shards)
-    truth_source = str(options.labels) if options.labels else " ".join(options.shards)
+    truth_source = shards.source if shards and not options.labels else str(options.labels)
     _print(outcome, truth_source)
     if options.against:
         from train.evaluate.comparison import print_paired  # scipy.stats takes half a second

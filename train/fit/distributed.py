@@ -3,9 +3,11 @@
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -51,9 +53,26 @@ class Ranks:
         """The values of all ranks, in rank order, on each."""
         if self.count == 1:
             return [value]
-        values: list = [None] * self.count
-        dist.all_gather_object(values, value)
-        return values
+        return _gathered(value, self.count, None)
+
+    @contextmanager
+    def patient(self, limit: timedelta) -> Iterator[Callable[[object], list]]:
+        """A `gather` within which the first rank to call may wait for the last one as long as `limit`.
+
+        All ranks enter at about the same time.
+        """
+        if self.count == 1:
+            yield self.gather
+            return
+        group = dist.new_group(backend="gloo", timeout=limit)
+        yield lambda value: _gathered(value, self.count, group)
+        dist.destroy_process_group(group)
+
+
+def _gathered(value: object, count: int, group: Any) -> list:
+    values: list = [None] * count
+    dist.all_gather_object(values, value, group)
+    return values
 
 
 def choose_device(name: str | None, local_rank: int = 0) -> torch.device:

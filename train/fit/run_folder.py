@@ -16,6 +16,7 @@ import torch
 from shards.errors import InputError
 from shards.files import remove_leftovers, whole_file, write_whole
 from shards.lock import file_lock
+from shards.remote.urls import command_without_credentials
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.distributed import Ranks
 from train.fit.settings import SessionSettings, in_files
@@ -133,7 +134,7 @@ def describe(settings: SessionSettings, ranks: Ranks) -> dict[str, Any]:
     value = in_files(settings)
     value["loader"]["recipe"] = settings.loader.recipe.to_json()
     return {
-        "command": sys.argv,
+        "command": command_without_credentials(sys.argv),
         "settings": value,
         "processes": ranks.count,
         "device": torch.cuda.get_device_name() if ranks.device.type == "cuda" else platform.machine(),

@@ -8,18 +8,19 @@ import numpy as np
 import torch
 
 from shards.errors import InputError
-from shards.format.shardset import ShardSet, open_shards
-from train.data.folds import training_folds
+from shards.format.shardset import ShardSet
 from train.data.loader import Loader, make_loader
 from train.fit import distributed
 from train.fit.check import check_training
 from train.fit.checkpoint import Checkpoint
 from train.fit.distributed import Ranks
+from train.fit.failures import failing_together
 from train.fit.guards import enough_memory, smaller_batches
 from train.fit.resume import restore, training_state
 from train.fit.run_folder import BEST, LAST, check_folder, describe, keep_last, lock_folder, open_folder, prepare_folder
 from train.fit.run_log import RunLog
 from train.fit.settings import SessionSettings, fitted, session_settings
+from train.fit.shard_sets import open_sets
 from train.fit.stopping import Stopped, StopRequest
 from train.fit.summary import start_summary
 from train.fit.trainer import Trainer
@@ -35,7 +36,7 @@ def check_session(settings: SessionSettings, ranks: Ranks) -> None:
     """
     if ranks.count > 1:
         raise InputError("--check runs in one process; leave torchrun out")
-    train_shards, val_shards = open_sets(settings)
+    settings, train_shards, val_shards = open_sets(settings, ranks)
     settings = fitted(settings, train_shards, val_shards, ranks)
     print(*start_summary(settings, train_shards, val_shards, ranks), sep="\n", file=sys.stderr, flush=True)
     trainer = Trainer(_new_model(settings, train_shards, ranks), settings.step, settings.optimizer, ranks)
@@ -52,7 +53,7 @@ def train_command(options: Mapping[str, Any]) -> int:
     try:
         settings = session_settings(options, ranks.device.type == "cuda")
         advice = smaller_batches(settings.loader.batch_size, settings.step.accumulate_grad_batches)
-        with enough_memory(advice):
+        with failing_together(ranks), enough_memory(advice):
             if options["check"]:
                 check_session(settings, ranks)
                 return 0
@@ -71,7 +72,7 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     Raises:
         InputError: shards, checkpoint and settings do not go together; the run folder is in use.
     """
-    train_shards, val_shards = open_sets(settings)
+    settings, train_shards, val_shards = open_sets(settings, ranks)
     settings = fitted(settings, train_shards, val_shards, ranks)
     pin, reader = ranks.device.type == "cuda", stream_of(settings.model.name).reader
     train_loader = make_loader(train_shards, settings.loader, True, pin, reader)
@@ -86,22 +87,6 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
         if ranks.first and val_loader is None:
             print("note: without --val-shards there is no validation, no best.pt, no early stopping", file=sys.stderr)
         return session.run(train_loader, val_loader)
-
-
-def open_sets(settings: SessionSettings) -> tuple[ShardSet, ShardSet | None]:
-    """The samples to train on, and those to validate on, if any.
-
-    Raises:
-        InputError: shards or folds cannot be read, or options of folds do not go together.
-    """
-    if (settings.folds is None) != (settings.test_fold is None):
-        raise InputError("--folds and --test-fold go together")
-    if settings.val_fold is not None and (settings.folds is None or settings.val_shards):
-        raise InputError("--val-fold goes with --folds, and not with --val-shards")
-    train, val = open_shards(settings.shards), None
-    if settings.folds is not None and settings.test_fold is not None:
-        train, val = training_folds(train, settings.folds, settings.test_fold, settings.val_fold)
-    return train, open_shards(settings.val_shards) if settings.val_shards else val
 
 
 def _begin(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume: bool) -> "Session":

@@ -11,6 +11,7 @@ from shards.command_line import settings_from
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
 from shards.format.shardset import ShardSet
+from shards.remote.cache import CacheSettings
 from train.data.dataset import LoaderSettings
 from train.data.window import Window
 from train.fit.distributed import Ranks
@@ -44,6 +45,7 @@ class SessionSettings:
     patience: int
     keep_every: int
     checkpoint_steps: int
+    cache: CacheSettings
     weights: str = "none"  # or "imagenet", or a file
     freeze_layers: int = 0
     init: Path | None = None  # a checkpoint to start from
@@ -71,6 +73,7 @@ def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSetting
         loader=settings_from(options, LoaderSettings, window=window, recipe=DEFAULT),
         step=settings_from(options, StepSettings, precision=precision),
         optimizer=settings_from(options, OptimizerSettings, decay_matrices_only=stream.decay_matrices_only),
+        cache=settings_from(options, CacheSettings),
     )
 
 

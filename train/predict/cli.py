@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, settings_from, version_option
+from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from, version_option
+from shards.remote.cache import CacheSettings
 
 FILE = click.Path(path_type=Path)
 
@@ -28,7 +29,14 @@ FILE = click.Path(path_type=Path)
     "--weights", help="Of the checkpoints: 0.6,0.4, or a file of `evaluate --save-weights`.  [default: equal]"
 )
 @click.option("--any-estimator", is_flag=True, help="Take keypoints of another estimator than the checkpoint's.")
-@click.option("--shards", multiple=True, help="Shards: test-{000..009}.tar, a glob, or a folder; several are one set.")
+@click.option(
+    "--shards",
+    type=Pattern(),
+    multiple=True,
+    help="Shards: 'test-{000..009}.tar', a glob, or a folder; also https://…, s3://…, gs://…, pipe:…; several are one "
+    "set.",
+)
+@cache_options
 @click.option("--folds", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
 @click.option("--test-fold", help="With --folds: which, as in `train`.")
 @click.option(
@@ -85,8 +93,9 @@ def main(**options: Any) -> None:
     from train.predict.views import ViewSettings
 
     source, views = settings_from(options, PoseSource), settings_from(options, ViewSettings)
-    compute = settings_from(options, ComputeSettings)
-    sys.exit(predict(settings_from(options, PredictOptions, pose_source=source, views=views, compute=compute)))
+    compute, cache = settings_from(options, ComputeSettings), settings_from(options, CacheSettings)
+    nested = {"pose_source": source, "views": views, "compute": compute, "cache": cache}
+    sys.exit(predict(settings_from(options, PredictOptions, **nested)))
 
 
 if __name__ == "__main__":

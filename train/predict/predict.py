@@ -11,6 +11,8 @@ from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output
 from shards.format.shardset import ShardSet, files_of, open_shards
+from shards.remote.cache import CacheSettings
+from shards.remote.localize import open_patterns
 from shards.tables import read_rows
 from train.data.folds import in_fold
 from train.evaluate.fusion import parse_weights
@@ -43,6 +45,7 @@ class PredictOptions:
     pose_source: PoseSource
     views: ViewSettings
     compute: ComputeSettings
+    cache: CacheSettings
 
 
 def predict(options: PredictOptions) -> int:
@@ -56,7 +59,7 @@ def predict(options: PredictOptions) -> int:
     clips = find_clips(options.videos)
     if options.overlay and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
-    shards = open_shards(options.shards) if options.shards else None
+    shards = open_patterns(options.shards, options.cache) if options.shards else None
     if shards and options.folds and options.test_fold:
         shards = in_fold(shards, options.folds, options.test_fold)
     _check_outputs(options, files_of(shards) if shards else clips.values())

@@ -6,10 +6,13 @@ import pytest
 from shards.commands.reshard_plan import assign, make_plan, read_sources, select
 from shards.errors import InputError
 from shards.format.index import read_index, write_index
+from shards.remote.cache import CacheSettings
+
+NO_CACHE = CacheSettings(Path("unused"))  # the sets are local
 
 
 def test_sources_lie_where_the_tars_have_them(tiny_work: Path) -> None:
-    dataset, sources = read_sources([str(tiny_work / "shards")])
+    dataset, sources = read_sources([str(tiny_work / "shards")], NO_CACHE)
     assert (dataset.classes, dataset.splits) == (["0", "1", "2"], {})
     position: dict[Path, int] = {}
     for source in sources:  # in index order, so side by side
@@ -23,7 +26,7 @@ def test_sources_lie_where_the_tars_have_them(tiny_work: Path) -> None:
 
 def test_id_in_two_places_names_both(shards: Path, tiny_work: Path) -> None:
     with pytest.raises(InputError) as error:
-        read_sources([str(shards), str(tiny_work / "shards")])
+        read_sources([str(shards), str(tiny_work / "shards")], NO_CACHE)
     assert f"{shards}/train-000.tar" in error.value.message
     assert f"{tiny_work}/shards/train-000.tar" in error.value.message
 
@@ -37,7 +40,7 @@ def test_unlike_sets_cannot_be_merged(shards: Path, tiny_work: Path, old: str, n
     assert old in text
     (shards / "dataset.json").write_text(text.replace(old, new))
     with pytest.raises(InputError, match=f"its {part} differ from those of") as error:
-        read_sources([str(tiny_work / "shards"), str(shards)])
+        read_sources([str(tiny_work / "shards"), str(shards)], NO_CACHE)
     # What differs is named, and the way out.
     named = {
         "settings": ("quality is 90, there 95", "--allow-unlike"),
@@ -48,7 +51,7 @@ def test_unlike_sets_cannot_be_merged(shards: Path, tiny_work: Path, old: str, n
 
 def test_unlike_recipes_cannot_be_merged(tiny_work: Path, tiny_reference_work: Path) -> None:
     with pytest.raises(InputError, match="its recipe differ"):
-        read_sources([str(tiny_work / "shards"), str(tiny_reference_work / "shards")])
+        read_sources([str(tiny_work / "shards"), str(tiny_reference_work / "shards")], NO_CACHE)
 
 
 def test_index_whose_members_are_apart(shards: Path) -> None:
@@ -56,11 +59,11 @@ def test_index_whose_members_are_apart(shards: Path) -> None:
     rows[0]["flow_offset"] += 512
     write_index(shards / "val.parquet", rows)
     with pytest.raises(InputError, match="not side by side in the index"):
-        read_sources([str(shards)])
+        read_sources([str(shards)], NO_CACHE)
 
 
 def test_selection(tiny_work: Path) -> None:
-    _, sources = read_sources([str(tiny_work / "shards")])
+    _, sources = read_sources([str(tiny_work / "shards")], NO_CACHE)
     assert select(sources, None, None) == sources
     assert {source.label for source in select(sources, {0, 2}, None)} == {0, 2}
     assert {source.signer for source in select(sources, None, {"2"})} == {"2"}
@@ -78,7 +81,7 @@ def test_selection(tiny_work: Path) -> None:
     ],
 )
 def test_selection_of_nothing(tiny_work: Path, arguments, message: str) -> None:
-    _, sources = read_sources([str(tiny_work / "shards")])
+    _, sources = read_sources([str(tiny_work / "shards")], NO_CACHE)
     with pytest.raises(InputError, match=message):
         select(sources, *arguments)
     with pytest.raises(InputError, match="no sample is left"):
@@ -86,7 +89,7 @@ def test_selection_of_nothing(tiny_work: Path, arguments, message: str) -> None:
 
 
 def test_fingerprint_covers_what_the_bytes_depend_on(tiny_work: Path) -> None:
-    dataset, sources = read_sources([str(tiny_work / "shards")])
+    dataset, sources = read_sources([str(tiny_work / "shards")], NO_CACHE)
     plan = make_plan(dataset, sources, 2, [])
     others = [
         make_plan(dataset, sources, 3, []),

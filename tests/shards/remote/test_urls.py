@@ -1,7 +1,7 @@
 import pytest
 
 from shards.errors import InputError
-from shards.remote.urls import RemoteFolder, is_url, parse, without_credentials
+from shards.remote.urls import RemoteFolder, command_without_credentials, is_url, parse, without_credentials
 
 
 def urls(pattern: str) -> list[str]:
@@ -100,3 +100,16 @@ def test_names_that_a_dataset_json_gives_do_not_become_shell_words() -> None:
 
 def test_names_in_addresses_are_quoted() -> None:
     assert RemoteFolder("http://h/d/").url("a?b c-000.tar") == "http://h/d/a%3Fb%20c-000.tar"
+
+
+def test_a_command_line_is_shown_without_credentials() -> None:
+    command = [
+        "train",
+        "--shards",
+        "https://me:secret@h/d/train-*.tar?key=secret",
+        "--val-shards=pipe:secret",
+        "--run-dir",
+    ]
+    assert command_without_credentials([*command, "s3://b/secret", "--seed=1"]) == [
+        "train", "--shards", "https://h/d/train-*.tar", "--val-shards=pipe:…", "--run-dir", "…", "--seed=1",
+    ]  # fmt: skip

@@ -3,6 +3,7 @@ from pathlib import Path
 from helpers.train_runs import tiny_options
 
 from shards.format.recipe import DEFAULT
+from shards.remote.cache import CacheSettings
 from train.cli import main
 from train.data.dataset import LoaderSettings
 from train.data.window import Window
@@ -18,7 +19,7 @@ ALL = tiny_options(
     "--embed-size 21 --dropout 0.11 --image-size 96 --freeze-layers 5 --batch-size 9 --accumulate-grad-batches 13",
     "--gradient-clip-val 0.17 --learning-rate 0.19 --weight-decay 0.23 --schedule cosine --lr-step-size 14",
     "--warmup-epochs 15 --label-smoothing 0.29 --ema-decay 0.31 --max-epochs 16 --patience 17 --num-workers 18",
-    "--seed 19 --precision bf16 --compile --keep-every 20 --checkpoint-steps 22",
+    "--seed 19 --precision bf16 --compile --keep-every 20 --checkpoint-steps 22 --cache C --cache-gb 23.5",
     "--init I.pt --folds F.csv --test-fold 25 --val-fold 26",
 )
 NOT_SETTINGS = {"resume": False, "check": False, "device": None}  # what a run is begun with, and not what it is
@@ -26,7 +27,7 @@ NOT_SETTINGS = {"resume": False, "check": False, "device": None}  # what a run i
 
 def test_every_option_arrives_where_it_belongs():
     given = main.make_context("train", list(ALL)).params
-    defaults = main.make_context("train", ["--shards", "", "--run-dir", "."]).params
+    defaults = main.make_context("train", ["--shards", "S", "--run-dir", "."]).params
     assert {name for name, value in given.items() if value == defaults[name]} == NOT_SETTINGS.keys()
     assert session_settings(given, on_gpu=False) == SessionSettings(
         shards=("T.tar",),
@@ -71,9 +72,10 @@ def test_every_option_arrives_where_it_belongs():
         patience=17,
         keep_every=20,
         checkpoint_steps=22,
+        cache=CacheSettings(Path("C"), 23.5),
     )
 
 
 def test_precision_without_the_option_is_the_devices():
-    options = main.make_context("train", ["--shards", "", "--run-dir", "."]).params
+    options = main.make_context("train", ["--shards", "S", "--run-dir", "."]).params
     assert [session_settings(options, on_gpu).step.precision for on_gpu in (False, True)] == ["fp32", "bf16"]
