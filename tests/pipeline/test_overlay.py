@@ -53,7 +53,7 @@ def drawn(info, keypoints, answers=YES) -> list[np.ndarray]:
 
 def is_colored(pixel: np.ndarray, name: str) -> bool:
     """Of the color of a hand or the body, darker at most (it is blended with black)."""
-    color = np.array(overlay._COLOURS[name])
+    color = np.array(overlay._COLORS[name])
     return pixel.max() > 120 and np.abs(pixel / pixel.max() - color / color.max()).max() < 0.12
 
 

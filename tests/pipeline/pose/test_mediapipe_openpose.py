@@ -16,7 +16,7 @@ from pipeline.pose.mediapipe_openpose import VERSION, ClipError, answer, clip_fr
 
 FACE = 65  # the first of the face's points
 ROOT = Path(__file__).parents[3]
-SCRIPT = ROOT / "pipeline" / "mediapipe_openpose.py"
+SCRIPT = ROOT / "pipeline" / "pose" / "mediapipe_openpose.py"
 DATA = ROOT.parent / "shared" / "data"
 KARSL = DATA / "karsl-clips" / "test"
 MINI = DATA / "autsl-mini"
@@ -143,7 +143,7 @@ def test_json_is_openposes():
 
 
 def test_importing_needs_no_estimator():
-    code = "import sys, pipeline.mediapipe_openpose; sys.exit(bool({'mediapipe', 'cv2'} & set(sys.modules)))"
+    code = "import sys, pipeline.pose.mediapipe_openpose; sys.exit(bool({'mediapipe', 'cv2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60).returncode == 0
 
 
