@@ -13,7 +13,7 @@ from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unus
 from pipeline.pose.estimators import Estimator
 from pipeline.pose.importing import ImportRules
 from pipeline.pose.layouts.files import kind_of
-from pipeline.pose.layouts.find import find_keypoints
+from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.tables import READABLE
 from pipeline.workspace.fingerprint import stamp
 from shards.command_line import print_line, settings_from
