@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.options import RunOptions
 from pipeline.pose.archive import archive_parts
-from pipeline.pose.source import NO_SOURCE, KeypointSource, PoseSource, keypoint_source
+from pipeline.pose.source import NO_SOURCE, KeypointSource, PoseSource, keypoint_source, own_keypoints
 from pipeline.run_stages import RunSettings, run_stages
 from pipeline.status import summarize
 from pipeline.video.program import ffmpeg_binary, named_ffmpeg, refuse_old
@@ -18,8 +18,11 @@ from pipeline.workspace.lock import workspace_lock
 from pipeline.workspace.manifest import apply_labels, class_names, read_data, write_manifest
 from pipeline.workspace.paths import STAGES, Workspace
 from shards.command_line import print_line, settings_from
+from shards.errors import InputError
 from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.format.recipe import RECIPES
+from shards.labels import label_names
+from shards.tables import read_classes
 
 
 def run_command(options: RunOptions) -> int:
@@ -51,12 +54,13 @@ def _run(options: RunOptions) -> int:
     gc.set_threshold(100_000, 20, 20)
     options.check()
     data = read_data(options.data, options.classes, use_depth=not options.no_depth)
-    samples = data.samples
+    samples, names = data.samples, read_classes(options.classes) if options.classes else data.classes
     unknown = ""
     if options.labels:
-        samples, strangers = apply_labels(samples, options.labels)
+        names = names or label_names(options.labels)
+        samples, strangers = apply_labels(samples, options.labels, names)
         unknown = f"{options.labels}: {len(strangers)} ids name no clip, e.g. {strangers[0]}" if strangers else ""
-    settings = _settings(options, samples, data.classes)
+    settings = _settings(options, samples, names)
     workspace, part = settings.workspace, settings.part
     workspace.create()
     with workspace_lock(workspace.ledgers, part):
@@ -75,14 +79,13 @@ def _settings(options: RunOptions, samples: Sequence[Sample], names: list[str] |
     part, stages = options.chosen_part(), options.chosen_stages()
     ffmpeg = named_ffmpeg(options.ffmpeg) if options.ffmpeg else None
     refuse_old(ffmpeg_binary(ffmpeg))
-    # Frames are counted by machines, too, that have no estimator.
-    needs_source = stages != STAGES[:1] and not all(sample.keypoints for sample in samples)
     return RunSettings(
         workspace=Workspace(options.work.absolute()),  # workers of a cluster do not share our working directory
         stages=stages,
-        source=_source(options, samples, ffmpeg) if needs_source else NO_SOURCE,
+        # Frames are counted by machines, too, that have no estimator.
+        source=NO_SOURCE if stages == STAGES[:1] else _source(options, samples, ffmpeg),
         rules=options.import_rules(),
-        classes=class_names(list(samples), options.classes, names),
+        classes=class_names(samples, names, options.classes or options.labels or options.data),
         recipe=RECIPES[options.recipe],
         quality=options.quality,
         flow_archive=tuple(archive_parts(options.poseflow)) if options.poseflow else (),
@@ -98,5 +101,11 @@ def _settings(options: RunOptions, samples: Sequence[Sample], names: list[str] |
 
 
 def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) -> KeypointSource:
+    rules = options.import_rules()
     ids = [sample.id for sample in samples if not sample.keypoints]
-    return keypoint_source(settings_from(vars(options), PoseSource), ids, options.import_rules(), ffmpeg)
+    asked = settings_from(vars(options), PoseSource)
+    if ids:
+        return keypoint_source(asked, ids, rules, ffmpeg)
+    if asked != PoseSource() and asked != PoseSource(pose="import"):
+        raise InputError(f"{options.data}: all its clips have keypoints of their own; leave out what estimates others")
+    return own_keypoints([sample.keypoints for sample in samples if sample.keypoints], rules)

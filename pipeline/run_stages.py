@@ -15,7 +15,7 @@ from pipeline.stages.frames import Frames
 from pipeline.stages.handcrops import QUALITY, HandCrops
 from pipeline.stages.keypoints import Keypoints
 from pipeline.stages.poseflow import PoseFlow
-from pipeline.stages.shards import PlannedShards, plan_shards
+from pipeline.stages.shards import PlannedShards, plan_shards, same_keypoints
 from pipeline.stages.stage import Stage
 from pipeline.status import Outcome
 from pipeline.workers.dask import Cluster
@@ -93,7 +93,7 @@ def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[Outcome
     """
     # The folder first: what is wrong with it should be said now, not after days of work.
     with _hold_shards(samples, settings), _engine(settings) as run:
-        clips = [Clip(sample, _stamp(sample.color), stamp(sample.depth)) for sample in samples]
+        clips = [Clip(sample, _stamp(sample.color), _stamp(sample.depth)) for sample in samples]
         outcomes: list[Outcome] = []
         for stage in settings.clip_stages():
             outcome, clips = _run_stage(stage, clips, len(samples) - len(clips), settings, run)
@@ -107,10 +107,10 @@ def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[Outcome
     return [one for one in outcomes if one.stage in settings.stages or (settings.with_shards and one.failed)]
 
 
-def _stamp(color: str | None) -> Any:
-    found = stamp(color)
+def _stamp(video: str | None) -> Any:
+    found = stamp(video)
     # Of a folder of pictures, names, sizes and times of all; asking whether each of 36,302 paths is one takes 0.1 s.
-    return stamp_files(color) if found and color and Path(color).is_dir() else found
+    return stamp_files(video) if found and video and Path(video).is_dir() else found
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def _tell_taken_over(stage: str, count: int) -> None:
 def _refuse_all_waiting(outcomes: Sequence[Outcome], samples: Sequence[Sample]) -> None:
     """InputError where the last stage has no clip to work on, because the ones before were not run."""
     last = outcomes[-1]
-    if 0 < last.waiting == len(samples) and not any(one.failed for one in outcomes):
+    if samples and last.waiting == len(samples) and not any(one.failed for one in outcomes):
         undone = next(one.stage for one in outcomes if not one.done)
         raise InputError(
             f"{last.stage}: none of {last.waiting} clips, e.g. {samples[0].id}, has come through {undone} "
@@ -228,4 +228,4 @@ def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> O
         made_with = {"estimator": settings.source.name, "quality": settings.quality}
         made_with |= {"depth_range": list(settings.depth_range)} if settings.depth_range else {}
         planned.finish(ledger.rows, Dataset(settings.recipe, made_with, settings.classes))
-    return Outcome(name, len(planned.shards) - len(bad), len(rows) - len(bad), bad)
+    return Outcome(name, len(planned.shards) - len(bad), len(rows) - len(bad), bad, warnings=[*same_keypoints(clips)])

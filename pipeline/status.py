@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-
 from pipeline.workspace.ledger import read_rows
 from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import read_manifest
@@ -74,11 +72,13 @@ def _show_warnings(warnings: Sequence[str]) -> None:
 def collect(work: Path) -> dict[str, Any]:
     """Per stage the number of clips (of shards, in the last stage) done, failed and to do; and the failures."""
     workspace = Workspace(work)
-    ids = {sample.id for sample in read_manifest(workspace.manifest)}
+    samples = read_manifest(workspace.manifest)
+    with_video = {sample.id for sample in samples if sample.color}
     stages: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     for stage in STAGES:
         rows = read_rows(workspace.ledgers, stage, facts=False)
+        ids = with_video if stage == "handcrops" else {sample.id for sample in samples}
         if stage != STAGES[-1]:
             rows = {key: row for key, row in rows.items() if key in ids}
         done = sum(row.status == DONE for row in rows.values())
@@ -90,14 +90,14 @@ def collect(work: Path) -> dict[str, Any]:
         entry["bytes"] = sum(row.bytes for row in rows.values())
         stages.append(entry)
         failures += [{"stage": stage, "id": row.id, "error": row.error} for row in failed]
-    return {"clips": len(ids), "stages": stages, "failures": failures}
+    return {"clips": len(samples), "stages": stages, "failures": failures}
 
 
 def show_status(work: Path, failed: bool, as_json: bool) -> None:
     """Print the status of a workspace, or only its failures."""
     status = collect(work)
     if as_json:
-        click.echo(json.dumps(status["failures"] if failed else status, indent=1))  # ASCII: nothing to escape
+        print_line(json.dumps(status["failures"] if failed else status, indent=1))  # ASCII: nothing to escape
         return
     if not failed:
         print_line(f"{status['clips']} clips")

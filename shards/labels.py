@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.csv_files import read_cells, read_columns
+from shards.csv_files import Row, read_cells, read_columns
 from shards.errors import InputError
 from shards.names import is_split_name, signer_of
 
@@ -81,6 +81,15 @@ def read_labelled(path: Path, names: Sequence[str] | None = None) -> list[Labell
     return list(found.values())
 
 
+def label_names(path: Path) -> list[str] | None:
+    """The classes' names in a file of labels that are names, as `read_labels` numbers them; None where it has numbers.
+
+    Raises:
+        InputError: see `read_labels`.
+    """
+    return number_labels(_rows_and_cells(path)[1])[1] if _has_header(path) else None
+
+
 def _has_header(path: Path) -> bool:
     rows = read_cells(path)
     return bool(rows) and "id" in [cell.casefold() for cell in rows[0][1]]
@@ -98,12 +107,16 @@ def _without_header(path: Path) -> list[tuple[int, Labelled]]:
     return rows
 
 
-def _with_header(path: Path, names: Sequence[str] | None) -> list[tuple[int, Labelled]]:
+def _rows_and_cells(path: Path) -> tuple[list[Row], list[LabelCell]]:
     rows = list(read_columns(path, ["id"], ["label", "class", "split", "signer"]))
     label_column = next((name for name in ("label", "class") if not rows or name in rows[0].cells), None)
     if label_column is None:
         raise InputError(f"{path}: its first line names no column label")
-    cells = [LabelCell(path, row.line, row[label_column]) for row in rows]
+    return rows, [LabelCell(path, row.line, row[label_column]) for row in rows]
+
+
+def _with_header(path: Path, names: Sequence[str] | None) -> list[tuple[int, Labelled]]:
+    rows, cells = _rows_and_cells(path)
     labels, _ = number_labels(cells, names)
     found = []
     for row, label in zip(rows, labels, strict=True):

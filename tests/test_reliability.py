@@ -25,6 +25,12 @@ from helpers.driving import command, digests, processes_of, wait_until
 from helpers.forked import Ended, forked
 from helpers.shard_making import Plan, make_shards
 
+# What the commands import when they run: once here, not in every child.
+import pipeline.run
+import shards.commands.inspect
+import shards.commands.reshard
+import shards.commands.split
+import shards.commands.verify
 from pipeline.cli import main as pipeline
 from shards.cli import main as shards
 from shards.errors import InputError
@@ -43,9 +49,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_shards(tmp_path_factory.mktemp("made") / "set", plan)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def counts() -> Iterator[Counter[str]]:
-    """What came of the attacks; printed at the end."""
+    """What came of a test's attacks; printed at its end."""
     counted: Counter[str] = Counter()
     yield counted
     for line, count in sorted(counted.items()):

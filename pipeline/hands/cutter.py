@@ -1,5 +1,6 @@
 """Cuts both hands out of the frames of a clip, as they come: what to cut, and the JPEGs that come of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +43,18 @@ class CutStyle:
         if self.depth_range:
             return (_scaled(frame.view("<u2").reshape(region.height, region.width), *self.depth_range),)
         if self.opencv_color:
-            return frame.reshape(region.height, region.width, 3)
+            rgb = frame.reshape(region.height, region.width, 3)
+            some = rgb[::4, ::4].astype(np.int16)
+            self._refuse_colors(some[..., channel] - some[..., 1] for channel in (0, 2))
+            return rgb
         light, *colors = planes(frame, region.width, region.height)
-        if not self.is_depth:
-            return (light, *colors)
-        if max(float(np.abs(plane.astype(np.int16) - _NO_COLOR).mean()) for plane in colors) > _COLORFUL:
+        self._refuse_colors(plane.astype(np.int16) - _NO_COLOR for plane in colors)
+        return (light,) if self.is_depth else (light, *colors)
+
+    def _refuse_colors(self, differences: Iterable[np.ndarray]) -> None:
+        """ValueError where a depth frame differs from gray."""
+        if self.is_depth and max(float(np.abs(plane).mean()) for plane in differences) > _COLORFUL:
             raise ValueError("this depth video has colors, a color map's perhaps; make it gray, or run with --no-depth")
-        return (light,)
 
 
 def _scaled(values: np.ndarray, near: float, far: float) -> np.ndarray:

@@ -51,12 +51,18 @@ def read_import(path: Path, rules: ImportRules, video: Video | None) -> Keypoint
         keypoints = read_keypoints(path, layout, stored or rules.size, rules.mirrored, rules.person)
     except InputError as error:
         raise ClipError(error.message) from error
-    if video is not None and video.aspect != 1:
-        # They are pixels as they are stored, and the clip's are made square.
-        points = keypoints.points.copy()
-        points[..., 0] *= video.aspect
-        keypoints = Keypoints(points, keypoints.fps, (video.width, video.height))
-    return keypoints
+    if video is None:
+        return keypoints
+    return Keypoints(squared(keypoints.points, video), keypoints.fps, (video.width, video.height))
+
+
+def squared(points: np.ndarray, video: Video) -> np.ndarray:
+    """(T, 135, 3) points that others found in the pixels as they are stored, in the clip's, which are made square."""
+    if video.aspect == 1:
+        return points
+    points = points.copy()
+    points[..., 0] *= video.aspect
+    return points
 
 
 def believed(keypoints: np.ndarray, video: Video, source: str) -> tuple[np.ndarray, list[str]]:
@@ -70,7 +76,10 @@ def believed(keypoints: np.ndarray, video: Video, source: str) -> tuple[np.ndarr
     Raises:
         ClipError: they are not of this clip, or in another unit.
     """
-    points = keypoints.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        points = keypoints.astype(np.float32)
+    if not np.isfinite(points).all():
+        raise ClipError(f"{source}: a keypoint is not a finite number")
     points[(points[..., 2] <= 0) | (points[..., :2] == -1).all(axis=-1)] = 0
     found = problems(points, (video.width, video.height), video.frames)
     if refused := [problem.reason for problem in found if problem.refuse]:

@@ -15,7 +15,6 @@ from pipeline.errors import ClipError
 from pipeline.pose.archive import read_members
 from pipeline.pose.openpose_json import FRAME_FILE, parse_frame, stack_frames
 from shards.body135 import POINTS
-from shards.command_line import print_line
 from shards.format.sample import array_from_npy
 
 
@@ -82,7 +81,8 @@ def import_archive(
 ) -> Iterator[tuple[str, np.ndarray | ClipError]]:
     """The arrays of the wanted clips (id: number of files), each as soon as it is whole, or why there is none.
 
-    A clip is whole when its folder ends. Clips that never get whole fail, with what was there of them.
+    A clip is whole when its folder ends. Clips that never get whole fail, with what was there of them; a clip whose
+    folder comes again, as after `tar --append`, is given a second time, as failed.
 
     Raises:
         InputError: see `archive.read_members`.
@@ -91,20 +91,19 @@ def import_archive(
     for sample_id in [key for key, clip in incoming.items() if not clip.count]:  # a single frame has no flow
         yield _finish(series, sample_id, incoming.pop(sample_id), parts[0])
     whole = ending = ""
-    appended: set[str] = set()  # clips of which a file came after they were whole
+    given: set[str] = set()
     try:
         for name, content in read_members(parts):
             folder = name.rpartition("/")[0].rpartition("/")[2]
             sample_id = folder.removesuffix(series.suffix).removesuffix("_color")
             if whole and sample_id != whole:  # not before: a frame too many may follow
                 yield _finish(series, whole, incoming.pop(whole), parts[0])
+                given.add(whole)
                 whole = ""
-                if not incoming:
-                    break  # a few clips of a large archive
             frame, clip = series.file.search(name), incoming.get(sample_id)
-            if frame and sample_id in wanted and not clip and sample_id != whole and sample_id not in appended:
-                appended.add(sample_id)
-                print_line(f"warning: {name}: appended to the archive later; what stood before it is taken", err=True)
+            if frame and sample_id in given:
+                given.remove(sample_id)
+                yield sample_id, ClipError(f"{parts[0]}: {series.what} of {sample_id} are there twice; remove one")
             if clip and frame:
                 clip.add(int(frame[1]), series, content, name)
                 whole = sample_id if len(clip.frames) == clip.count else whole

@@ -1,15 +1,18 @@
 """Where keypoints come from: an estimator that is run, files of a known layout, or an archive that others made."""
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
 from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
 from pipeline.pose.estimators import Estimator
 from pipeline.pose.importing import ImportRules
+from pipeline.pose.layouts.files import kind_of
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.tables import READABLE
 from pipeline.workspace.fingerprint import stamp
@@ -50,8 +53,7 @@ class KeypointSource:
     archive: tuple[Path, ...] = ()
 
 
-# Where nothing is imported or estimated: only frames are counted, or every clip brings its own keypoints.
-NO_SOURCE = KeypointSource("import", "import")
+NO_SOURCE = KeypointSource("import", "import")  # where only frames are counted
 
 
 def keypoint_source(
@@ -72,8 +74,12 @@ def keypoint_source(
     refuse_unused(options.estimator, "--keypoints", str(path))
     if path.is_dir():
         return _files(path, ids, rules)
-    print_line(f"keypoints from {path}", err=True)
     parts = archive_parts(path)
+    if kind_of(path):
+        raise InputError(f"{path}: keypoints of one clip; give the folder with a file for each, or list it in a CSV")
+    if is_zipfile(path):
+        raise InputError(f"{path}: is a zip archive; unpack it and give the folder")
+    print_line(f"keypoints from {path}", err=True)
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
 
 
@@ -82,16 +88,32 @@ def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSour
     found = {key: str(path.absolute()) for key, path in find_keypoints(root, ids).items()}
     if not found:
         raise InputError(f"{root}: no keypoints of any clip in it, e.g. of {min(ids, default='?')}; {READABLE}")
-    layout = ""
-    for path in sorted(found.values()):
-        try:
-            layout = find_layout(Path(path), rules.layout).name
-            break
-        except ClipError:
-            continue  # one that is damaged fails its clip
+    layout = _first_layout(found.values(), rules)
     print_line(f"keypoints from {root} ({layout or 'none that can be read'})", err=True)
-    name = "import" if layout in ("", "body135") else f"import {layout}"
-    return KeypointSource(name, "import", files=found, root=str(root.absolute()))
+    return KeypointSource(_name(layout), "import", files=found, root=str(root.absolute()))
+
+
+def own_keypoints(paths: Iterable[str], rules: ImportRules) -> KeypointSource:
+    """Where every clip brings its own keypoints, at these paths.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    layout = _first_layout([path for path in paths if Path(path).exists()], rules)
+    print_line(f"keypoints from the clip list ({layout or 'none that can be read'})", err=True)
+    return KeypointSource(_name(layout), "import")
+
+
+def _first_layout(paths: Iterable[str], rules: ImportRules) -> str:
+    """The layout of the first keypoints that can be read; "" for none: those that are damaged fail their clips."""
+    for path in sorted(paths):
+        with contextlib.suppress(ClipError):
+            return find_layout(Path(path), rules.layout).name
+    return ""
+
+
+def _name(layout: str) -> str:
+    return "import" if layout in ("", "body135") else f"import {layout}"
 
 
 def _estimating(options: PoseSource, ffmpeg: str | None) -> KeypointSource:

@@ -1,7 +1,7 @@
 """Stage `keypoints`: the pose of every frame, from an estimator, from files of any known layout, or from an archive."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.errors import ClipError
 from pipeline.hands.found import hands_found
 from pipeline.pose.estimators import Estimator
-from pipeline.pose.importing import LOOK, ImportRules, believed, read_import
+from pipeline.pose.importing import LOOK, ImportRules, believed, read_import, squared
 from pipeline.pose.keypoint_archive import KEYPOINTS, import_archive
 from pipeline.pose.source import KeypointSource
 from pipeline.stages.stage import Stage
@@ -74,15 +74,18 @@ class Keypoints(Stage):
             videos = {clip.id: clip.video for clip in from_archive}
             arrays = import_archive(self.source.archive, {key: one.frames for key, one in videos.items()}, KEYPOINTS)
             named = ((key, array if isinstance(array, ClipError) else (key, array)) for key, array in arrays)
-            yield from self.rows_of(
-                from_archive, named, lambda found, path: keep_keypoints(found[1], videos[found[0]], found[0], path)
-            )
+            yield from self.rows_of(from_archive, named, lambda found, path: self._keep(found, videos, path))
         if self.source.estimator:
             end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
 
     def found(self, clip: Clip, row: Row) -> None:
         """See `Stage`."""
         clip.keypoints = result_file(row)
+
+    def _keep(self, found: tuple[str, np.ndarray], videos: Mapping[str, Video], path: Path) -> Made:
+        sample_id, points = found
+        video = videos[sample_id]
+        return keep_keypoints(squared(points, video), video, f"{self.source.archive[0]}: {sample_id}", path)
 
     def _is_in_archive(self, clip: Clip) -> bool:
         return bool(self.source.archive) and not clip.sample.keypoints

@@ -4,7 +4,7 @@ Ids, signers, labels and splits enter here: a sample's JSON begins with them, an
 holds. A clip without video has no tar; its sample is JSON without hands, pose flow and keypoints.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,6 +101,16 @@ def plan_shards(clips: Iterable[Clip], samples_per_shard: int) -> dict[str, list
     for split, members in sorted(splits.items()):
         shards |= plan_split(split, members, lambda clip: clip.id, samples_per_shard)
     return shards
+
+
+def same_keypoints(clips: Iterable[Clip]) -> Iterator[str]:
+    """A warning for each clip that is another one's copy, in another split or class: keypoints differ even by noise."""
+    first: dict[tuple[int, int], Sample] = {}
+    for clip in clips:
+        if clip.keypoints.crc32 is not None:
+            other = first.setdefault((clip.keypoints.size, clip.keypoints.crc32), clip.sample)
+            if (other.split, other.label) != (clip.sample.split, clip.sample.label):
+                yield f"{clip.id}: a copy of {other.id} (all keypoints are the same), in another split or class"
 
 
 def shard_fingerprint(folder: Path, clips: Iterable[Clip]) -> str:

@@ -92,13 +92,13 @@ def run_tasks(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
     Raises:
         OSError: see `row_of`.
     """
-    from joblib.externals.loky import BrokenProcessPool
-
     waiting = iter(tasks)
     running: dict[str, Task] = {}
     if not can_have_workers():
         yield from map(row_of, waiting)
         return
+    from joblib.externals.loky import BrokenProcessPool  # not before: `end_workers` would make the workers to end
+
     if jobs == 1:
         yield from _one_by_one(waiting)
         return

@@ -65,7 +65,7 @@ class Clip:
 
     sample: Sample
     color: Stamp | str | None  # of a folder of pictures, a digest of its files' stamps
-    depth: Stamp | None
+    depth: Stamp | str | None
     fingerprints: dict[str, str] = field(default_factory=dict)  # stage: of everything that its result depends on
     video: Video = field(init=False, repr=False)
     depth_video: Video | None = None  # what the depth video holds

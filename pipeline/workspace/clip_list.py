@@ -80,6 +80,9 @@ def _clip(row: Row, label: int | None, base: str) -> ClipRow:
     if color is None and keypoints is None:
         raise row.error("color", "empty; a clip needs a video or keypoints")
     start, end = _seconds(row, "start"), _seconds(row, "end")
+    if color is None and (start, end) != (None, None):
+        column = "end" if start is None else "start"
+        raise row.error(column, "parts are of videos, and this clip has none; give the part's own keypoints")
     if end is not None and end <= (start or 0):
         raise row.error("end", f"{row['end']} is not after start; both are seconds")
     return ClipRow(sample_id, split, row["signer"], label, color, depth, keypoints, start, end, row.line)

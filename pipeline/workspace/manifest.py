@@ -1,7 +1,7 @@
 """The manifest: which clips there are, and what is known of them."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -122,15 +122,18 @@ def formula_ids(ids: Iterable[str]) -> str | None:
     return f"{len(formulas)} ids begin with = + - or @, e.g. {formulas[0]}: a spreadsheet takes them for formulas"
 
 
-def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[str]]:
+def apply_labels(
+    samples: list[Sample], path: Path, names: Sequence[str] | None = None
+) -> tuple[list[Sample], list[str]]:
     """Samples with the classes, and the splits where it has them, of a headerless CSV `id,class[,split]`.
 
-    A clip list is taken, too. Returns the samples and the ids in the CSV that name no clip.
+    A clip list is taken, too; `names` are the classes', for labels that are names. Returns the samples and the ids in
+    the CSV that name no clip.
 
     Raises:
         InputError: see `read_labels`; or no row names a clip.
     """
-    labels = read_labels(path)
+    labels = read_labels(path, names)
     known = {sample.id for sample in samples}
     if not known & labels.keys():
         here, there = min(labels), min(known)
@@ -142,19 +145,18 @@ def apply_labels(samples: list[Sample], path: Path) -> tuple[list[Sample], list[
     return labeled, sorted(labels.keys() - known)
 
 
-def class_names(samples: list[Sample], path: Path | None, names: list[str] | None = None) -> list[str]:
-    """The names in the classes CSV, else `names`, else "0", "1", … up to the largest class of any sample.
+def class_names(samples: Iterable[Sample], names: list[str] | None, source: Path) -> list[str]:
+    """These names, or without any "0", "1", … up to the largest class of any sample.
 
     Raises:
-        InputError: when a sample has a class that the CSV does not name.
+        InputError: when a sample has a class that `source`, where the names are from, does not name.
     """
     count = 1 + max((sample.label for sample in samples if sample.label is not None), default=-1)
-    if path is None:
-        return names or [str(number) for number in range(count)]
-    read = read_classes(path)
-    if count > len(read):
-        raise InputError(f"{path}: names {len(read)} classes, but a sample has class {count - 1}")
-    return read
+    if names is None:
+        return [str(number) for number in range(count)]
+    if count > len(names):
+        raise InputError(f"{source}: names {len(names)} classes, but a sample has class {count - 1}")
+    return names
 
 
 def write_manifest(path: Path, samples: list[Sample]) -> None:

@@ -6,11 +6,17 @@ import numpy as np
 import simplejpeg
 
 from shards.body135 import HANDS, POINTS
-from shards.format.sample import DEPTH_MEMBERS, MEMBERS, HandTrack, SampleInfo, array_from_npy, info_from_json
+from shards.format.sample import (
+    DEPTH_MEMBERS,
+    LARGEST_SHORT_SIDE,
+    MEMBERS,
+    HandTrack,
+    SampleInfo,
+    array_from_npy,
+    info_from_json,
+)
 
 _CROPS = tuple(name for name in MEMBERS if name.endswith(".mjpg"))
-# Larger crops are shrunk before they are stored; a JPEG of some hundred bytes could decode to gigabytes.
-_LARGEST_SHORT_SIDE = 256
 
 
 def content_faults(members: Mapping[str, bytes | memoryview], classes: int) -> Iterator[str]:
@@ -105,7 +111,7 @@ def _jpeg_problem(data: memoryview, width: int, height: int, spaces: tuple[str, 
         found_height, found_width, space, _ = simplejpeg.decode_jpeg_header(data)
         if (found_width, found_height) != (width, height):
             return f"is {found_width}×{found_height}, in the json {width}×{height}"
-        if min(width, height) > _LARGEST_SHORT_SIDE:
+        if min(width, height) > LARGEST_SHORT_SIDE:
             return f"is {width}×{height}, larger than any crop"
         simplejpeg.decode_jpeg(data, "GRAY" if space == "Gray" else "RGB")
     except ValueError as error:

@@ -30,7 +30,10 @@ from shards.body135 import HANDS
 
 # In the order in which they stand in a tar.
 MEMBERS = ("json", "left.mjpg", "right.mjpg", "left_depth.mjpg", "right_depth.mjpg", "flow.npy", "pose.npy")
+_LARGEST_NPY = 1 << 40  # numbers
 DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
+# Larger crops are shrunk before they are stored; a JPEG of some hundred bytes could decode to gigabytes.
+LARGEST_SHORT_SIDE = 256
 
 
 @dataclass(frozen=True)
@@ -133,9 +136,11 @@ def _npy_header(header: bytes) -> tuple[tuple[int, ...], np.dtype]:
         raise ValueError("not a .npy file of version 1.0")
     try:
         shape, fortran, dtype = npy_format.read_array_header_1_0(file)
-    except (SyntaxError, TypeError, tokenize.TokenError) as error:
+    except (SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError) as error:
         # numpy means to raise nothing but ValueError, but parses what stands there.
         raise ValueError(f"not the header of a .npy file ({error})") from error
     if fortran or dtype.hasobject:
         raise ValueError("not an array of numbers in C order")
+    if not all(type(size) is int and 0 <= size < _LARGEST_NPY for size in shape) or math.prod(shape) >= _LARGEST_NPY:
+        raise ValueError(f"not an array that a sample has: {shape}")
     return shape, dtype

@@ -9,7 +9,7 @@ import simplejpeg
 
 from shards.body135 import HANDS
 from shards.errors import InputError
-from shards.format.sample import MEMBERS, HandTrack, SampleInfo, array_from_npy, info_from_json
+from shards.format.sample import LARGEST_SHORT_SIDE, MEMBERS, HandTrack, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, ShardSet
 from shards.page.drawing import Drawing
 from shards.page.render import data_uri
@@ -101,8 +101,8 @@ def _picture(track: HandTrack, frame: int, member: bytes, depth: bool) -> Pictur
         raise ValueError("its JSON does not say where the depth crops are")
     offset, size, width, height = table[frame].tolist()
     jpeg = member[offset : offset + size]
-    if simplejpeg.decode_jpeg_header(jpeg)[:2] != (height, width):
-        raise ValueError(f"the crop of frame {frame} is not {width}×{height}")
+    if simplejpeg.decode_jpeg_header(jpeg)[:2] != (height, width) or min(width, height) > LARGEST_SHORT_SIDE:
+        raise ValueError(f"the crop of frame {frame} is not {width}×{height}, or too large")
     missing = bool(track.missing[frame])
     tip = f"frame {frame}, {width}×{height}" + (", missing: another frame's crop stands in" if missing else "")
     return Picture(data_uri(jpeg, "image/jpeg"), tip, missing)

@@ -21,7 +21,7 @@ def make_clip(ffmpeg: str, path: Path, frames: int, size: str = "160x120", *, gr
 
 
 def moving_keypoints(frames: int, seed: int, scale: float = 1.0) -> np.ndarray:
-    """(T, 135, 3) of a body in a 160×120 picture whose hands circle; the right hand is lost in two frames."""
+    """(T, 135, 3) of a body in a 160×120 picture whose hands circle; the right wrist is lost in two frames."""
     random = np.random.default_rng(seed)
     keypoints = np.zeros((frames, 135, 3))
     keypoints[..., :2] = random.uniform(40, 100, (135, 2)) + random.normal(0, 0.5, (frames, 135, 2))
@@ -31,6 +31,9 @@ def moving_keypoints(frames: int, seed: int, scale: float = 1.0) -> np.ndarray:
     keypoints[:, 17, :2], keypoints[:, 18, :2] = (80, 45), (80, 18)
     keypoints[:, 7, :2], keypoints[:, 8, :2] = (108, 80), (52, 80)
     keypoints[:, 9, :2], keypoints[:, 10, :2] = np.add((110, 70), circle), np.subtract((50, 70), circle)
+    keypoints[:, 0, :2] = (80, 28)
+    for first, wrist in ((25, 9), (45, 10)):
+        keypoints[:, first : first + 20, :2] = keypoints[:, [wrist], :2] + random.uniform(-6, 6, (20, 2))
     keypoints[..., 2] = 0.9
     keypoints[frames // 2 : frames // 2 + 2, 10] = 0
     keypoints[..., :2] *= scale

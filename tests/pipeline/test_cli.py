@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.clip_making import run_pipeline
+from helpers.clip_making import moving_keypoints, run_pipeline, write_keypoints
 
 from pipeline.cli import main
 from shards.format.dataset import read_dataset
@@ -43,13 +43,13 @@ def write(path: Path, content: str) -> Path:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--data", "nowhere"], "nowhere: no such folder or CSV file; --data takes an AUTSL tree or a manifest CSV"),
+        (["--data", "nowhere"], "nowhere: no such folder or CSV file"),
         (["--labels", "nowhere.csv"], "nowhere.csv: cannot be read as CSV"),
         (["--labels", "other.csv"], "other.csv: none of its ids names a clip (it has stranger, --data has signer"),
         (["--labels", "words.csv"], "words.csv:2: class 'two' is not a whole number from 0 up"),
         (["--classes", "nowhere.csv"], "nowhere.csv: cannot be read as CSV"),
         (["--labels", "labels.csv", "--classes", "one.csv"], "one.csv: names 1 classes, but a sample has class 2"),
-        (["--pose", "import"], "--pose import needs --keypoints: a folder of JSON, a tar, or the first part"),
+        (["--pose", "import"], "--pose import needs --keypoints"),
         (["--pose", "openpose", "--keypoints", "kp"], "--keypoints goes with --pose import, not with --pose openpose"),
         (["--keypoints", "nowhere"], "nowhere: no such file"),
         (["--keypoints", "labels.csv"], "labels.csv: not a tar archive, or cut off at its very beginning"),
@@ -101,16 +101,16 @@ def test_ids_of_labels_that_name_no_clip_are_told_and_the_rest_is_done(tiny: Pat
 
 def test_two_folders_of_keypoints_for_a_clip(tiny: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
-        (tmp_path / "kp" / split / "signer0_sample0_color.kp").mkdir(parents=True)
+        write_keypoints(tmp_path / "kp" / split / "signer0_sample0_color.kp", "a", moving_keypoints(2, 0))
     code, output = invoke("run", "--data", tiny / "mp4", "--work", tmp_path / "w", "--keypoints", tmp_path / "kp")
-    assert (code, "two folders of keypoints for signer0_sample0; remove one" in output) == (2, True)
+    assert (code, "both are keypoints of signer0_sample0; remove one" in output) == (2, True)
 
 
 def test_every_clip_fails(tmp_path: Path) -> None:
     (tmp_path / "mp4" / "train").mkdir(parents=True)
     for name in "ab":
         (tmp_path / "mp4" / "train" / f"{name}_color.mp4").touch()
-    (tmp_path / "kp").mkdir()
+    write_keypoints(tmp_path / "kp" / "a.kp", "a", moving_keypoints(2, 0))
     arguments = ["run", "--data", tmp_path / "mp4", "--work", tmp_path / "work", "--keypoints", tmp_path / "kp"]
     code, output = invoke(*arguments, "--jobs", "1", "--stage", "frames")
     assert (code, output.count("empty file")) == (3, 2)

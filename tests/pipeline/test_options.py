@@ -62,7 +62,7 @@ def test_what_the_environment_names_contradicts_nothing(tiny: Path, tmp_path: Pa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     options = ("--data", tiny / "mp4", "--work", tmp_path / "work", "--keypoints", tiny / "kp")
     code, lines = invoke(*options, "--part", "1/2", "--jobs", "1")
-    assert (code, f"keypoints from {tiny / 'kp'}" in lines) == (0, True)
+    assert (code, f"keypoints from {tiny / 'kp'} (body135)" in lines) == (0, True)
     assert invoke(*options, "--jobs", "1")[0] == 0
     # The default for what was not typed: six clips are in one shard per split.
     assert {split: len(shards) for split, shards in read_dataset(tmp_path / "work" / "shards").splits.items()} == {

@@ -9,7 +9,7 @@ import simplejpeg
 from shards.body135 import HANDS, POINTS
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_json
+from shards.format.sample import LARGEST_SHORT_SIDE, MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.imputation import COLOR_AS_GRAY, DEPTH, CropChoice, choose_crops
 from train.data.views import View
@@ -130,6 +130,8 @@ def _crops(info: dict[str, Any], members: np.ndarray, choice: CropChoice, swap: 
     most_width, most_height = info["width"], info["height"]
     if not all(0 < width <= most_width and 0 < height <= most_height for width, height in sizes):
         raise ValueError("a crop is larger than the video, or empty")
+    if any(min(size) > LARGEST_SHORT_SIDE for size in sizes):
+        raise ValueError(f"a crop has no side of up to {LARGEST_SHORT_SIDE} pixels")
     left, right = reversed(positions) if swap else positions
     both = [jpeg for pair in zip(left, right, strict=True) for jpeg in pair]
     return Crops(ranges, np.array(sizes, np.int64), both)
@@ -144,6 +146,8 @@ def decode_into(
         ValueError: it is damaged, or of another size.
     """
     if as_gray:
+        if simplejpeg.decode_jpeg_header(jpeg)[:2] != (height, width):
+            raise ValueError(f"a JPEG is not {width}×{height}")
         decoded = simplejpeg.decode_jpeg(jpeg, "GRAY")
     else:
         decoded = simplejpeg.decode_jpeg(jpeg, "RGB" if channels == 3 else "GRAY", buffer=buffer)

@@ -73,13 +73,14 @@ def test_an_archive_in_any_compression(tmp_path: Path, mode: str) -> None:
         np.testing.assert_array_equal(keypoints, moving_keypoints(FRAMES, len(name)).astype(np.float32))
 
 
-def test_the_rest_of_an_archive_is_not_read(tmp_path: Path) -> None:
-    """It would be refused."""
-    members = clip_members("a") | clip_members("bb") | clip_members("other") | {"../x": b""}
-    path = pack(tmp_path / "kp.tar", members)
-    assert done(arrays_of([path], ("a", "bb"))) == ["a", "bb"]
-    with pytest.raises(InputError, match=r"'\.\./x' is a link or leaves its folder"):
-        arrays_of([path], ("a", "bb", "none"))
+def test_a_folder_that_comes_again_fails_its_clip(tmp_path: Path) -> None:
+    """In another split, or after `tar --append`, also where it is the last of the clips that are wanted."""
+    again = {name.replace("/train/", "/test/"): content for name, content in clip_members("a").items()}
+    path = pack(tmp_path / "kp.tar", clip_members("bb") | clip_members("a") | clip_members("other") | again)
+    given = list(import_archive([path], dict.fromkeys(("a", "bb"), FRAMES), KEYPOINTS))
+    assert [key for key, _ in given] == ["bb", "a", "a"]
+    assert done(dict(given)) == ["bb"]
+    assert str(given[-1][1]) == f"{path}: keypoints of a are there twice; remove one"
 
 
 def test_hidden_files_are_no_frames(tmp_path: Path) -> None:

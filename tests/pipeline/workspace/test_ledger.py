@@ -165,7 +165,7 @@ def test_write_table_is_in_id_order_and_the_same_every_time(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["table", "journal"])
-def test_a_digit_changed_in_a_row_is_never_believed(tmp_path: Path, kind: str) -> None:
+def test_a_changed_byte_gives_no_other_rows(tmp_path: Path, kind: str) -> None:
     ledger = Ledger(tmp_path, "frames")
     for key in "abcdefgh":  # alike, so that a byte may change unseen by the compression
         ledger.record(row(key, bytes=123_456, facts={"extent": 123_456}, time=1.0))
@@ -181,7 +181,6 @@ def test_a_digit_changed_in_a_row_is_never_believed(tmp_path: Path, kind: str) -
             assert "remove it" in error.message
             continue
         assert all(before[key] == one for key, one in after.items())
-        assert kind == "journal" or len(after) == len(before)
 
 
 @pytest.mark.parametrize("facts", [{"time": "x"}, {"bytes": None}, {"facts": []}, {"error": 1}, {"temporary": "x"}])

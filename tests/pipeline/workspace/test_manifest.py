@@ -85,7 +85,7 @@ def test_a_csv(tmp_path: Path) -> None:
         ("id,split,signer,label,color\n,train,1,2,a.mp4\n", "an id has 1 to 83 bytes"),
         (
             "id,split,signer,label,color\na,train,1,2,a.mp4\na,val,1,2,b.mp4\n",
-            "clips.csv:3: column id: a is in line 2",
+            "clips.csv:3: column id: a is in line 2 already",
         ),
         ('id,split,signer,label,color\n"a,train,1,2,a.mp4\n' + "x" * 200_000, "cannot be read as CSV"),
     ],
@@ -177,13 +177,14 @@ def test_wrong_labels(tree: Path, tmp_path: Path, content: str, said: str) -> No
 
 def test_class_names(tmp_path: Path) -> None:
     samples = [Sample("a", "train", "", 2, "a", None), Sample("b", "train", "", None, "b", None)]
-    assert class_names(samples, None) == ["0", "1", "2"]
-    assert class_names([], None) == []
+    assert class_names(samples, None, tmp_path) == ["0", "1", "2"]
+    assert class_names([], None, tmp_path) == []
     names = text(tmp_path / "c.csv", "ClassId,TR,EN\n1,abla,sister\n0,abi,brother\n2,acele,hurry\n")
-    assert class_names(samples, names) == ["brother", "sister", "hurry"]
+    assert read_classes(names) == ["brother", "sister", "hurry"]
+    assert class_names(samples, read_classes(names), names) == ["brother", "sister", "hurry"]
     assert read_classes(text(tmp_path / "c2.csv", "ClassId,Name\n0,null\n")) == ["null"]
     with pytest.raises(InputError, match="names 1 classes, but a sample has class 2"):
-        class_names(samples, tmp_path / "c2.csv")
+        class_names(samples, ["null"], tmp_path / "c2.csv")
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,13 @@ def test_npy_round_trip_and_no_pickles() -> None:
     np.save(buffer, np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(ValueError):
         array_from_npy(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "shape", [f"({2**63},)", "(True, 135, 2)", "(-1, 270)", "-" * 3000 + "1", f"({2**39}, {2**39})"]
+)
+def test_shapes_that_no_sample_has_are_refused(shape: str) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    data = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + bytes(1080)
+    with pytest.raises(ValueError, match=r"array|header|npy|Header"):
+        array_from_npy(data)

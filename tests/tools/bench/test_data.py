@@ -7,7 +7,6 @@ from pathlib import Path
 
 import simplejpeg
 
-from pipeline.workspace.manifest import apply_labels, read_data
 from shards.commands.verify import verify
 from shards.format.shardset import open_shards
 from tools.bench import data as bench_data
@@ -28,13 +27,11 @@ def test_a_grown_shard_set_is_whole(tiny_work: Path, tmp_path: Path, monkeypatch
 def test_clips_are_multiplied_with_their_labels_and_keypoints(tiny: Path, tmp_path: Path) -> None:
     data = BenchData(tiny / "mp4", tiny / "labels.csv", tiny / "kp", tmp_path)
     many = multiplied(data, tmp_path / "many", 3)
-    clips = read_data(data.mp4).samples
-    labelled, unknown = apply_labels(read_data(many.mp4).samples, many.labels)
-    assert len(labelled) == 3 * len(clips)
-    assert not unknown
-    assert all(sample.label is not None for sample in labelled)
-    assert all((many.keypoints / sample.split / f"{sample.id}_color.kp").is_dir() for sample in labelled)
-    assert sum(sample.depth is not None for sample in labelled) == 3 * sum(clip.depth is not None for clip in clips)
+    assert len(many.videos("color")) == 3 * len(data.videos("color"))
+    assert len(many.videos("depth")) == 3 * len(data.videos("depth"))
+    labeled = [line.split(",")[0] for line in many.labels.read_text().splitlines()]
+    assert sorted(labeled) == sorted(Path(path).name.removesuffix("_color.mp4") for path in many.videos("color"))
+    assert all(Path(path.replace("/mp4/", "/kp/").replace(".mp4", ".kp")).is_dir() for path in many.videos("color"))
 
 
 def test_samples_are_repeated_in_the_index_alone(tiny_work: Path) -> None:
