@@ -1,10 +1,12 @@
 """`pipeline demo`: the main job from beginning to end, on generated clips, by the commands that users type."""
 
+import csv
 import os
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,15 +30,21 @@ _MODULES = {
     "evaluate": "train.evaluate.cli",
 }
 _TRAINING = f"{_MODEL} {_ATTENTION} {_SCHEDULE} --batch-size 4 --accumulate-grad-batches 1 --num-workers 1"
+# 96 clips are two batches of the usual size: too few steps.
+_POSE_TRAINING = "--model POSE --batch-size 16 --patience 40 --num-workers 1"
 
 
-def run_demo(out: Path, settings: DemoSettings = _CLIPS, training: str = _TRAINING) -> None:
-    """Generate clips under `out`, run every stage, train, predict signers that were not trained on, write a report.
+def run_demo(
+    out: Path, settings: DemoSettings = _CLIPS, training: str = _TRAINING, pose_training: str = _POSE_TRAINING
+) -> None:
+    """Generate clips under `out`, run every stage, train a model of crops and one of keypoints, predict signers that
+    were not trained on, write a report.
 
     Args:
         out: folder for everything; what an earlier call has done there is kept.
         settings: of the clips.
-        training: options of `train`, as they are typed.
+        training: options of `train` for the model of crops, as they are typed.
+        pose_training: likewise for that of keypoints.
 
     Raises:
         InputError: the [train] extra is not installed, or a command failed.
@@ -47,30 +55,53 @@ def run_demo(out: Path, settings: DemoSettings = _CLIPS, training: str = _TRAINI
     click.echo("The clips of this demo are GENERATED: drawn figures with made-up signs, not filmed people.")
     try:
         with stop_on_signals():
-            _run(out, settings, training)
+            _run(out, settings, {"run": training, "run_pose": pose_training})
     except Stopped as stop:
         raise RunError(f"stopped by {stop}; the same command goes on from here") from stop
 
 
-def _run(out: Path, settings: DemoSettings, training: str) -> None:
+def _run(out: Path, settings: DemoSettings, trainings: dict[str, str]) -> None:
+    """`trainings`: by the name of the run's folder, the options."""
     start = time.monotonic()
-    clips, work, run, test_labels = (out / name for name in ("clips", "work", "run", "test_labels.csv"))
+    clips, work, test_labels = (out / name for name in ("clips", "work", "test_labels.csv"))
     shards = work / "shards"
     generate(clips, settings, len(os.sched_getaffinity(0)))
     _command("pipeline", "run", "--data", clips / "mp4", "--labels", clips / "labels.csv", "--classes",
              clips / "classes.csv", "--pose", "import", "--keypoints", clips / "kp", "--work", work)  # fmt: skip
-    resume = ["--resume"] if (run / "config.json").exists() else []
-    _command("train", "--shards", shards / "train-*.tar", "--val-shards", shards / "val-*.tar", "--run-dir", run,
-             *training.split(), *resume)  # fmt: skip
-    _command("predict", "--checkpoint", run / "best.pt", "--shards", shards / "test-*.tar", "--mirror",
-             "--out", out / "predictions.csv", "--save-logits", out / "logits.npz")  # fmt: skip
+    for name, options in trainings.items():
+        resume = ["--resume"] if (out / name / "config.json").exists() else []
+        _command("train", "--shards", shards / "train-*.tar", "--val-shards", shards / "val-*.tar", "--run-dir",
+                 out / name, *options.split(), *resume)  # fmt: skip
+    models = {"crops": ["run"], "skeleton": ["run_pose"], "both": ["run", "run_pose"]}
+    for name, runs in models.items():
+        checkpoints = [word for run in runs for word in ("--checkpoint", out / run / "best.pt")]
+        _command("predict", *checkpoints, "--shards", shards / "test-*.tar", "--mirror",
+                 "--out", out / f"{name}.csv", "--save-logits", out / f"{name}.npz")  # fmt: skip
     rows = (clips / "labels.csv").read_text().splitlines(keepends=True)
     write_whole(test_labels, "".join(row for row in rows if row.endswith(",test\n")).encode())
-    click.echo(f"\nSigners that the model has never seen, {time.monotonic() - start:.0f} s after the start:")
-    _command("evaluate", "--logits", out / "logits.npz", "--labels", test_labels, "--shards", shards / "test-*.tar",
+    _command("evaluate", "--logits", out / "both.npz", "--labels", test_labels, "--shards", shards / "test-*.tar",
              "--report", out / "report")  # fmt: skip
-    click.echo(f"\nThe report, with the hands of the worst mistakes: {out / 'report' / 'index.html'}")
+    click.echo(f"\nSigners that the models have never seen, {time.monotonic() - start:.0f} s after the start:\n")
+    for line in score_table({name: out / f"{name}.csv" for name in models}, test_labels):
+        click.echo(line)
+    click.echo(f"\nThe report of both, with the hands of the worst mistakes: {out / 'report' / 'index.html'}")
     click.echo("These clips are generated; its figures say that the parts work together, nothing about real signs.")
+
+
+def score_table(predictions: Mapping[str, Path], labels: Path) -> list[str]:
+    """How many answers of each model are right, and how many would be by guessing.
+
+    Args:
+        predictions: by the model's name, CSV `id,class`.
+        labels: CSV `id,class,split` of the same samples.
+    """
+    truth = {row[0]: row[1] for row in csv.reader(labels.read_text().splitlines())}
+    rows: list[tuple[str, float]] = []
+    for name, path in predictions.items():
+        answers = csv.reader(path.read_text().splitlines())
+        rows.append((name, sum(truth[sample_id] == label for sample_id, label in answers)))
+    rows.append(("chance", len(truth) / len(set(truth.values()))))
+    return [f"  {name:<10}{hits:5.4g} of {len(truth)}{hits / len(truth):8.1%}" for name, hits in rows]
 
 
 def _command(name: str, *arguments: str | Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers.golden_weights import golden_inputs, golden_logits, golden_state
+from helpers.skeleton_making import made_keypoints
 
 from shards.errors import InputError
 from shards.format.recipe import RECIPES, REFERENCE
@@ -13,6 +14,8 @@ from tools.export_model import METADATA, example_inputs, export_program, main, w
 from train.data.window import Window
 from train.fit.checkpoint import Checkpoint
 from train.models.vtn import VTN, ModelSettings
+from train.skeleton.model import PoseNet, PoseSettings
+from train.skeleton.nodes import sampled_frames, skeleton_of
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[export]'")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install '.[export]'")
@@ -34,6 +37,33 @@ def tiny_checkpoint(model: str, recipe: str) -> Checkpoint:
             module.running_var.uniform_(0.5, 2)
     classes = ["hello", "<bye>", "şimdi"]
     return Checkpoint(network.state_dict(), settings, RECIPES[recipe], Window(4, 2), 32, classes)
+
+
+def pose_checkpoint() -> Checkpoint:
+    torch.manual_seed(3)
+    settings = PoseSettings(3, sequence_length=16, num_layers=2, embed_size=16)
+    network = PoseNet(settings)
+    torch.nn.init.normal_(network.classifier.weight, std=1)
+    return Checkpoint(network.state_dict(), settings, RECIPES["default"], Window(16, 1), 224, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch-export"])
+def test_keypoints_in_pixels_go_into_the_exported_skeleton_model(tmp_path, kind):
+    """Compared with the model on what the loader makes of them, for clips of several lengths."""
+    checkpoint, path = pose_checkpoint(), tmp_path / "model"
+    checkpoint.write(tmp_path / "pose.pt")
+    result = CliRunner().invoke(main, [str(tmp_path / "pose.pt"), f"--{kind}", str(path)])
+    assert result.exit_code == 0, result.output
+    model = checkpoint.build()
+    for frames in (1, 9, 40):
+        keypoints = made_keypoints(frames, seed=frames)
+        skeleton = skeleton_of(keypoints, sampled_frames(frames, 16))
+        with torch.no_grad():
+            expected = model(torch.from_numpy(skeleton)[None])
+            inputs = {"keypoints": torch.from_numpy(keypoints)[None]}
+            found = run_onnx(path, inputs) if kind == "onnx" else torch.export.load(path).module()(*inputs.values())
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert expected.abs().max() > 0.1
 
 
 def logits_of(checkpoint: Checkpoint, inputs: dict[str, torch.Tensor]) -> torch.Tensor:

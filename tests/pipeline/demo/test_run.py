@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ TRAINING = (
     "--cnn rn18 --weights none --image-size 32 --sequence-length 4 --num-layers 1 --num-heads 2 --embed-size 16 "
     "--max-epochs 1 --batch-size 8 --num-workers 0"
 )
+POSE_TRAINING = "--model POSE --max-epochs 1 --batch-size 8 --num-workers 0"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,14 +47,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demo's folder, and what it printed itself."""
     out = tmp_path_factory.mktemp("demo") / "out"
     with redirect_stdout(io.StringIO()) as said:
-        run_demo(out, SETTINGS, TRAINING)
+        run_demo(out, SETTINGS, TRAINING, POSE_TRAINING)
     return out, said.getvalue()
 
 
 def test_it_goes_from_clips_to_a_report(demo: tuple[Path, str]) -> None:
     out, said = demo
     assert (out / "run" / "best.pt").is_file()
-    with (out / "predictions.csv").open(newline="") as file:
+    assert (out / "run_pose" / "best.pt").is_file()
+    with (out / "both.csv").open(newline="") as file:
         predicted = [name for name, _ in csv.reader(file)]
     with (out / "clips" / "labels.csv").open(newline="") as file:
         test = [name for name, _, split in csv.reader(file) if split == "test"]
@@ -62,9 +65,24 @@ def test_it_goes_from_clips_to_a_report(demo: tuple[Path, str]) -> None:
     assert report["samples"] == SIGNS
     assert "data:image" in (out / "report" / "index.html").read_text()
     lines = said.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("$ ")] == ["pipeline", "train", "predict", "evaluate"]
+    assert [line.split()[1] for line in lines if line.startswith("$ ")] == [
+        "pipeline",
+        *["train"] * 2,
+        *["predict"] * 3,
+        "evaluate",
+    ]
     assert f"{out / 'report' / 'index.html'}" in lines[-2]
     assert "nothing about real signs" in lines[-1]
+
+
+def test_its_table_has_both_streams_and_chance(demo: tuple[Path, str]) -> None:
+    out, said = demo
+    truth = dict(line.split(",")[:2] for line in (out / "test_labels.csv").read_text().split())
+    for name in ("crops", "skeleton", "both"):
+        answers = [line.split(",") for line in (out / f"{name}.csv").read_text().split()]
+        hits = sum(truth[sample_id] == label for sample_id, label in answers)
+        assert re.search(rf"^  {name} +{hits} of {SIGNS} +{hits / SIGNS:.1%}$", said, re.M)
+    assert re.search(rf"^  chance +1 of {SIGNS} +33.3%$", said, re.M)
 
 
 def test_the_commands_it_shows_can_be_typed(demo: tuple[Path, str]) -> None:

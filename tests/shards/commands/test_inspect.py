@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.chromium import run_chromium
+from helpers.shard_making import Plan, make_shards
 from PIL import Image
 
 from shards.commands.inspect import choose
@@ -163,6 +164,19 @@ def test_set_without_depth_and_pose(run, tiny_work: Path, tmp_path: Path) -> Non
     outline = Outline((tmp_path / "page.html").read_text())
     assert outline.elements["img"] == 6 * 12 * 2
     assert outline.elements["svg.skeleton"] == 0
+
+
+def test_clips_without_video_are_shown_as_skeletons(run, tmp_path: Path) -> None:
+    shards = make_shards(tmp_path / "shards", Plan({"val": 4}, keypoints_only=2, frames=6))
+    assert run("inspect", shards, "--out", tmp_path / "page.html").exit_code == 0
+    text = (tmp_path / "page.html").read_text()
+    outline = Outline(text)
+    frames = open_shards(str(shards)).frames
+    with_video = open_shards(str(shards)).has("left.mjpg")
+    assert with_video.sum() == 2
+    assert outline.elements["svg.skeleton"] == frames.sum()
+    assert outline.elements["img"] == 2 * frames[with_video].sum()
+    assert text.count("without video") == 2
 
 
 def test_choice_of_samples(tiny_work: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,40 @@ def test_weights_chosen_on_other_samples(two_models, labels):
     assert result.exit_code == 0, result.output
     first = float(result.stdout.splitlines()[0].removeprefix("weights ").split(",")[0])
     assert first > 0.99
+
+
+def test_weights_are_kept_for_predict_and_for_another_evaluation(two_models, labels, tmp_path):
+    a, b, val_a, val_b = (two_models / f"{name}.npz" for name in ("test_a", "test_b", "val_a", "val_b"))
+    kept = tmp_path / "w.json"
+    validation = ("--val-logits", val_a, val_b, "--val-labels", two_models / "val.csv", "--save-weights", kept)
+    chosen = run("--logits", a, b, "--labels", labels, *validation)
+    assert chosen.exit_code == 0, chosen.output
+    weights = json.loads(kept.read_text())["weights"]
+    assert weights[0] > 0.99
+    assert sum(weights) == pytest.approx(1)
+    assert run("--logits", a, b, "--labels", labels, "--weights", kept).stdout == chosen.stdout
+    before = kept.read_bytes()
+    kept.unlink()
+    assert run(*validation).stdout == chosen.stdout.splitlines()[0] + "\n"  # nothing is evaluated
+    assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("--logits A B --labels L --save-weights W", "give those"),
+        ("--val-logits VA VB --val-labels V --save-weights W --labels L", "give --logits, too"),
+        ("--val-logits VA --val-labels V --save-weights W", "give several files"),
+        ("--val-logits VA VB --save-weights W", "go together"),
+        ("--val-logits VA VB --val-labels V --save-weights VA", "another part in this command"),
+        ("--logits A B", "--labels"),
+    ],
+)
+def test_weights_that_cannot_be_kept(two_models, labels, tmp_path, words, reason):
+    names = {"A": "test_a.npz", "B": "test_b.npz", "VA": "val_a.npz", "VB": "val_b.npz", "V": "val.csv"}
+    files = {key: two_models / name for key, name in names.items()} | {"L": labels, "W": tmp_path / "w.json"}
+    assert reason in refused(*(files.get(word, word) for word in words.split()))
+    assert not (tmp_path / "w.json").exists()
 
 
 def test_weights_are_never_chosen_on_what_is_evaluated(two_models, labels):

@@ -54,6 +54,14 @@ def nasty(made, tmp_path_factory):
     return nasty_report(made(splits={"test": 8}), tmp_path_factory.mktemp("nasty"), 3)
 
 
+def test_worst_samples_without_video_are_skeletons(made, tmp_path):
+    report = nasty_report(made(splits={"test": 8}, keypoints_only=2), tmp_path, 3)
+    page = (report / "index.html").read_text()
+    worst = re.findall(r"<figure>(?:(?!</figure>).)*taken for.*?</figure>", page, re.DOTALL)
+    kinds = [("<img" in figure, '<svg class="skeleton"' in figure) for figure in worst]
+    assert set(kinds) == {(True, False), (False, True)} or len(kinds) == 4
+
+
 @pytest.fixture(scope="module")
 def nasty_lens(made, tmp_path_factory):
     """So many classes that the matrix is a picture with a lens."""

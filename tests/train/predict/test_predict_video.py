@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from helpers.predicting import predict as run
 from helpers.predicting import rows
-from helpers.tiny_model import tiny_checkpoint
+from helpers.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
 
 from pipeline.cli import main as pipeline
 from pipeline.from_videos import find_clips
@@ -76,6 +76,44 @@ def test_a_video_gives_what_its_shards_give(name, recipe, keypoints, request, ti
     assert rows(tmp_path / "p.csv") == answers
     assert len(answers) == 6
     assert not list(scratch.iterdir())
+
+
+@pytest.mark.parametrize("with_crops", [False, True], ids=["keypoints", "both"])
+def test_keypoints_and_fused_models_of_a_video(checkpoint, with_crops, tiny, tiny_work, tmp_path, scratch):
+    """Crops are cut only where a model sees them."""
+    tiny_pose_checkpoint(tmp_path / "pose.pt", CLASSES, estimator="import")
+    chosen = [tmp_path / "pose.pt", *([checkpoint] if with_crops else [])]
+    common = ("--checkpoint", *chosen, "--out", tmp_path / "p.csv", "--save-logits", tmp_path / "p.npz", "--mirror")
+    assert run(*common, "--shards", tiny_work / "shards").exit_code == 0
+    through_shards = logits(tmp_path / "p.npz")
+    videos = ("--video", tiny / "mp4" / "train", *sorted((tiny / "mp4" / "val").glob("*_color.mp4")))
+    result = run(*common, *videos, "--keypoints", tiny / "kp")
+    assert result.exit_code == 0, result.output
+    assert_same(logits(tmp_path / "p.npz"), through_shards)
+    assert ("handcrops:" in result.stderr) == with_crops
+    assert result.stderr.count("keypoints: 0 done") == 1
+    assert not list(scratch.iterdir())
+
+
+def test_drawing_what_a_model_of_keypoints_saw(tiny, tmp_path, ffmpeg):
+    tiny_pose_checkpoint(tmp_path / "pose.pt", CLASSES, clip_frames=11)
+    clip, drawn = tiny / "mp4" / "val" / "signer2_sample5_color.mp4", tmp_path / "drawn.mp4"
+    options = ("--checkpoint", tmp_path / "pose.pt", "--video", clip, "--keypoints", tiny / "kp", "--overlay", drawn)
+    assert run(*options, "--out", tmp_path / "p.csv").exit_code == 0
+    assert probe([Recording(str(drawn))], ffmpeg_binary(ffmpeg))[0].frames == 25
+    assert run(*options, "--sliding", "5", "--out", tmp_path / "p.csv").exit_code == 0
+    times = [[float(row[1]), float(row[2])] for row in rows(tmp_path / "p.csv")[1:]]
+    assert np.allclose(times, [[n / 30, (n + 11) / 30] for n in (0, 5, 10, 14)], atol=1e-3)
+
+
+def test_another_estimator_is_refused_before_any_clip_is_worked_on(tiny, tmp_path):
+    tiny_pose_checkpoint(tmp_path / "pose.pt", CLASSES, estimator="mediapipe")
+    common = ("--checkpoint", tmp_path / "pose.pt", "--video", tiny / "mp4" / "val", "--keypoints", tiny / "kp")
+    result = run(*common, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 2
+    assert "keypoints would be those of import, but the model was trained on those of mediapipe" in result.stderr
+    assert "frames:" not in result.stderr
+    assert run(*common, "--out", tmp_path / "p.csv", "--any-estimator").exit_code == 0
 
 
 def test_the_likeliest_classes(checkpoint, tiny, tmp_path):
