@@ -110,6 +110,8 @@ def _batches(groups: Iterable[Any], buffers: SharedBuffers | None) -> Iterator[B
         opened = group.open() if isinstance(group, BatchGroup) else group
         for item in opened if isinstance(opened, list) else [opened]:
             if isinstance(item, InputError):
+                # The error's traceback keeps this frame, and would keep the workers alive with it.
+                del groups, group, opened
                 raise item
             yield item
 

