@@ -43,12 +43,17 @@ def _train(arguments: list[str], output: Path, environment: dict[str, str], drop
 
     import train.models.attention
     from train.cli import main
+    from train.data.loader import _end_workers
 
     # One thread: the tests run beside others on few cores.
     torch.set_num_threads(1)
     if not dropout:
         train.models.attention.DROPOUT = 0.0
-    main(arguments)
+    try:
+        main(arguments)
+    finally:
+        # A process of multiprocessing waits for its children before, not after, it runs the functions of atexit.
+        _end_workers()
 
 
 class Run:

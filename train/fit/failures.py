@@ -78,6 +78,7 @@ class _Board:
         self._store = dist.PrefixStore(f"signshards/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         self._guard = threading.Lock()
         self._acknowledged = False
+        self._known: _Failure | None = None  # kept: the store goes with the rank that failed
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="failures", daemon=True)
         self._thread.start()
@@ -118,11 +119,10 @@ class _Board:
 
     def failure(self) -> _Failure | None:
         """Why a rank failed, if one did."""
-        try:
-            with self._guard:
-                return _Failure(*json.loads(self._store.get(_REASON))) if self._store.check([_REASON]) else None
-        except RuntimeError:
-            return None
+        with suppress(RuntimeError), self._guard:
+            if self._known is None and self._store.check([_REASON]):
+                self._known = _Failure(*json.loads(self._store.get(_REASON)))
+        return self._known
 
     def acknowledge(self) -> None:
         """Let the failing rank end: this one knows."""

@@ -58,15 +58,15 @@ def silent_thread(monkeypatch):
 
 def test_a_full_disk_is_a_warning(tmp_path, full_disk, capsys):
     log = RunLog(tmp_path, 0)
-    log.add(row(0))
+    log.add(row(1))
     before = (tmp_path / "metrics.csv").read_bytes()
     with full_disk(len(before)):
-        log.add(row(1))
+        log.add(row(2))
     warning = capsys.readouterr().err.splitlines()[0]
     assert warning.startswith("warning: ") and "metrics.csv" in warning and "File too large" in warning
     assert (tmp_path / "metrics.csv").read_bytes() == before
-    log.add(row(2))  # there is room again
-    assert [line["epoch"] for line in read_metrics(tmp_path / "metrics.csv")] == ["0", "1", "2"]
+    log.add(row(3))  # there is room again
+    assert [line["epoch"] for line in read_metrics(tmp_path / "metrics.csv")] == ["1", "2", "3"]
 
 
 def test_a_full_disk_for_events_is_a_warning(tmp_path, full_disk, capsys):
