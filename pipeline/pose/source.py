@@ -14,7 +14,6 @@ from pipeline.pose.estimators import Estimator
 from pipeline.pose.importing import ImportRules
 from pipeline.pose.layouts.files import kind_of
 from pipeline.pose.layouts.find import find_keypoints, find_layout
-from pipeline.pose.layouts.tables import READABLE
 from pipeline.workspace.fingerprint import stamp
 from shards.command_line import print_line, settings_from
 from shards.errors import InputError
@@ -86,8 +85,6 @@ def keypoint_source(
 def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSource:
     """The files below a folder; the first one is looked at now, so that a layout of no use ends no day's work."""
     found = {key: str(path.absolute()) for key, path in find_keypoints(root, ids).items()}
-    if not found:
-        raise InputError(f"{root}: no keypoints of any clip in it, e.g. of {min(ids, default='?')}; {READABLE}")
     layout = _first_layout(found.values(), rules)
     print_line(f"keypoints from {root} ({layout or 'none that can be read'})", err=True)
     return KeypointSource(_name(layout), "import", files=found, root=str(root.absolute()))

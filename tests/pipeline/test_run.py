@@ -209,7 +209,8 @@ def test_a_dangling_link_among_keypoints_is_that_clips_failure(data: Path, tmp_p
     path.symlink_to("gone")
     code, _, said = run(data, tmp_path / "work", "--stage", "frames", "--stage", "keypoints")
     assert (code, "keypoints      5    5       1        0" in said) == (3, True), said
-    assert f"failed: {IDS[1]} (keypoints): [Errno 2] No such file or directory: '{path}'" in said
+    (line,) = [line for line in said.splitlines() if line.startswith(f"failed: {IDS[1]} (keypoints): ")]
+    assert str(path) in line, line
 
 
 def test_keypoints_in_a_folder_whose_name_is_not_utf8(data: Path, tmp_path: Path) -> None:

@@ -136,6 +136,8 @@ def test_content_of_an_imported_checkpoint(convert, small):
         "window": {"length": 3, "stride": 2},
         "classes": None,
         "image_size": 224,
+        "estimator": None,
+        "clip_frames": None,
     }
     assert [f"model.{name}" for name in weights] == list(small["state_dict"])
     assert all(torch.equal(weights[name], small["state_dict"][f"model.{name}"]) for name in weights)

@@ -206,7 +206,7 @@ def test_a_clip_without_video_is_json_flow_and_pose(workspace: Workspace) -> Non
         "k.pose.npy": b"points",
     }
     assert json.loads(found["k.json"]) == {
-        **{"id": "k", "signer": "3", "label": 7, "fps": 25.0, "width": 160, "height": 120, "frames": 60, "hands": {}}
+        **{"id": "k", "signer": "3", "label": 7, "fps": 25.0, "width": 160, "height": 120, "frames": 60}
     }
     assert sum(name.startswith("k.") for name in found) == 3
     (row,) = [row for row in read_index(workspace.shards / "train.parquet").to_pylist() if row["id"] == "k"]

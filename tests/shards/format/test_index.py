@@ -45,7 +45,7 @@ def test_unreadable_indexes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train\.parquet: cannot read"):
         read_index(path)
     pq.write_table(pa.table({"id": ["a"], "label": [1]}), path)
-    with pytest.raises(InputError, match="not an index of this version"):
+    with pytest.raises(InputError, match="not a file of this version"):
         read_index(path)
 
 
@@ -61,7 +61,7 @@ def test_a_column_of_another_type(tmp_path: Path, name: str) -> None:
     for kind in (pa.list_(pa.int64()), pa.float64(), pa.bool_()):
         changed = table.set_column(SCHEMA.names.index(name), name, pa.nulls(1, kind))
         pq.write_table(changed, path)
-        with pytest.raises(InputError, match=rf"train\.parquet: not an index of this version .*{name} "):
+        with pytest.raises(InputError, match=rf"train\.parquet: not a file of this version .*{name} "):
             read_index(path)
 
 
