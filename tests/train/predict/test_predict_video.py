@@ -124,7 +124,7 @@ def test_a_failing_clip_does_not_stop_the_others(checkpoint, tiny, tmp_path, scr
     failed = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 2
     assert re.search(r"broken \(frames\): .*broken_color.mp4: not a readable video", failed[0])
-    assert re.search(r"unseen \(keypoints\): .*no folder unseen_color.kp", failed[1])
+    assert re.search(r"unseen \(keypoints\): .*no keypoints of unseen in it", failed[1])
     assert not list(scratch.iterdir())
 
 
@@ -152,11 +152,11 @@ def test_a_template_that_names_no_clip_is_refused_before_the_work(tiny, tmp_path
 
 
 def test_when_every_clip_fails_nothing_is_written(checkpoint, tiny, tmp_path):
-    broken = tmp_path / "broken.mp4"
+    broken = tmp_path / "signer2_sample4.mp4"
     broken.write_bytes(b"no video")
     result = run("--checkpoint", checkpoint, "--video", broken, "--keypoints", tiny / "kp", "--out", tmp_path / "p.csv")
     assert result.exit_code == 3
-    assert "failed: broken (frames)" in result.stderr
+    assert "failed: signer2_sample4 (frames)" in result.stderr
     assert not (tmp_path / "p.csv").exists()
 
 
