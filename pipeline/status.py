@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 from pipeline.workspace.ledger import read_rows
 from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import read_manifest
@@ -97,7 +99,7 @@ def show_status(work: Path, failed: bool, as_json: bool) -> None:
     """Print the status of a workspace, or only its failures."""
     status = collect(work)
     if as_json:
-        print_line(json.dumps(status["failures"] if failed else status, indent=1))  # ASCII: nothing to escape
+        click.echo(json.dumps(status["failures"] if failed else status, indent=1))  # ASCII, so nothing to escape
         return
     if not failed:
         print_line(f"{status['clips']} clips")
