@@ -162,7 +162,7 @@ def test_a_failing_clip_does_not_stop_the_others(checkpoint, tiny, tmp_path, scr
     failed = [line for line in result.stderr.splitlines() if line.startswith("failed: ")]
     assert len(failed) == 2
     assert re.search(r"broken \(frames\): .*broken_color.mp4: not a readable video", failed[0])
-    assert re.search(r"unseen \(keypoints\): .*no folder unseen_color.kp", failed[1])
+    assert re.search(r"unseen \(keypoints\): .*no keypoints of unseen", failed[1])
     assert not list(scratch.iterdir())
 
 
