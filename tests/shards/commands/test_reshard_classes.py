@@ -15,6 +15,7 @@ from shards.errors import InputError
 from shards.format.dataset import read_dataset
 from shards.format.sample import MEMBERS, info_from_json
 from shards.format.shardset import MemberReader, open_shards
+from shards.remote.cache import CacheSettings
 
 NAMES = ["hello", "thanks", "yes", "no", "7"]
 
@@ -62,7 +63,7 @@ def test_what_is_no_class(text: str) -> None:
 def test_most_frequent_classes_in_new_numbers(tmp_path: Path) -> None:
     # 5 samples of 3 classes in turn: two of classes 0 and 1, one of class 2.
     folder = make_shards(tmp_path / "shards", Plan({"train": 5}))
-    dataset, sources = read_sources([str(folder)])
+    dataset, sources = read_sources([str(folder)], CacheSettings(tmp_path / "cache"))
     assert sorted(label for label in (source.label for source in sources) if label is not None) == [0, 0, 1, 1, 2]
     assert most_frequent(sources, 2) == {0, 1}
     with pytest.raises(InputError, match="only 3 classes"):

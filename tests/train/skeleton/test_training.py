@@ -58,7 +58,7 @@ def assert_same_weights(run: Path, other: Path) -> None:
 
 
 def defaults() -> dict:
-    given = main.make_context("train", ["--shards", "", "--run-dir", ".", "--model", "POSE"]).params
+    given = main.make_context("train", ["--shards", "shards", "--run-dir", ".", "--model", "POSE"]).params
     return session_settings(given, on_gpu=False)
 
 
@@ -77,7 +77,7 @@ def test_the_defaults_are_the_specification_s():
     optimizer = settings.optimizer
     assert (optimizer.learning_rate, optimizer.weight_decay, optimizer.schedule) == (3e-3, 0.05, "cosine")
     assert (optimizer.max_epochs, optimizer.warmup_epochs) == (40, 2)
-    more = ["--shards", "", "--run-dir", ".", "--model", "POSE", "--max-epochs", "10"]
+    more = ["--shards", "shards", "--run-dir", ".", "--model", "POSE", "--max-epochs", "10"]
     assert session_settings(main.make_context("train", more).params, False).optimizer.warmup_epochs == 0.5
 
 
