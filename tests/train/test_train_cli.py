@@ -193,7 +193,7 @@ def test_help_names_every_option_with_its_default():
     text = call("--help").output
     for option in ("--learning-rate FLOAT", "--schedule", "--model [VTN_HCPF|VTN_HCPF_D|POSE]", "--resume"):
         assert option in text
-    assert "[default: 0.0001" in text.replace("\n", " ")
+    assert "[default: 0.0001; POSE: 0.003]" in " ".join(text.split())
     assert "recipe that the shards were made with" in " ".join(text.split())
 
 
