@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from helpers.predicting import predict, rows
 from helpers.shard_making import Plan, make_sample
 from helpers.tiny_model import tiny_checkpoint
