@@ -128,7 +128,7 @@ def run_part(part: str, check: CheckSettings) -> dict[str, Any]:
 def _tests() -> dict[str, Any]:
     """What pytest counts in the tests on CUDA."""
     # Without the conftest.py of all tests, which needs what makes videos.
-    options = ["-q", "-p", "no:cacheprovider", "--confcutdir", "tests/train"]
+    options = ["-p", "no:cacheprovider", "--confcutdir", "tests/train"]
     done = _run("-m", "pytest", *options, "tests/train/fit/test_cuda.py", folder=ROOT)
     return {"pytest": done.strip().splitlines()[-1]}
 

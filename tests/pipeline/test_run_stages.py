@@ -10,6 +10,7 @@ import numpy as np
 from helpers.clip_making import moving_keypoints
 from helpers.driving import clips, digests, fake_openpose, run, start, wait_until
 
+from pipeline.pose.importing import LOOK
 from pipeline.pose.source import NO_SOURCE, keypoint_source
 from pipeline.pose.source import PoseSource as Asked
 from pipeline.run_stages import RunSettings, run_stages
@@ -28,8 +29,9 @@ def settings(work: Path, **more) -> RunSettings:
 def test_clips_without_video_are_passed_by_where_pixels_are_needed(tiny: Path, tmp_path: Path, capsys) -> None:
     keypoints = moving_keypoints(9, 3).astype(np.float32)
     np.save(tmp_path / "k.npy", keypoints)
-    samples = [*read_data(tiny / "mp4"), Sample("k", "train", "7", 2, None, None, str(tmp_path / "k.npy"))]
-    given = replace(settings(tmp_path / "work"), source=keypoint_source(Asked(keypoints=tiny / "kp")))
+    samples = [*read_data(tiny / "mp4").samples, Sample("k", "train", "7", 2, None, None, str(tmp_path / "k.npy"))]
+    source = keypoint_source(Asked(keypoints=tiny / "kp"), [sample.id for sample in samples], LOOK)
+    given = replace(settings(tmp_path / "work"), source=source)
     outcomes = run_stages(samples, given)
     assert {one.stage: (one.done, len(one.failed), one.waiting) for one in outcomes} == {
         **dict.fromkeys(("frames", "keypoints", "poseflow"), (7, 0, 0)),
@@ -54,8 +56,8 @@ def test_keypoints_alone_need_no_source(tmp_path: Path) -> None:
     sample = Sample("k", "train", "7", 2, None, None, str(tmp_path / "k.npy"))
     assert [one.done for one in run_stages([sample], settings(tmp_path / "work"))] == [1, 1, 1, 0, 1]
     np.save(tmp_path / "k.npy", np.zeros((3, 135, 2), np.float32))
-    frames, *_ = run_stages([sample], settings(tmp_path / "work"))
-    assert "k.npy: not float (T, 135, 3)" in frames.failed[0].error
+    _, keypoints, *_ = run_stages([sample], settings(tmp_path / "work"))
+    assert "k.npy: no person in any of 3 frames" in keypoints.failed[0].error
 
 
 def workers_of(marker: str) -> list[int]:
