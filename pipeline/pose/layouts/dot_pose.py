@@ -64,15 +64,8 @@ NAMES = {
 _HANDS_IN_THE_FACE = 42
 _LARGEST = 1 << 30  # bytes; Holistic's 543 points of an hour at 30 frames per second have 0.9 GB
 # What pose-format makes of damaged files.
-_DAMAGE: tuple[type[Exception], ...] = (
-    struct.error,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-)
-_DAMAGE += (ArithmeticError, MemoryError)
+_DAMAGE: tuple[type[Exception], ...] = (struct.error, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGE += (NotImplementedError, ArithmeticError, MemoryError)
 
 
 def _read(path: Path) -> "Pose":
