@@ -113,7 +113,11 @@ def clips(
     type=click.Path(path_type=Path),
     help="Released pose flow (kpflow2.tar.bz2 or its first part) instead of computing it; for --recipe reference.",
 )
-@click.option("--gpus", help="GPUs for OpenPose or RTMW, e.g. 0,1: clips go round.  [default: what CUDA shows]")
+@click.option(
+    "--gpus",
+    callback=lambda context, option, value: tuple(gpu for gpu in (value or "").split(",") if gpu),
+    help="GPUs for OpenPose or RTMW, e.g. 0,1: clips go round.  [default: what CUDA shows]",
+)
 @click.option(
     "--recipe",
     type=click.Choice(("default", "reference")),

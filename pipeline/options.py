@@ -30,7 +30,7 @@ class RunOptions:
     picture_size: tuple[int, int] | None = None
     mirrored: bool = False
     poseflow: Path | None = None
-    gpus: str | None = None
+    gpus: tuple[str, ...] = ()
     recipe: str = "default"
     jobs: int | None = None
     scheduler: str | None = None

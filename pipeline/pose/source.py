@@ -15,29 +15,16 @@ from pipeline.pose.importing import ImportRules
 from pipeline.pose.layouts.files import kind_of
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.workspace.fingerprint import stamp
-from shards.command_line import print_line, settings_from
+from shards.command_line import print_line
 from shards.errors import InputError
 
 
 @dataclass(frozen=True)
-class PoseSource:
+class PoseSource(EstimatorOptions):
     """What the user asked for, as the options of `pipeline run` say it."""
 
     pose: str | None = None
     keypoints: Path | None = None
-    openpose_bin: str | None = None
-    openpose_models: Path | None = None
-    rtmw_detector: Path | None = None
-    rtmw_model: Path | None = None
-    person: str | None = None
-    no_face: bool = False
-    gpus: str | None = None
-
-    @property
-    def estimator(self) -> EstimatorOptions:
-        """What is an estimator's of it."""
-        gpus = tuple(gpu for gpu in (self.gpus or "").split(",") if gpu)
-        return settings_from({**vars(self), "gpus": gpus}, EstimatorOptions)
 
 
 @dataclass(frozen=True)
@@ -70,7 +57,7 @@ def keypoint_source(
         return _estimating(options, ffmpeg)
     if options.pose in ("openpose", "mediapipe", "rtmw"):
         raise InputError(f"--keypoints goes with --pose import, not with --pose {options.pose}")
-    refuse_unused(options.estimator, "--keypoints", str(path))
+    refuse_unused(options, "--keypoints", str(path))
     if path.is_dir():
         return _files(path, ids, rules)
     parts = archive_parts(path)
@@ -114,6 +101,6 @@ def _name(layout: str) -> str:
 
 
 def _estimating(options: PoseSource, ffmpeg: str | None) -> KeypointSource:
-    estimator, why = choose_estimator(options.pose, options.estimator, ffmpeg)
+    estimator, why = choose_estimator(options.pose, options, ffmpeg)
     print_line(f"keypoints from {why}", err=True)
     return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
