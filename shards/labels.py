@@ -131,8 +131,8 @@ def number_labels(
 ) -> tuple[list[int | None], list[str] | None]:
     """The classes of labels that are all numbers, or all names of classes, and the names if they are names.
 
-    Whole numbers are classes as they stand. Names are numbered by their places among `names`, or else among themselves,
-    sorted by code points. An empty label is None.
+    Whole numbers are classes as they stand, unless all are among `names` and one is padded: 0001 names a class. Names
+    are numbered by their places among `names`, or else among themselves, sorted by code points. An empty label is None.
 
     Raises:
         InputError: a number that is no class; a name not among `names`; numbers and names mixed, without `names`.
@@ -140,7 +140,8 @@ def number_labels(
     filled = [cell for cell in cells if cell.text]
     texts = {cell.text for cell in filled}
     numbers = [cell for cell in filled if _NUMBER.fullmatch(cell.text)]
-    if len(numbers) == len(filled):
+    padded = any(text.startswith("0") and len(text) > 1 for text in texts) and texts <= set(names or ())
+    if len(numbers) == len(filled) and not padded:
         return [parse_number(cell) if cell.text else None for cell in cells], None
     if names is None:
         if numbers:

@@ -34,6 +34,14 @@ def test_names_are_numbered_by_the_classes(path: Path) -> None:
     assert read_labels(path, ["1", "x", "book"]) == {"a": (2, None), "b": (0, None)}
 
 
+def test_padded_numbers_that_classes_are_named_by_are_names(path: Path) -> None:
+    path.write_text("id,label\na,0001\nb,0002\n")
+    assert read_labels(path, ["0001", "0002"]) == {"a": (0, None), "b": (1, None)}
+    assert read_labels(path, ["one", "two", "three"]) == {"a": (1, None), "b": (2, None)}
+    path.write_text("id,label\na,1\nb,0\n")
+    assert read_labels(path, ["0", "1", "2"]) == {"a": (1, None), "b": (0, None)}
+
+
 def test_signers_are_the_files_or_the_ids(path: Path) -> None:
     path.write_text("id,signer,label\nsigner1_sample2,anna,0\nsigner3_sample4,,1\n")
     assert read_labelled(path) == [
