@@ -134,8 +134,11 @@ def refuse_non_video(recording: Recording) -> None:
     if not file.is_file():
         link = file.is_symlink()
         raise ClipError(f"{path}: {f'leads to {file.readlink()}, which is not there' if link else 'no such file'}")
-    with file.open("rb") as opened:
-        start = opened.read(256)
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(256)
+    except OSError:  # FFmpeg cannot open it either, and its complaint becomes the clip's
+        return
     if not start:
         raise ClipError(f"{path}: empty file")
     for beginning, reason in _BEGINNINGS:
