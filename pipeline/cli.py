@@ -173,7 +173,7 @@ def demo(out: Path) -> None:
 
     The clips are drawn, not filmed: the result says that the parts work together, nothing about real signs.
     """
-    from pipeline.demo.run import run_demo
+    from pipeline.demo.demo import run_demo
 
     run_demo(out)
 

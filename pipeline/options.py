@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.pose.importing import LOOK, ImportRules
-from pipeline.workspace.lock import Part, parse_part
+from pipeline.workspace.driver_lock import Part, parse_part
 from pipeline.workspace.paths import STAGES
 from shards.errors import InputError
 

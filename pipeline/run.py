@@ -14,7 +14,7 @@ from pipeline.video.program import ffmpeg_binary, named_ffmpeg, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import Stopped, stop_on_signals
 from pipeline.workspace.clip import Sample
-from pipeline.workspace.lock import workspace_lock
+from pipeline.workspace.driver_lock import workspace_lock
 from pipeline.workspace.manifest import apply_labels, class_names, read_data, write_manifest
 from pipeline.workspace.paths import STAGES, Workspace
 from shards.command_line import print_line, settings_from

@@ -21,9 +21,9 @@ from pipeline.status import Outcome
 from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Engine, end_workers, run_tasks
 from pipeline.workspace.clip import Clip, Sample
+from pipeline.workspace.driver_lock import Part
 from pipeline.workspace.fingerprint import stamp, stamp_files
 from pipeline.workspace.ledger import Ledger
-from pipeline.workspace.lock import Part
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.result import named
 from pipeline.workspace.row import DONE, FAILED, Row

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from pipeline.workspace.driver_lock import Part
 from pipeline.workspace.ledger import read_rows
-from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import read_manifest
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.row import DONE, FAILED, Row

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers.clip_making import SHARED, make_clip, moving_keypoints, run_pipeline, write_keypoints
 
-from train.threads import wait_passively
+from train.ranks.threads import wait_passively
 
 wait_passively()  # before any test imports torch; processes that tests start inherit it
 

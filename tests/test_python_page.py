@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from shards.errors import InputError
 from shards.format.shardset import open_shards
 from train.cli import main as train
-from train.data.samples import SampleDataset
 from train.data.window import Window
 from train.predict.recognizer import ComputeSettings, Recognizer
+from train.sample_dataset import SampleDataset
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 

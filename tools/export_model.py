@@ -15,7 +15,7 @@ from shards.body135 import POINTS
 from shards.command_line import Command
 from shards.errors import InputError
 from shards.files import check_output, whole_file
-from train.data.pixels import IMAGENET_MEAN, IMAGENET_STD
+from train.crops.pixels import IMAGENET_MEAN, IMAGENET_STD
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.models.vtn import POSE_FEATURES
 from train.skeleton.model import PoseSettings
@@ -58,7 +58,7 @@ def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
         return value | {"inputs": {"keypoints": keypoints}}
     inputs = {
         "crops": "float32 (batch, frames, 2 hands: left first, 3 RGB, side, side): (pixel / 255 - mean) / std",
-        "pose": "float32 (batch, frames, 106): pose features, see train/data/pose_features.py",
+        "pose": "float32 (batch, frames, 106): pose features, see train/crops/pose_features.py",
     }
     if checkpoint.model_settings.with_depth:
         inputs["depth"] = "as crops; a gray image three times, then normalized"

@@ -9,7 +9,7 @@ import click
 
 from shards.command_line import ManyValuesCommand, Pattern, cache_options, version_option
 from train.models.defaults import DEFAULTS, shown_default
-from train.threads import wait_passively
+from train.ranks.threads import wait_passively
 
 
 def dashed(name: str) -> str:

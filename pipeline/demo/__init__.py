@@ -8,5 +8,5 @@ stage works from end to end, not how well anything recognizes sign language.
 - `figure`: the BODY_135 skeleton of a motion.
 - `scene`: the picture and the depth map of one frame.
 - `generate`: which signer signs what in which split; videos, keypoints as an estimator would see them, labels.
-- `run`: the commands of the demo, one after another.
+- `demo`: the commands of the demo, one after another.
 """

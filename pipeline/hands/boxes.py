@@ -6,7 +6,7 @@ from pipeline.pose.flow import median_length, source_frames
 from shards.body135 import ARMS, LEFT_SHOULDER, RIGHT_SHOULDER
 from shards.format.recipe import Recipe
 
-# De Coster et al. 2021: a square of 1.2 shoulder widths, centerd a little beyond the wrist.
+# De Coster et al. 2021: a square of 1.2 shoulder widths, centered a little beyond the wrist.
 SIDE_PER_SHOULDERS = 1.2
 BEYOND_WRIST = 0.15
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.pose.layouts.tables import OPENPOSE_HAND_MEAN
+from pipeline.pose.layouts.point_tables import OPENPOSE_HAND_MEAN
 from shards.body135 import HAND_POINTS, HANDS
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.folders import read_folders
 from pipeline.lists.ids import unique_ids
+from pipeline.lists.list_report import Entry, counted, summary, warnings
 from pipeline.lists.locate import Finder, Located, Ranges, locate
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
 from pipeline.lists.record import Listing, Reader
-from pipeline.lists.report import Entry, counted, summary, warnings
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.command_line import print_line

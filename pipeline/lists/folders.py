@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.lists.pattern import Pattern
+from pipeline.lists.name_pattern import Pattern
 from pipeline.lists.record import Listing, Record, is_known_split, sorted_classes, split_name
 from pipeline.lists.sources import Sources
 from pipeline.lists.walk import Clip, walk

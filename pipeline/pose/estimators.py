@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.pose import mediapipe_openpose, rtmw_openpose
 from pipeline.pose.openpose_json import read_folder
 from pipeline.pose.script_server import ScriptServer, ask_server
+from pipeline.pose.scripts import mediapipe_openpose, rtmw_openpose
 from pipeline.workers.process import json_folder, run_child
 from pipeline.workspace.fingerprint import stamp
 from shards.errors import InputError
@@ -26,7 +26,8 @@ from shards.format.dataset import sha256_of
 TIME_LIMIT = 900.0
 TIME_LIMIT_PER_FRAME = 20.0
 MEDIAPIPE_SCRIPT, RTMW_SCRIPT, RTMW_CUDA_SCRIPT = (
-    Path(__file__).with_name(f"{name}.py") for name in ("mediapipe_openpose", "rtmw_openpose", "rtmw_openpose_cuda")
+    Path(__file__).parent / "scripts" / f"{name}.py"
+    for name in ("mediapipe_openpose", "rtmw_openpose", "rtmw_openpose_cuda")
 )
 
 

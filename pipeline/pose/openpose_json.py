@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import LARGEST_FRAME, read_file
+from pipeline.pose.layouts.keypoint_files import LARGEST_FRAME, read_file
 from pipeline.pose.layouts.person import follow
 from shards.body135 import POINTS
 

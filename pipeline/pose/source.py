@@ -12,8 +12,8 @@ from pipeline.pose.archive import archive_parts
 from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
 from pipeline.pose.estimators import Estimator
 from pipeline.pose.importing import ImportRules
-from pipeline.pose.layouts.files import kind_of
 from pipeline.pose.layouts.find import find_keypoints, find_layout
+from pipeline.pose.layouts.keypoint_files import kind_of
 from pipeline.workspace.fingerprint import stamp
 from shards.command_line import print_line
 from shards.errors import InputError

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.errors import ClipError
-from pipeline.video.listing import (
+from pipeline.video.ffmpeg_log import (
     ORIENTATION,
     Packet,
     Picture,

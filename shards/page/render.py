@@ -14,7 +14,7 @@ def render(package: str, name: str, data: object = None, /, **values: object) ->
     this one.
 
     Args:
-        package: such as `train.evaluate`.
+        package: such as `train.evaluate.report`.
         name: of the template, without suffix.
         data: what the script works on, as JSON in the element `data`; None: a page without script.
         values: what the template names.

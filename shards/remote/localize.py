@@ -14,7 +14,7 @@ from shards.lock import file_lock
 from shards.remote.cache import Cache, CacheSettings, gigabytes, is_there, partial_path
 from shards.remote.download import Download
 from shards.remote.fetching import fetch_all
-from shards.remote.listing import Listing, fetch_indexes, fetch_listing, wanted_shards
+from shards.remote.remote_dataset import Listing, fetch_indexes, fetch_listing, wanted_shards
 from shards.remote.urls import RemoteFolder, RemoteShards, is_url, parse, without_credentials
 
 _NOT_IN_A_PATTERN = "{}<>,*?["

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 
 from shards.format.recipe import DEFAULT
-from train.data.pixels import Pixels
-from train.data.views import EVALUATION, View, seen_boxes
+from train.crops.crop_views import seen_boxes
+from train.crops.pixels import Pixels
+from train.data.views import EVALUATION, View
 
 
 def pixels_of(images: list[np.ndarray], view: View = EVALUATION, recipe=DEFAULT, boxes=None, padded=False) -> Pixels:

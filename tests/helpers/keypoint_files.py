@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from helpers.clip_making import SHARED
-from pipeline.pose.mediapipe_openpose import to_body135
+from pipeline.pose.scripts.mediapipe_openpose import to_body135
 
 FORMATS = SHARED / "data" / "formats"
 SIZE = (640, 480)

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from train.threads import wait_passively
+from train.ranks.threads import wait_passively
 
 wait_passively()  # inherited by the server and its runs
 

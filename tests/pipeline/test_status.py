@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from pipeline.cli import main
 from pipeline.status import SOME_FAILED, Outcome, summarize
 from pipeline.workspace.clip import Sample
+from pipeline.workspace.driver_lock import Part
 from pipeline.workspace.ledger import Ledger
-from pipeline.workspace.lock import Part
 from pipeline.workspace.manifest import write_manifest
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.row import DONE, FAILED, Row

@@ -12,16 +12,16 @@ import torch
 from shards.format.shardset import ShardSet, open_shards
 from tools.bench.loader import repeated
 from train.cli import main as train_main
+from train.crops.crop_sample import SampleReader
 from train.data.batch import Batch
-from train.data.clip import SampleReader
 from train.data.feeding import Clock, batches_on
 from train.data.loader import make_loader
 from train.data.views import EVALUATION
-from train.fit.distributed import Ranks
 from train.fit.settings import SessionSettings, fitted, session_settings
 from train.fit.trainer import Trainer
 from train.models.defaults import DEFAULTS
 from train.models.streams import stream_of
+from train.ranks.distributed import Ranks
 
 GOAL = 0.98  # of the step fed from memory
 # For a CPU, in tests: the smallest models there are; a model takes of these what it has.
@@ -78,7 +78,7 @@ class Step:
     def batches(self, shards: ShardSet, workers: int) -> Iterator[Batch]:
         """An epoch's batches on the device."""
         loading = replace(self.settings.loader, num_workers=workers)
-        loader = make_loader(shards, loading, True, self.ranks.device.type == "cuda", self.reader)
+        loader = make_loader(shards, loading, self.reader, True, self.ranks.device.type == "cuda")
         return batches_on(loader, self.ranks.device)
 
     def run(self, batches: Iterator[Batch], seconds: float) -> tuple[float, float]:

@@ -17,8 +17,9 @@ import simplejpeg
 from shards.format.shardset import ShardSet, open_shards
 from tools.bench.data import BenchData, Members, jpegs_of, read_samples, run_pipeline
 from tools.bench.timing import Contender, Table, compare, on_cores
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropReader
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window, window_frames
 
 # Samples, so that the 0.1 s in which a worker starts count for one hundredth; of 8 workers, each reads 3,500 in an
@@ -53,7 +54,7 @@ def repeated(shards: ShardSet, times: int) -> ShardSet:
 def _epoch(shards: ShardSet, workers: int, with_depth: bool = False) -> Callable[[], None]:
     """Reading an epoch in batches of 4; the loader is the same in every epoch, as in training."""
     settings = LoaderSettings(Window(), shards.dataset.recipe, with_depth, 4, workers)
-    loader = make_loader(shards, settings, training=False)
+    loader = make_loader(shards, settings, CropReader, training=False)
 
     def run() -> None:
         for _ in loader:

@@ -14,8 +14,7 @@ from shards.errors import InputError
 from shards.format.shardset import ShardSet
 from train.data.batch import Batch
 from train.data.batch_group import BatchGroup
-from train.data.crop_batch import CropReader
-from train.data.dataset import BatchReader, LoaderSettings, ShardDataset
+from train.data.shard_dataset import BatchReader, LoaderSettings, ShardDataset
 from train.data.shared_memory import SharedBuffers
 
 # They ask training to stop; workers leave them to the trainer.
@@ -119,9 +118,9 @@ def _batches(groups: Iterable[Any], buffers: SharedBuffers | None) -> Iterator[B
 def make_loader(
     shards: ShardSet,
     settings: LoaderSettings,
+    reader: type[BatchReader],
     training: bool,
     pin: bool = False,
-    reader: type[BatchReader] = CropReader,
 ) -> Loader:
     """Loads whole batches of what `reader` reads; `loader.dataset` says which epoch.
 

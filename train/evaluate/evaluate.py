@@ -16,7 +16,7 @@ from shards.tables import read_classes
 from train.evaluate.fusion import choose_weights, fuse, parse_weights, write_weights
 from train.evaluate.logits import Logits, read_logits, read_together
 from train.evaluate.outcome import Outcome, evaluate_logits, evaluate_predictions
-from train.evaluate.score_table import check_table, write_table
+from train.evaluate.report.score_table import check_table, write_table
 from train.evaluate.truth import Truth, truth_of_file, truth_of_shards
 
 # Of `report_files`, which is imported for a report only.
@@ -73,7 +73,7 @@ def evaluate(options: EvaluateOptions) -> None:
         write_table(options.table, [outcome], None)
     if options.report:
         # scikit-learn, scipy.stats, Jinja2 and the JPEG decoder take 1.5 s to import, and only the report needs them.
-        from train.evaluate.report_files import write_report
+        from train.evaluate.report.report_files import write_report
 
         write_report(options.report, outcome, truth_source, shards)
         print_line(f"{options.report / 'index.html'}: report")

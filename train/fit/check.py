@@ -85,7 +85,7 @@ def _two_batches(settings: SessionSettings, trainer: Trainer, train: ShardSet) -
         seen[label] = turns[-1] + 1
     places = order[np.argsort(turns, kind="stable")][: BATCHES * settings.loader.batch_size]
     reader = stream_of(settings.model.name).reader
-    loader = make_loader(train.take(places), settings.loader, False, False, reader)
+    loader = make_loader(train.take(places), settings.loader, reader, False)
     return list(islice(batches_on(loader, trainer.ranks.device), BATCHES))
 
 

@@ -18,8 +18,8 @@ from shards.files import remove_leftovers, whole_file, write_whole
 from shards.lock import file_lock
 from shards.remote.urls import command_without_credentials
 from train.fit.checkpoint import Checkpoint, read_checkpoint
-from train.fit.distributed import Ranks
 from train.fit.settings import SessionSettings, in_files
+from train.ranks.distributed import Ranks
 
 CONFIG, LAST, PREVIOUS, BEST = "config.json", "last.pt", "previous.pt", "best.pt"
 LOCK = "train.lock"

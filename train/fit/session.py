@@ -10,22 +10,22 @@ import torch
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
 from train.data.loader import Loader, make_loader
-from train.fit import distributed
 from train.fit.check import check_training
 from train.fit.checkpoint import Checkpoint
-from train.fit.distributed import Ranks
-from train.fit.failures import failing_together
 from train.fit.guards import enough_memory, smaller_batches
+from train.fit.initial_weights import take_weights
 from train.fit.resume import restore, training_state
 from train.fit.run_folder import BEST, LAST, check_folder, describe, keep_last, lock_folder, open_folder, prepare_folder
 from train.fit.run_log import RunLog
 from train.fit.settings import SessionSettings, fitted, session_settings
 from train.fit.shard_sets import open_sets
-from train.fit.stopping import Stopped, StopRequest
 from train.fit.summary import start_summary
 from train.fit.trainer import Trainer
-from train.fit.transfer import take_weights
 from train.models.streams import AnyModel, stream_of
+from train.ranks import distributed
+from train.ranks.distributed import Ranks
+from train.ranks.failures import failing_together
+from train.ranks.stopping import Stopped, StopRequest
 
 
 def check_session(settings: SessionSettings, ranks: Ranks) -> None:
@@ -75,8 +75,8 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
     settings, train_shards, val_shards = open_sets(settings, ranks)
     settings = fitted(settings, train_shards, val_shards, ranks)
     pin, reader = ranks.device.type == "cuda", stream_of(settings.model.name).reader
-    train_loader = make_loader(train_shards, settings.loader, True, pin, reader)
-    val_loader = make_loader(val_shards, settings.loader, False, pin, reader) if val_shards else None
+    train_loader = make_loader(train_shards, settings.loader, reader, True, pin)
+    val_loader = make_loader(val_shards, settings.loader, reader, False, pin) if val_shards else None
     if not len(train_loader):
         raise InputError(f"{train_shards.source}: {len(train_shards)} samples are fewer than {ranks.count} processes")
     check_folder(settings.run_dir, resume)

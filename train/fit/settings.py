@@ -12,13 +12,13 @@ from shards.errors import InputError
 from shards.format.recipe import DEFAULT
 from shards.format.shardset import ShardSet
 from shards.remote.cache import CacheSettings
-from train.data.dataset import LoaderSettings
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
-from train.fit.distributed import Ranks
 from train.fit.optimizer import OptimizerSettings
 from train.fit.trainer import StepSettings
 from train.models.defaults import with_defaults
 from train.models.streams import AnySettings, stream_of
+from train.ranks.distributed import Ranks
 
 # Settings that `config.json` and checkpoints have under other names than the flags'; old files, and new ones alike.
 _NAMES_IN_FILES = {

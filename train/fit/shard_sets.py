@@ -9,8 +9,8 @@ from shards.format.shardset import ShardSet
 from shards.remote.localize import open_patterns
 from shards.remote.urls import without_credentials
 from train.data.folds import training_folds
-from train.fit.distributed import Ranks
 from train.fit.settings import SessionSettings
+from train.ranks.distributed import Ranks
 
 # One node may have its shards while another still fetches: not 30 minutes, which gloo would give it.
 _FETCH_LIMIT = timedelta(days=7)

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from shards.format.shardset import ShardSet
 from train.data.order import training_batches
-from train.fit.distributed import Ranks
 from train.fit.settings import SessionSettings
 from train.models.defaults import DEFAULTS
+from train.ranks.distributed import Ranks
 
 _NAMED = 5  # classes or signers in a line
 

@@ -18,12 +18,12 @@ from train.data.feeding import Clock, batches_on
 from train.data.loader import Loader
 from train.data.order import evaluation_rounds
 from train.evaluate.metrics import summarise
-from train.fit.distributed import Ranks
 from train.fit.guards import FiniteWatch
 from train.fit.optimizer import OptimizerSettings, learning_rate, make_average, make_optimizer
 from train.fit.run_log import ProgressLine
-from train.fit.stopping import Stopped, StopRequest
 from train.models.streams import AnyModel, predict_batches
+from train.ranks.distributed import Ranks
+from train.ranks.stopping import Stopped, StopRequest
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from torch import nn
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from train.data.crop_batch import CropReader
-from train.data.dataset import BatchReader
+from train.crops.crop_batch import CropReader
 from train.data.feeding import batches_on
 from train.data.loader import Loader
+from train.data.shard_dataset import BatchReader
 from train.models.vtn import VTN, ModelSettings, begin
-from train.skeleton.batch import SkeletonReader
 from train.skeleton.model import PoseNet, PoseSettings
+from train.skeleton.pose_batch import SkeletonReader
 
 AnySettings: TypeAlias = ModelSettings | PoseSettings
 AnyModel: TypeAlias = VTN | PoseNet

@@ -16,7 +16,7 @@ from torchvision.models import ResNet, ResNet18_Weights, ResNet34_Weights, resne
 
 from shards.errors import InputError
 from shards.format.recipe import Recipe
-from train.data.pose_features import POSE_FEATURES
+from train.crops.pose_features import POSE_FEATURES
 from train.models.attention import Encoder
 from train.models.weights import load_state, load_untrusted
 

@@ -8,7 +8,7 @@ import click
 
 from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from, version_option
 from shards.remote.cache import CacheSettings
-from train.threads import wait_passively
+from train.ranks.threads import wait_passively
 
 FILE = click.Path(path_type=Path)
 
@@ -94,7 +94,7 @@ def main(**options: Any) -> None:
     from pipeline.from_videos import PoseSource
     from train.predict.predict import PredictOptions, predict
     from train.predict.recognizer import ComputeSettings
-    from train.predict.views import ViewSettings
+    from train.predict.view_average import ViewSettings
 
     source, views = settings_from(options, PoseSource), settings_from(options, ViewSettings)
     compute, cache = settings_from(options, ComputeSettings), settings_from(options, CacheSettings)

@@ -14,10 +14,10 @@ from train.evaluate.logits import Logits
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.settings import differing
 from train.models.streams import stream_of
+from train.predict.prediction_files import Prediction
 from train.predict.recognizer import ComputeSettings, Recognizer
 from train.predict.sliding import plan_windows
-from train.predict.tables import Prediction
-from train.predict.views import ViewSettings
+from train.predict.view_average import ViewSettings
 
 
 class Ensemble:

@@ -17,10 +17,10 @@ from shards.tables import read_rows
 from train.data.folds import in_fold
 from train.evaluate.fusion import parse_weights
 from train.predict.ensemble import Ensemble
+from train.predict.prediction_files import Prediction, likeliest, write_classes, write_likeliest, write_logits
 from train.predict.recognizer import ComputeSettings
 from train.predict.sliding import frame_rates
-from train.predict.tables import Prediction, likeliest, write_classes, write_likeliest, write_logits
-from train.predict.views import ViewSettings
+from train.predict.view_average import ViewSettings
 
 SOME_FAILED = 3
 _DRAWN = 3  # classes of an answer in the overlay

@@ -8,18 +8,18 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
-from train.data.dataset import LoaderSettings
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.views import View
 from train.data.window import window_frames
 from train.fit.checkpoint import Checkpoint, read_checkpoint
-from train.fit.distributed import choose_device
 from train.fit.guards import enough_memory
 from train.fit.settings import differing
 from train.models.streams import predict_batches, stream_of
+from train.predict.prediction_files import Prediction
 from train.predict.sliding import SlidingWindows, window_view
-from train.predict.tables import Prediction
-from train.predict.views import ViewSettings, mean_of_views
+from train.predict.view_average import ViewSettings, mean_of_views
+from train.ranks.distributed import choose_device
 
 _NAMED = 5  # samples in an error
 
@@ -145,7 +145,7 @@ class Recognizer:
         return np.stack(found, axis=1)
 
     def _pass(self, shards: ShardSet, views: Sequence[View]) -> np.ndarray:
-        loader = make_loader(shards, self._feed, False, self._device.type == "cuda", self._stream.reader)
+        loader = make_loader(shards, self._feed, self._stream.reader, False, self._device.type == "cuda")
         loader.dataset.views = views
         batches = predict_batches(self._model, loader, self._device, self._checkpoint.image_size)
         return np.concatenate([logits for _, logits, _ in batches])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shards.format.shardset import MemberReader, ShardSet
-from train.data.clip import read_info
+from train.data.sample_info import read_info
 from train.data.views import View
 
 

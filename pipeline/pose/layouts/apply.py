@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.pose.layouts.layout import FRACTION, PIXELS, Layout, mark_missing
-from pipeline.pose.openpose_script import (
+from pipeline.pose.scripts.openpose_script import (
     HEAD_TOP,
     HEAD_TOP_AT,
     LEFT_EAR,

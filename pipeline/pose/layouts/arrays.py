@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import NPY_DAMAGE, NPY_FOLDER, NPY_FRAME, frame_files, frame_places, one_line
+from pipeline.pose.layouts.keypoint_files import NPY_DAMAGE, NPY_FOLDER, NPY_FRAME, frame_files, frame_places, one_line
 from pipeline.pose.layouts.layout import Layout, Source, unflatten, with_scores
 from pipeline.pose.layouts.pickles import load_pickle
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import one_line, read_file
+from pipeline.pose.layouts.keypoint_files import one_line, read_file
 from pipeline.pose.layouts.layout import FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
-from pipeline.pose.layouts.tables import LAYOUTS
+from pipeline.pose.layouts.point_tables import LAYOUTS
 from shards.errors import InputError
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import orjson
 from pipeline.errors import ClipError
 from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
 from pipeline.pose.layouts.arrays import points_of
-from pipeline.pose.layouts.files import JSON_FOLDER, KINDS, kind_of, read_file
+from pipeline.pose.layouts.keypoint_files import JSON_FOLDER, KINDS, kind_of, read_file
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout
-from pipeline.pose.layouts.tables import LAYOUTS, READABLE
+from pipeline.pose.layouts.point_tables import LAYOUTS, READABLE
 from shards.errors import InputError
 
 # Layouts of one point after the other, by their number of points, and of one long row, by its length.

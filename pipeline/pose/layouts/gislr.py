@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import one_line
+from pipeline.pose.layouts.keypoint_files import one_line
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
-from pipeline.pose.layouts.tables import LAYOUTS
+from pipeline.pose.layouts.point_tables import LAYOUTS
 from shards.errors import InputError
 from shards.parquet import read_parquet
 

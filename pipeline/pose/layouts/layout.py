@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """The points of a file, in their order: a table of `tables.py`."""
+    """The points of a file, in their order: a table of `point_tables.py`."""
 
     name: str  # as a user types it
     title: str  # what it is called elsewhere

@@ -8,9 +8,16 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import JSON_FRAME, LARGEST_FRAME, frame_files, frame_places, one_line, read_file
+from pipeline.pose.layouts.keypoint_files import (
+    JSON_FRAME,
+    LARGEST_FRAME,
+    frame_files,
+    frame_places,
+    one_line,
+    read_file,
+)
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
-from pipeline.pose.layouts.tables import LAYOUTS
+from pipeline.pose.layouts.point_tables import LAYOUTS
 
 KEYS = {
     BODY: "pose_keypoints_2d",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.files import one_line
+from pipeline.pose.layouts.keypoint_files import one_line
 
 # Whatever a damaged or hostile pickle makes of the unpickler and of the few constructors below.
 _DAMAGE: tuple[type[Exception], ...] = (pickle.UnpicklingError, EOFError, AttributeError, ImportError, LookupError)

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.errors import ClipError
 from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
 from pipeline.pose.layouts.apply import apply_layout, are_fractions, finish
-from pipeline.pose.layouts.files import JSON_FOLDER, kind_of
+from pipeline.pose.layouts.keypoint_files import JSON_FOLDER, kind_of
 from pipeline.pose.layouts.layout import PIXELS, Layout, Source
 from pipeline.pose.layouts.person import follow
 

@@ -6,8 +6,8 @@ from helpers.clip_making import SHARED
 
 from pipeline.hands.found import hands_found
 from pipeline.pose.layouts.apply import apply_layout
+from pipeline.pose.layouts.point_tables import LAYOUTS
 from pipeline.pose.layouts.read import load_source
-from pipeline.pose.layouts.tables import LAYOUTS
 
 LEFT, RIGHT = slice(25, 45), slice(45, 65)
 

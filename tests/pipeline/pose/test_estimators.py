@@ -14,9 +14,10 @@ from helpers.clip_making import make_clip
 from helpers.driving import fake_openpose, processes_of, wait_until
 
 from pipeline.errors import ClipError
-from pipeline.pose import estimators, rtmw_openpose, script_server
+from pipeline.pose import estimators, script_server
 from pipeline.pose.estimators import MediaPipe, ModelFile, OpenPose, Rtmw, time_limit
-from pipeline.pose.mediapipe_openpose import VERSION
+from pipeline.pose.scripts import rtmw_openpose
+from pipeline.pose.scripts.mediapipe_openpose import VERSION
 from shards.errors import InputError
 from tools.fake_openpose import body
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from shards.errors import InputError
+from train.crops.crop_batch import CropBatch
+from train.crops.pixels import Pixels
 from train.data.batch_group import BatchGroup
-from train.data.crop_batch import CropBatch
-from train.data.pixels import Pixels
 from train.data.shared_memory import SharedBuffer, SharedBuffers
 
 

@@ -16,9 +16,9 @@ from shards.errors import InputError
 from shards.format.recipe import DEFAULT, RECIPES, REFERENCE
 from shards.format.sample import MEMBERS
 from shards.format.shardset import open_shards
-from train.data.crop_batch import CropBatch
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropBatch, CropReader
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.shared_memory import SharedBuffers
 from train.data.window import Window
 
@@ -26,7 +26,7 @@ SETTINGS = LoaderSettings(Window(4, 2), DEFAULT, batch_size=2, num_workers=0, se
 
 
 def run_epoch(shards, training=True, epoch=0, position=0, **changes) -> list[CropBatch]:
-    loader = make_loader(shards, replace(SETTINGS, **changes), training)
+    loader = make_loader(shards, replace(SETTINGS, **changes), CropReader, training)
     loader.dataset.epoch, loader.dataset.position = epoch, position
     batches = list(loader)
     assert len(batches) == len(loader.dataset)
@@ -87,7 +87,9 @@ def test_workers_change_nothing_with_depth(made, recipe):
 def test_a_trainer_that_holds_no_batch_gets_the_same_from_used_buffers(made, monkeypatch):
     monkeypatch.setattr("train.data.loader._GROUP_SAMPLES", 2)
     shards = open_shards(str(made(splits={"train": 12}, depth=True)))
-    loader = make_loader(shards, replace(SETTINGS, with_depth=True, batch_size=1, num_workers=1), training=True)
+    loader = make_loader(
+        shards, replace(SETTINGS, with_depth=True, batch_size=1, num_workers=1), CropReader, training=True
+    )
     expected = run_epoch(shards, with_depth=True, batch_size=1)
     places = set()
     for batch, right in zip(loader, expected, strict=True):
@@ -107,7 +109,7 @@ def made_buffers(monkeypatch) -> list[SharedBuffers]:
 
 
 def test_epochs_share_buffers_and_leave_alone_what_the_trainer_holds(shards, made_buffers):
-    loader = make_loader(shards, replace(SETTINGS, num_workers=2), training=True)
+    loader = make_loader(shards, replace(SETTINGS, num_workers=2), CropReader, training=True)
     held = []
     for epoch in range(3):
         loader.dataset.epoch = epoch
@@ -117,7 +119,7 @@ def test_epochs_share_buffers_and_leave_alone_what_the_trainer_holds(shards, mad
 
 
 def test_buffers_of_an_epoch_that_was_left_are_not_written_on_again(shards, made_buffers):
-    loader = make_loader(shards, replace(SETTINGS, num_workers=1, batch_size=1), training=True)
+    loader = make_loader(shards, replace(SETTINGS, num_workers=1, batch_size=1), CropReader, training=True)
     batches = iter(loader)
     first = next(batches)
     # What a worker does that hangs in the file system: it has taken a buffer, and will write on it whenever it can.
@@ -128,7 +130,7 @@ def test_buffers_of_an_epoch_that_was_left_are_not_written_on_again(shards, made
 
 
 def test_two_epochs_at_once_have_buffers_of_their_own(shards, made_buffers):
-    loader = make_loader(shards, replace(SETTINGS, num_workers=1), training=True)
+    loader = make_loader(shards, replace(SETTINGS, num_workers=1), CropReader, training=True)
     pairs = list(zip(loader, loader, strict=True))
     assert len(made_buffers) == 2
     for one in zip(*pairs, strict=True):
@@ -144,7 +146,7 @@ def test_how_many_batches_are_read_together_changes_nothing(shards, monkeypatch,
 
 
 def test_crops_too_large_for_buffers_change_nothing(made, monkeypatch):
-    monkeypatch.setattr("train.data.crop_batch._CROP_BYTES", 1)
+    monkeypatch.setattr("train.crops.crop_batch._CROP_BYTES", 1)
     shards = open_shards(str(made(splits={"train": 12}, depth=True)))
     assert_same(run_epoch(shards, with_depth=True, num_workers=2), run_epoch(shards, with_depth=True))
 
@@ -217,7 +219,7 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
     with shards.paths[shards.shard[4]].open("r+b") as file:
         file.seek(place)
         file.write(bytes(int(shards.sizes[4, 1])))
-    loader = make_loader(shards, replace(SETTINGS, num_workers=workers), training=False)
+    loader = make_loader(shards, replace(SETTINGS, num_workers=workers), CropReader, training=False)
     seen = []
     with pytest.raises(InputError) as error:
         for batch in loader:
@@ -248,8 +250,11 @@ def test_wrong_numbers_in_a_json_are_one_line_about_that_sample(small, monkeypat
                 row[column] = value
         return info
 
-    monkeypatch.setattr("train.data.clip.orjson", SimpleNamespace(loads=loads))
-    loader, ids = make_loader(open_shards(str(small)), replace(SETTINGS, num_workers=workers), training=False), []
+    monkeypatch.setattr("train.crops.crop_sample.orjson", SimpleNamespace(loads=loads))
+    loader, ids = (
+        make_loader(open_shards(str(small)), replace(SETTINGS, num_workers=workers), CropReader, training=False),
+        [],
+    )
     with pytest.raises(InputError) as error:
         for batch in loader:
             ids += batch.ids
@@ -262,28 +267,28 @@ def test_shards_that_vanish_are_one_line(tmp_path, workers):
     shards = open_shards(str(make_shards(tmp_path / "s", Plan({"train": 3}))))
     shards.paths[0].unlink()
     with pytest.raises(InputError, match="cannot be read any more"):
-        list(make_loader(shards, replace(SETTINGS, num_workers=workers), True))
+        list(make_loader(shards, replace(SETTINGS, num_workers=workers), CropReader, True))
 
 
 def test_depth_is_asked_of_shards_without(shards):
     with pytest.raises(InputError, match="sample train_sample0 has no depth; use VTN_HCPF, or make shards with depth"):
-        make_loader(shards, replace(SETTINGS, with_depth=True), training=True)
+        make_loader(shards, replace(SETTINGS, with_depth=True), CropReader, training=True)
 
 
 def test_samples_without_crops_are_named(shards):
     offsets = shards.offsets.copy()
     offsets[3, MEMBERS.index("left.mjpg")] = -1
     with pytest.raises(InputError, match=r"samples are without video, e\.g\. train_sample3"):
-        make_loader(replace(shards, offsets=offsets), SETTINGS, training=True)
+        make_loader(replace(shards, offsets=offsets), SETTINGS, CropReader, training=True)
 
 
 def test_only_the_frames_asked_for_are_decoded(shards, monkeypatch):
-    import train.data.crop_batch
+    import train.crops.crop_batch
 
     sizes = []
-    real = train.data.crop_batch.decode_into
+    real = train.crops.crop_batch.decode_into
     monkeypatch.setattr(
-        train.data.crop_batch, "decode_into", lambda jpeg, *rest: (sizes.append(len(jpeg)), real(jpeg, *rest))
+        train.crops.crop_batch, "decode_into", lambda jpeg, *rest: (sizes.append(len(jpeg)), real(jpeg, *rest))
     )
     batches = run_epoch(shards, training=False)
     asked = sum(len(set(batch.color.start.tolist())) for batch in batches)
@@ -304,12 +309,13 @@ def open_files() -> int:
 
 def test_a_process_that_exits_in_the_middle_of_an_epoch_ends(small):
     code = f"""
+from train.crops.crop_batch import CropReader
 from train.data.loader import make_loader
-from train.data.dataset import LoaderSettings
-from shards.format.sample import MEMBERS
+from train.data.shard_dataset import LoaderSettings
 from shards.format.shardset import open_shards
 shards = open_shards({str(small)!r})
-batches = iter(make_loader(shards, LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, num_workers=1), True))
+settings = LoaderSettings({SETTINGS.window!r}, shards.dataset.recipe, num_workers=1)
+batches = iter(make_loader(shards, settings, CropReader, True))
 next(batches)
 """
     code = "from train.data.window import Window" + code

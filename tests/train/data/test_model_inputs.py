@@ -9,8 +9,9 @@ from helpers.golden_weights import GOLDEN
 from pipeline.cli import main as pipeline
 from shards.format.recipe import REFERENCE
 from shards.format.shardset import open_shards
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropReader
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
 
 pytestmark = pytest.mark.slow
@@ -30,7 +31,7 @@ def inputs(shards, split: str, with_depth: bool) -> dict[str, list[np.ndarray]]:
     """(crops, pose[, depth]) by id; crops averaged over 16×16 pixels, (16, 2, 3, 14, 14)."""
     settings = LoaderSettings(Window(16, 2), REFERENCE, with_depth, batch_size=3, num_workers=1)
     found = {}
-    for batch in make_loader(open_shards(f"{shards}/{split}-*.tar"), settings, training=False):
+    for batch in make_loader(open_shards(f"{shards}/{split}-*.tar"), settings, CropReader, training=False):
         for number, parts in enumerate(zip(*batch.inputs(224, training=False), strict=True)):
             pooled = [torch.nn.functional.avg_pool2d(x.flatten(0, 1), 16).unflatten(0, (16, 2)) for x in parts[::2]]
             found[batch.ids[number]] = [pooled[0].numpy(), parts[1].numpy(), *(x.numpy() for x in pooled[1:])]

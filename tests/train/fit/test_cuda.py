@@ -7,16 +7,17 @@ import train.models.attention
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
 from shards.format.shardset import open_shards
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropReader
 from train.data.feeding import batches_on
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
-from train.fit.distributed import Ranks
 from train.fit.guards import FiniteWatch
 from train.fit.optimizer import OptimizerSettings
-from train.fit.stopping import StopRequest
 from train.fit.trainer import StepSettings, Trainer
 from train.models.vtn import VTN, ModelSettings
+from train.ranks.distributed import Ranks
+from train.ranks.stopping import StopRequest
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 
@@ -42,7 +43,7 @@ def trainer_on(ranks: Ranks, precision: str = "fp32") -> Trainer:
 def loader_of(folder, ranks: Ranks, training: bool):
     shards = open_shards(f"{folder}/{'train' if training else 'val'}-*.tar")
     settings = LoaderSettings(Window(4, 2), DEFAULT, with_depth=True, batch_size=3, num_workers=2)
-    return make_loader(shards, settings, training, pin=ranks.device.type == "cuda")
+    return make_loader(shards, settings, CropReader, training, pin=ranks.device.type == "cuda")
 
 
 @pytest.fixture

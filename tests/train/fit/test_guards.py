@@ -11,9 +11,10 @@ import torch
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
 from shards.format.shardset import open_shards
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropReader
 from train.data.feeding import batches_on
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
 from train.fit.guards import enough_memory, smaller_batches
 
@@ -48,7 +49,7 @@ def test_memory_that_is_too_small():
 def test_a_worker_that_is_killed(made):
     shards = open_shards(str(made(splits={"train": 60})))
     others = set(multiprocessing.active_children())
-    batches = batches_on(make_loader(shards, SETTINGS, training=True), torch.device("cpu"))
+    batches = batches_on(make_loader(shards, SETTINGS, CropReader, training=True), torch.device("cpu"))
     next(batches)
     with pytest.raises(InputError, match="lower --num-workers") as error, enough_memory(""):
         [worker] = set(multiprocessing.active_children()) - others
@@ -64,7 +65,7 @@ def test_other_errors_stay_as_they_are():
 
 
 def test_memory_that_the_system_does_not_give(small, monkeypatch):
-    monkeypatch.setattr("train.data.crop_batch._CROP_BYTES", 1 << 44)  # more than there are addresses
+    monkeypatch.setattr("train.crops.crop_batch._CROP_BYTES", 1 << 44)  # more than there are addresses
     shards = open_shards(str(small))
     with pytest.raises(InputError, match=r"Cannot allocate memory.*lower --num-workers"):
-        iter(make_loader(shards, replace(SETTINGS, num_workers=2), training=True))
+        iter(make_loader(shards, replace(SETTINGS, num_workers=2), CropReader, training=True))

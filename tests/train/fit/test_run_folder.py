@@ -7,8 +7,8 @@ import torch
 
 from shards.errors import InputError
 from train.fit import run_folder
-from train.fit.distributed import Ranks
 from train.fit.run_folder import keep_last, lock_folder, open_folder, prepare_folder
+from train.ranks.distributed import Ranks
 
 
 def test_the_last_checkpoint_is_kept_without_a_copy(tmp_path):

@@ -5,7 +5,7 @@ from helpers.train_runs import tiny_options
 from shards.format.recipe import DEFAULT
 from shards.remote.cache import CacheSettings
 from train.cli import main
-from train.data.dataset import LoaderSettings
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
 from train.fit.optimizer import OptimizerSettings
 from train.fit.settings import SessionSettings, session_settings

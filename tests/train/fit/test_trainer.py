@@ -12,15 +12,15 @@ import train.models.attention
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, REFERENCE
 from shards.format.shardset import open_shards
-from train.data.crop_batch import CropBatch
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropBatch, CropReader
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
-from train.fit.distributed import Ranks
 from train.fit.optimizer import OptimizerSettings
-from train.fit.stopping import StopRequest
 from train.fit.trainer import StepSettings, Trainer
 from train.models.vtn import VTN, ModelSettings, freeze
+from train.ranks.distributed import Ranks
+from train.ranks.stopping import StopRequest
 
 CPU = Ranks(0, 1, torch.device("cpu"))
 
@@ -39,7 +39,9 @@ def trainer_of(model: VTN, optimizer: OptimizerSettings | None = None, **step) -
 
 def loader_of(folder, training=True, batch_size=2, **settings):
     shards = open_shards(f"{folder}/{'train' if training else 'val'}-*.tar")
-    return make_loader(shards, LoaderSettings(Window(4, 2), batch_size=batch_size, num_workers=0, **settings), training)
+    return make_loader(
+        shards, LoaderSettings(Window(4, 2), batch_size=batch_size, num_workers=0, **settings), CropReader, training
+    )
 
 
 @pytest.fixture

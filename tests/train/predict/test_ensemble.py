@@ -13,7 +13,7 @@ from scipy.special import softmax
 from shards.format.recipe import REFERENCE
 from shards.format.shardset import open_shards
 from train.predict.sliding import window_view
-from train.predict.views import ViewSettings
+from train.predict.view_average import ViewSettings
 
 CLASSES = ["class 0", "class 1", "class 2"]
 

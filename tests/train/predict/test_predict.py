@@ -20,7 +20,7 @@ from shards.format.index import scan_shard, write_index
 from shards.format.sample import array_from_npy, npy_bytes
 from shards.format.tar import pack
 from shards.format.writer import Extent, write_shard
-from train.predict.tables import Prediction, write_classes, write_likeliest, write_logits
+from train.predict.prediction_files import Prediction, write_classes, write_likeliest, write_logits
 
 CLASSES = ["class 0", "class 1", "class 2"]
 IDS = [f"val_sample{number}" for number in range(5)]

@@ -8,11 +8,12 @@ import torch
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
 from shards.format.shardset import open_shards
-from train.data.dataset import LoaderSettings
+from train.crops.crop_batch import CropReader
 from train.data.loader import make_loader
+from train.data.shard_dataset import LoaderSettings
 from train.data.views import View
 from train.data.window import Window
-from train.skeleton.batch import SkeletonBatch, SkeletonReader
+from train.skeleton.pose_batch import SkeletonBatch, SkeletonReader
 
 SETTINGS = LoaderSettings(Window(16, 1), DEFAULT, batch_size=4, num_workers=0, seed=5)
 
@@ -24,7 +25,7 @@ def shards(made):
 
 
 def epoch_of(shards, training=True, epoch=3, position=0, views=None, **changes) -> list[SkeletonBatch]:
-    loader = make_loader(shards, replace(SETTINGS, **changes), training, reader=SkeletonReader)
+    loader = make_loader(shards, replace(SETTINGS, **changes), SkeletonReader, training)
     loader.dataset.epoch, loader.dataset.position, loader.dataset.views = epoch, position, views
     return list(loader)
 
@@ -48,7 +49,7 @@ def test_workers_change_nothing(shards, training, workers):
 
 def test_the_order_is_that_of_the_crops(made):
     shards = open_shards(str(made(splits={"train": 13, "val": 5})))
-    crops = list(make_loader(shards, SETTINGS, True))
+    crops = list(make_loader(shards, SETTINGS, CropReader, True))
     assert [batch.ids for batch in epoch_of(shards, epoch=0)] == [batch.ids for batch in crops]
 
 
@@ -80,5 +81,5 @@ def test_all_of_a_sample_finds_room_in_the_shared_buffer(shards):
 
 def test_crops_are_refused_where_a_sample_has_no_video(shards):
     with pytest.raises(InputError, match=r"5 samples are without video, e\.g\. train_sample") as error:
-        make_loader(shards, SETTINGS, True)
+        make_loader(shards, SETTINGS, CropReader, True)
     assert "\n" not in error.value.message

@@ -6,7 +6,7 @@ from helpers.keypoint_files import SIZE
 
 from pipeline.pose.layouts.apply import MIRROR, add_neck, apply_layout, are_fractions, drop_uncertain
 from pipeline.pose.layouts.layout import mark_missing
-from pipeline.pose.layouts.tables import LAYOUTS, OPENPOSE_HAND_MEAN
+from pipeline.pose.layouts.point_tables import LAYOUTS, OPENPOSE_HAND_MEAN
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -9,8 +9,8 @@ from helpers.keypoint_files import SIZE, flat, mediapipe_form, signer
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.find import find_layout
+from pipeline.pose.layouts.point_tables import LAYOUTS
 from pipeline.pose.layouts.read import read_keypoints
-from pipeline.pose.layouts.tables import LAYOUTS
 from shards.errors import InputError
 
 

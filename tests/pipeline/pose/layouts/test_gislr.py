@@ -12,7 +12,7 @@ from helpers.keypoint_files import SIZE, signer
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.find import find_layout
 from pipeline.pose.layouts.read import read_keypoints
-from pipeline.pose.mediapipe_openpose import to_body135
+from pipeline.pose.scripts.mediapipe_openpose import to_body135
 
 KINDS = {"face": slice(33, 501), "left_hand": slice(511, 532), "pose": slice(0, 33), "right_hand": slice(532, 553)}
 

@@ -8,7 +8,7 @@ from helpers.keypoint_files import corpus
 
 from pipeline.pose.layouts.openpose import load
 from pipeline.pose.layouts.person import follow
-from pipeline.pose.layouts.tables import LAYOUTS
+from pipeline.pose.layouts.point_tables import LAYOUTS
 
 
 def walkers(frames: int = 20) -> np.ndarray:

@@ -22,8 +22,8 @@ from pipeline.errors import ClipError
 from pipeline.pose.layouts.apply import apply_layout
 from pipeline.pose.layouts.find import find_layout
 from pipeline.pose.layouts.layout import Layout
+from pipeline.pose.layouts.point_tables import LAYOUTS
 from pipeline.pose.layouts.read import load_source, read_keypoints
-from pipeline.pose.layouts.tables import LAYOUTS
 
 
 def raw(path: Path, layout: Layout, size: tuple[int, int] | None = None, person: int = 0) -> np.ndarray:

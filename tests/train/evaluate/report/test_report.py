@@ -1,0 +1,265 @@
+import base64
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from helpers.chromium import recording_proxy, run_chromium
+from PIL import Image
+
+from shards.format.shardset import open_shards
+from train.evaluate.cli import main
+from train.evaluate.report.confusion import cell_size
+from train.evaluate.report.report_page import MOST_NAMED
+
+NASTY = ["<script>alert(1)</script>", "</script><img src=http://evil.test/x.png onerror=alert(1)>", "a\"b'c & <b>d</b>"]
+
+
+def evaluate(*arguments: object) -> None:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture(scope="module")
+def published(autsl_labels, tmp_path_factory):
+    """The report on the reference's RGB predictions for the test signers."""
+    folder = tmp_path_factory.mktemp("report")
+    arguments = ["--predictions", autsl_labels / "predictions" / "RGB_TEST_VTN_HCPF.csv"]
+    arguments += ["--labels", autsl_labels / "test_labels.csv"]
+    evaluate(*arguments, "--classes", autsl_labels / "SignList_ClassId_TR_EN.csv", "--report", folder)
+    return folder
+
+
+def nasty_report(shards, folder, classes: int):
+    """A report with logits, pictures, and class names that are HTML; half of the answers are wrong."""
+    found = open_shards(str(shards))
+    truth = dict(zip(found.ids.to_pylist(), found.labels.tolist(), strict=True))
+    labels = folder / "labels.csv"
+    labels.write_text("".join(f"{key},{label}\n" for key, label in truth.items()) + "test_sample99,1\n")
+    logits = np.random.default_rng(0).normal(0, 0.1, (len(truth), classes))
+    logits[np.arange(len(truth)), [(label + n % 2) % classes for n, label in enumerate(truth.values())]] += 2
+    names = np.array([NASTY[number % 3] for number in range(classes)])
+    np.savez(folder / "l.npz", ids=np.array(list(truth)), logits=logits, classes=names)
+    report = folder / "report"
+    evaluate("--logits", folder / "l.npz", "--labels", labels, "--shards", shards, "--report", report)
+    return report
+
+
+@pytest.fixture(scope="module")
+def nasty(made, tmp_path_factory):
+    """Few classes: their names are in the matrix. 8 samples."""
+    return nasty_report(made(splits={"test": 8}), tmp_path_factory.mktemp("nasty"), 3)
+
+
+def test_worst_samples_without_video_are_skeletons(made, tmp_path):
+    report = nasty_report(made(splits={"test": 8}, keypoints_only=2), tmp_path, 3)
+    page = (report / "index.html").read_text()
+    worst = re.findall(r"<figure>(?:(?!</figure>).)*taken for.*?</figure>", page, re.DOTALL)
+    kinds = [("<img" in figure, '<svg class="skeleton"' in figure) for figure in worst]
+    assert set(kinds) == {(True, False), (False, True)} or len(kinds) == 4
+
+
+@pytest.fixture(scope="module")
+def nasty_lens(made, tmp_path_factory):
+    """So many classes that the matrix is a picture with a lens."""
+    plan = {"splits": {"test": MOST_NAMED + 4}, "classes": MOST_NAMED + 2, "frames": 6}
+    return nasty_report(made(**plan), tmp_path_factory.mktemp("nasty_lens"), MOST_NAMED + 2)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_published_figures(published):
+    report = json.loads((published / "report.json").read_text())
+    assert report["samples"] == 3742
+    assert round(report["scores"]["top1"]["value"], 4) == 0.9292
+    for over in ("over_signers", "over_samples"):
+        assert report["scores"]["top1"][over]["low"] < 0.9292 < report["scores"]["top1"][over]["high"]
+    # Counted from the CSV files with grep and awk.
+    spread = {signer["name"]: (signer["hits"], signer["samples"]) for signer in report["signers"]}
+    assert spread == {
+        "39": (633, 665), "6": (645, 678), "27": (594, 639), "34": (609, 657), "30": (602, 662), "14": (394, 441)
+    }  # fmt: skip
+    assert report["pairs"][0] == {"truth": 6, "predicted": 79, "count": 8}
+    assert sum(pair["count"] for pair in report["pairs"]) == 3742 - 3477
+    assert report["calibration"] is None
+
+
+def test_tables_agree_with_the_json(published):
+    report = json.loads((published / "report.json").read_text())
+    samples = rows(published / "samples.csv")
+    assert len(samples) == 3742
+    assert sum(row["class"] == row["predicted"] for row in samples) == 3477
+    assert {row["signer"]: int(row["hits"]) for row in rows(published / "signers.csv")} == {
+        signer["name"]: signer["hits"] for signer in report["signers"]
+    }
+    classes = rows(published / "classes.csv")
+    assert [row["name"] for row in classes] == report["class_names"]
+    assert sum(int(row["hits"]) for row in classes) == 3477
+    first = rows(published / "confusions.csv")[0]
+    assert (first["name"], first["predicted_name"], first["samples"]) == ("heavy", "lightweight", "8")
+
+
+def test_the_same_input_gives_the_same_report(published, autsl_labels, tmp_path):
+    arguments = ["--predictions", autsl_labels / "predictions" / "RGB_TEST_VTN_HCPF.csv"]
+    arguments += ["--labels", autsl_labels / "test_labels.csv"]
+    evaluate(*arguments, "--classes", autsl_labels / "SignList_ClassId_TR_EN.csv", "--report", tmp_path)
+    for path in published.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_page_in_a_browser(published, tmp_path):
+    address = (published / "index.html").as_uri()
+    page = run_chromium(tmp_path / "profile", address, "--dump-dom")
+    assert "92.92&nbsp;%" in page or "92.92 %" in page
+    assert "Most confused pairs" in page
+    assert "lightweight" in page
+    # The script ran, and starts at the most confused pair; an address chooses another cell.
+    assert "heavy (6) taken for lightweight (79): 8 of 17 samples" in page
+    pinned = run_chromium(tmp_path / "profile", f"{address}#cell=144,43", "--dump-dom")
+    assert "school (144) taken for soup (43): 6 of 17 samples" in pinned
+    # Readable with 226 classes, and light: a picture, not 51,076 elements.
+    assert page.count("<") < 10_000
+    assert len(page) < 500_000
+
+
+def test_the_matrix_is_seen_in_a_browser(published, tmp_path):
+    picture = tmp_path / "page.png"
+    run_chromium(tmp_path / "profile", (published / "index.html").as_uri(), f"--screenshot={picture}")
+    pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    # 226 right classes of 3×3 pixels, most of them dark blue; 188 wrong pairs, orange to red.
+    assert ((blue > 150) & (red < 90) & (green < 130)).sum() > 226 * 9 * 0.7
+    assert ((red > 180) & (blue < 160) & (green < 200) & (green > 20)).sum() > 188 * 9 * 0.5
+
+
+def pictures(body: str) -> list[str]:
+    """How the sources of pictures begin."""
+    return re.findall(r"<img[^>]* src=\"([^\"]{0,30})", body)
+
+
+def test_names_are_escaped(nasty, tmp_path):
+    page = run_chromium(tmp_path / "profile", (nasty / "index.html").as_uri(), "--dump-dom")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script" not in page
+    assert "evil.test/x.png onerror" in page
+    # Pictures are all our own: the hands of four wrong samples.
+    columns = [row.count("<th>") - 1 for row in re.findall(r"<tr><th>frame</th>.*?</tr>", page)]
+    assert len(columns) == 4
+    assert len(pictures(page)) == 2 * sum(columns)
+    assert all(source.startswith("data:image/jpeg") for source in pictures(page))
+
+
+def test_names_are_escaped_in_the_lens(nasty_lens, tmp_path):
+    page = run_chromium(tmp_path / "profile", (nasty_lens / "index.html").as_uri(), "--dump-dom")
+    body = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
+    assert "<script" not in body
+    assert page.count("<script") == 2
+    assert [source for source in pictures(body) if source.startswith("data:image/png")] == pictures(body)[:1]
+    assert all(source.startswith("data:image/") for source in pictures(body))
+    # The script's own output holds names, too.
+    assert re.search(r'<p id="caption">[^<]*taken for[^<]*samples</p>', page)
+
+
+@pytest.mark.parametrize("name", ["nasty", "nasty_lens"])
+def test_nothing_is_loaded(name, request, tmp_path):
+    with recording_proxy((request.getfixturevalue(name) / "index.html").read_bytes()) as (proxy, asked):
+        page = run_chromium(
+            tmp_path / "profile", "http://report.test/index.html", f"--proxy-server={proxy}", "--dump-dom"
+        )
+    assert "taken for" in page
+    assert [address for address in asked if not address.endswith("/favicon.ico")] == ["http://report.test/index.html"]
+
+
+def test_a_narrow_screen_scrolls_only_within(nasty, published, tmp_path):
+    """The page itself is no wider than the screen: the right edge shows the ground from top to bottom."""
+    for folder in (nasty, published):
+        picture = tmp_path / "page.png"
+        sizes = ("--window-size=420,3000", f"--screenshot={picture}")
+        run_chromium(tmp_path / "profile", (folder / "index.html").as_uri(), *sizes)
+        pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+        assert pixels.shape[1] == 420
+        assert (np.abs(pixels[:, -4:] - (245, 247, 249)).max(axis=(1, 2)) < 5).all()
+
+
+def test_a_dark_theme(nasty, tmp_path):
+    picture = tmp_path / "page.png"
+    dark = ("--blink-settings=preferredColorScheme=0", f"--screenshot={picture}")
+    run_chromium(tmp_path / "profile", (nasty / "index.html").as_uri(), *dark)
+    assert np.median(np.asarray(Image.open(picture).convert("L"))) < 60
+
+
+def test_loading_would_be_noticed(tmp_path):
+    """That the test above can fail."""
+    document = b"<img src='http://evil.test/x.png'><link rel=stylesheet href='https://fonts.test/a.css'>"
+    with recording_proxy(document) as (proxy, asked):
+        run_chromium(tmp_path / "profile", "http://report.test/index.html", f"--proxy-server={proxy}", "--dump-dom")
+    assert {"http://evil.test/x.png", "fonts.test:443"} <= set(asked)
+
+
+def test_worst_samples_and_signers_from_the_shards(nasty):
+    report = json.loads((nasty / "report.json").read_text())
+    assert report["labels_without_prediction"] == 1
+    assert len(report["worst"]) == 4
+    losses = [worst["loss"] for worst in report["worst"]]
+    assert losses == sorted(losses, reverse=True)
+    for worst in report["worst"]:
+        assert worst["loss"] == pytest.approx(-np.log(worst["right"]))
+        assert worst["confidence"] > worst["right"]
+    # The ids do not say it (test_sample3), the shards' index does.
+    assert {signer["name"] for signer in report["signers"]} == {"signer0", "signer1"}
+    assert sum(report["calibration"]["right"]) == 4
+
+
+@pytest.mark.parametrize("used", [2, MOST_NAMED + 1])
+def test_classes_without_samples_and_answers_are_not_in_the_matrix(tmp_path, used):
+    """`used` of 50 are."""
+    ids = [f"signer0_sample{number}" for number in range(used)]
+    (tmp_path / "labels.csv").write_text("".join(f"{name},{2 * number}\n" for number, name in enumerate(ids)))
+    (tmp_path / "answers.csv").write_text("".join(f"{name},0\n" for name in ids))
+    (tmp_path / "names.csv").write_text("ClassId,EN\n" + "".join(f"{number},sign {number}\n" for number in range(50)))
+    files = ["--predictions", tmp_path / "answers.csv", "--labels", tmp_path / "labels.csv"]
+    evaluate(*files, "--classes", tmp_path / "names.csv", "--report", tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    if used <= MOST_NAMED:
+        assert page.count('id="cell=') == used * used
+        assert 'id="cell=2,0"' in page
+        assert 'href="#cell=2,0"' in page
+        return
+    (image,) = re.findall(r'<img [^>]*id="matrix"[^>]*>', page)
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', image)[1])
+    drawn = Image.open(io.BytesIO(png)).size
+    assert drawn == (used * cell_size(used),) * 2
+    assert tuple(int(re.search(rf'{side}="(\d+)"', image)[1]) for side in ("width", "height")) == drawn
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("signer0_sample1,0\nsigner0_sample2,1\n")
+    result = CliRunner().invoke(
+        main, ["--predictions", str(labels), "--labels", str(labels), "--report", str(labels / "report")]
+    )
+    assert result.exit_code == 2
+    assert str(labels) in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_label_file_whose_name_is_not_utf_8(tmp_path):
+    labels = tmp_path / "l\udce9.csv"
+    labels.write_text("signer0_sample1,0\nsigner0_sample2,1\n")
+    evaluate("--predictions", labels, "--labels", labels, "--report", tmp_path / "report")
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["labels"] == f"{tmp_path}/l?.csv"
+
+
+def test_all_right_with_one_signer(tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("signer0_sample1,0\nsigner0_sample2,1\n")
+    evaluate("--predictions", labels, "--labels", labels, "--report", tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert report["scores"]["top1"] == {"value": 1, "over_signers": None, "over_samples": {"low": 1, "high": 1}}
+    assert "None: every answer is right." in (tmp_path / "report" / "index.html").read_text()

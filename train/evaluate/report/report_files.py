@@ -1,0 +1,101 @@
+"""The files of a report: `index.html`, `report.json` and CSV tables, in one folder."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from shards.errors import InputError
+from shards.files import whole_file, write_whole
+from shards.format.shardset import ShardSet
+from shards.names import signer_of
+from shards.page.strips import SampleStrips, StripReader
+from train.evaluate.metrics import cross_entropy
+from train.evaluate.outcome import Outcome
+from train.evaluate.report.report import Group, Report, Worst, make_report
+from train.evaluate.report.report_page import report_page
+
+# Without names of classes, a number mistyped in a label file makes a million of them; the matrix has their square.
+MOST_CLASSES = 5000
+COLUMNS = 8  # frames of a sample
+
+
+def write_report(folder: Path, outcome: Outcome, labels: str, shards: ShardSet | None = None) -> None:
+    """Write the report's files into `folder`, `index.html` last.
+
+    Args:
+        folder: is made where it does not exist.
+        outcome: what to report on.
+        labels: the file of labels, or the shards, to be named.
+        shards: shards with the samples, for pictures of the worst and for signers; without, signers are those in the
+            ids (`signer<S>_sample<N>`).
+
+    Raises:
+        InputError: a sample of the shards that cannot be read, or too many classes.
+        OSError: a folder that cannot be made or written to.
+    """
+    if len(outcome.classes) > MOST_CLASSES:
+        raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
+    known = dict(zip(shards.ids.to_pylist(), shards.signers.to_pylist(), strict=True)) if shards else {}
+    signers = [known.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
+    report = make_report(outcome, signers)
+    strips = _strips(shards, report.worst) if shards else None
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_tables(folder, outcome, report, signers)
+    write_whole(folder / "report.json", _json(outcome, report, labels))
+    write_whole(folder / "index.html", report_page(outcome, report, labels, strips).encode("utf-8", "replace"))
+
+
+def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]:
+    """The hands of the samples, by id, of those that are in the shards."""
+    place = {sample_id: number for number, sample_id in enumerate(shards.ids.to_pylist())}
+    reader = StripReader(shards, COLUMNS, hands_only=True)
+    strips = {sample.id: reader.read(place[sample.id]) for sample in worst if sample.id in place}
+    reader.close()
+    return strips
+
+
+def _json(outcome: Outcome, report: Report, labels: str) -> bytes:
+    value = {
+        "predictions": outcome.source,
+        "labels": labels,
+        "samples": len(outcome.ids),
+        "labels_without_prediction": len(outcome.unpredicted),
+        "class_names": outcome.classes,
+        **asdict(report),
+    }
+    # Names of files may have bytes that are not UTF-8.
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace")
+
+
+def _write_tables(folder: Path, outcome: Outcome, report: Report, signers: list[str]) -> None:
+    names = outcome.classes
+    loss = [None] * len(signers) if outcome.logits is None else cross_entropy(outcome.logits, outcome.truth).tolist()
+    columns = (outcome.ids, signers, outcome.truth.tolist(), outcome.predicted.tolist(), loss)
+    _write_csv(folder / "samples.csv", ("id", "signer", "class", "predicted", "loss"), zip(*columns, strict=True))
+    header = ("samples", "hits", "accuracy", "low", "high")
+    _write_csv(folder / "signers.csv", ("signer", *header), ((g.name, *_figures(g)) for g in report.signers))
+    _write_csv(
+        folder / "classes.csv",
+        ("class", "name", *header),
+        ((number, group.name, *_figures(group)) for number, group in enumerate(report.classes)),
+    )
+    _write_csv(
+        folder / "confusions.csv",
+        ("class", "name", "predicted", "predicted_name", "samples"),
+        ((pair.truth, names[pair.truth], pair.predicted, names[pair.predicted], pair.count) for pair in report.pairs),
+    )
+
+
+def _figures(group: Group) -> tuple[object, ...]:
+    if group.interval is None:
+        return group.samples, group.hits, None, None, None
+    return group.samples, group.hits, group.accuracy, group.interval.low, group.interval.high
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
