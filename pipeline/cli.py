@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.workspace.paths import STAGES
-from shards.command_line import Commands, Pair, settings_from, version_option
+from shards.command_line import Commands, NumberPair, settings_from, version_option
 
 _LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
@@ -105,7 +105,7 @@ def clips(
     help="Of several people, in keypoint files or for RTMW: whom to follow from frame 0 on.  [default: largest]",
 )
 @click.option(
-    "--picture-size", type=Pair(int, "x"), metavar="WxH", help="Of clips without video: what fractions are of."
+    "--picture-size", type=NumberPair(int, "x"), metavar="WxH", help="Of clips without video: what fractions are of."
 )
 @click.option("--mirrored", is_flag=True, help="The frames were mirrored before keypoints were estimated (SAM-SLR).")
 @click.option(
@@ -133,7 +133,7 @@ def clips(
 @click.option("--no-depth", is_flag=True, help="Leave the depth videos out.")
 @click.option(
     "--depth-range",
-    type=Pair(float, ","),
+    type=NumberPair(float, ","),
     metavar="NEAR,FAR",
     help="Values (millimetres) of depth videos of more than 8 bits that become black and white.",
 )

@@ -22,7 +22,7 @@ from pipeline.run_stages import RunSettings, run_stages
 from pipeline.stages.handcrops import HandCrops
 from pipeline.video.program import ffmpeg_binary, refuse_old
 from pipeline.workers.local import end_workers
-from pipeline.workers.signals import Stopped, stop_on_signals
+from pipeline.workers.signals import StoppedBySignal, stop_on_signals
 from pipeline.workspace.clip import VIDEO_SUFFIXES, Sample
 from pipeline.workspace.paths import STAGES, Workspace
 from shards.errors import InputError
@@ -98,7 +98,7 @@ def shards_of_videos(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds
     try:
         with stop_on_signals(), tempfile.TemporaryDirectory(prefix="signshards-video-", dir=place) as folder:
             yield _run(clips, Path(folder), pose, needs)
-    except Stopped as error:
+    except StoppedBySignal as error:
         end_workers()
         raise RunError(f"stopped by {error}; nothing was written") from error
     except OSError as error:

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.hands.boxes import nearest_present
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.encode import RawFrames, write_video
 from pipeline.video.program import ffmpeg_binary
 from pipeline.video.recording import Recording
@@ -71,7 +71,7 @@ def draw_video(clip: Path, info: SampleInfo, keypoints: np.ndarray, answers: Seq
     """
     binary, video = ffmpeg_binary(), Video(info.frames, info.width, info.height, info.fps)
     canvas = Canvas.of(info.width, info.height)
-    pictures = (frame for _, frame in decode([Stream(Recording(str(clip)), video, "rgb")], binary))
+    pictures = (frame for _, frame in decode([WantedStream(Recording(str(clip)), video, "rgb")], binary))
     frames = (frame.tobytes() for frame in draw_frames(pictures, info, keypoints, answers, canvas))
     raw = RawFrames("rgb24", canvas.width, canvas.height + PANEL, info.fps)
     write_video(out, frames, raw, binary, {"preset": "veryfast", "crf": 20, "movflags": "+faststart"})

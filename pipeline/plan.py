@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.workspace.clip import Clip
 from pipeline.workspace.result import is_result
-from pipeline.workspace.row import FAILED, Row
+from pipeline.workspace.row import FAILED, LedgerRow
 
 
 @dataclass
@@ -34,7 +34,7 @@ class StagePlan:
 
 
 def plan_stage(
-    stage: str, clips: Iterable[Clip], rows: Mapping[str, Row], results: Mapping[str, tuple[int, int]] | None
+    stage: str, clips: Iterable[Clip], rows: Mapping[str, LedgerRow], results: Mapping[str, tuple[int, int]] | None
 ) -> StagePlan:
     """Sort clips into done and to do.
 

@@ -12,7 +12,7 @@ from pipeline.run_stages import RunSettings, run_stages
 from pipeline.status import summarize
 from pipeline.video.program import ffmpeg_binary, named_ffmpeg, refuse_old
 from pipeline.workers.local import end_workers
-from pipeline.workers.signals import Stopped, stop_on_signals
+from pipeline.workers.signals import StoppedBySignal, stop_on_signals
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.driver_lock import workspace_lock
 from pipeline.workspace.manifest import apply_labels, class_names, read_data, write_manifest
@@ -35,7 +35,7 @@ def run_command(options: RunOptions) -> int:
     with stop_on_signals():
         try:
             return _run(options)
-        except Stopped as error:
+        except StoppedBySignal as error:
             end_workers()
             raise RunError(
                 f"stopped by {error}; what is done is kept, and the same command goes on from here"

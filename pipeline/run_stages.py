@@ -13,11 +13,11 @@ from pipeline.pose.source import KeypointSource
 from pipeline.stages.earlier import EarlierVersion
 from pipeline.stages.frames import Frames
 from pipeline.stages.handcrops import QUALITY, HandCrops
-from pipeline.stages.keypoints import Keypoints
+from pipeline.stages.keypoints import KeypointStage
 from pipeline.stages.poseflow import PoseFlow
 from pipeline.stages.shards import PlannedShards, plan_shards, same_keypoints
 from pipeline.stages.stage import Stage
-from pipeline.status import Outcome
+from pipeline.status import StageSummary
 from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Engine, end_workers, run_tasks
 from pipeline.workspace.clip import Clip, Sample
@@ -26,7 +26,7 @@ from pipeline.workspace.fingerprint import stamp, stamp_files
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.result import named
-from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.row import DONE, FAILED, LedgerRow
 from pipeline.workspace.shard_folder import rows_to_keep, shards_folder
 from shards.errors import InputError
 from shards.files import remove_leftovers
@@ -71,7 +71,7 @@ class RunSettings:
         """The stages before the shards, as far as they are needed."""
         stages: list[Stage] = [
             Frames(self.workspace, self.ffmpeg, self.take_damaged, self.depth_range, self.rules),
-            Keypoints(self.workspace, self.source, self.rules, self.ffmpeg),
+            KeypointStage(self.workspace, self.source, self.rules, self.ffmpeg),
             PoseFlow(self.workspace, self.recipe, self.flow_archive),
             HandCrops(self.workspace, self.recipe, self.quality, self.ffmpeg, self.take_damaged, self.depth_range),
         ]
@@ -83,7 +83,7 @@ class RunSettings:
         return EarlierVersion(self.workspace, self.source, self.recipe, self.flow_archive, self.quality)
 
 
-def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[Outcome]:
+def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[StageSummary]:
     """Run the stages that were asked for; the others are only looked up.
 
     Raises:
@@ -94,7 +94,7 @@ def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[Outcome
     # The folder first: what is wrong with it should be said now, not after days of work.
     with _hold_shards(samples, settings), _engine(settings) as run:
         clips = [Clip(sample, _stamp(sample.color), _stamp(sample.depth)) for sample in samples]
-        outcomes: list[Outcome] = []
+        outcomes: list[StageSummary] = []
         for stage in settings.clip_stages():
             outcome, clips = _run_stage(stage, clips, len(samples) - len(clips), settings, run)
             outcomes.append(outcome)
@@ -138,7 +138,7 @@ def _engine(settings: RunSettings) -> Iterator[Engine]:
 
 def _run_stage(
     stage: Stage, clips: list[Clip], waiting: int, settings: RunSettings, run: Engine
-) -> tuple[Outcome, list[Clip]]:
+) -> tuple[StageSummary, list[Clip]]:
     """What came of a stage, and those of the clips that have come through it or are passed by."""
     ledger = Ledger(settings.workspace.ledgers, stage.name, settings.part.name if settings.part else "")
     concerned = [clip for clip in clips if stage.applies(clip)]
@@ -161,17 +161,17 @@ def _run_stage(
     through = {clip.id for clip in done}
     now = sum(clip.id in through for clip in plan.todo)
     came = [clip for clip in clips if clip.id in through or not stage.applies(clip)]
-    return Outcome(stage.name, len(done), now, failed, waiting, warnings), came
+    return StageSummary(stage.name, len(done), now, failed, waiting, warnings), came
 
 
-def _rows_of(clips: Sequence[Clip], stage: Stage, ledger: Ledger) -> dict[str, Row]:
+def _rows_of(clips: Sequence[Clip], stage: Stage, ledger: Ledger) -> dict[str, LedgerRow]:
     """The ledger's rows of the clips as they are now, by id."""
     rows = {clip.id: ledger.rows.get(clip.id) for clip in clips}
     present = {clip.id: clip.fingerprints[stage.name] for clip in clips}
     return {key: row for key, row in rows.items() if row and row.fingerprint == present[key]}
 
 
-def _find(stage: Stage, clip: Clip, row: Row) -> list[str]:
+def _find(stage: Stage, clip: Clip, row: LedgerRow) -> list[str]:
     """Put what a row says into the clip's record; returns what a user should know of it."""
     try:
         stage.found(clip, row)
@@ -188,7 +188,7 @@ def _tell_taken_over(stage: str, count: int) -> None:
         print(f"{stage}: {count} results of an earlier version are taken over as they are", file=sys.stderr)
 
 
-def _refuse_all_waiting(outcomes: Sequence[Outcome], samples: Sequence[Sample]) -> None:
+def _refuse_all_waiting(outcomes: Sequence[StageSummary], samples: Sequence[Sample]) -> None:
     """InputError where the last stage has no clip to work on, because the ones before were not run."""
     last = outcomes[-1]
     if samples and last.waiting == len(samples) and not any(one.failed for one in outcomes):
@@ -199,7 +199,7 @@ def _refuse_all_waiting(outcomes: Sequence[Outcome], samples: Sequence[Sample]) 
         )
 
 
-def _refuse_undone(samples: Sequence[Sample], clips: Sequence[Clip], outcomes: Sequence[Outcome]) -> None:
+def _refuse_undone(samples: Sequence[Sample], clips: Sequence[Clip], outcomes: Sequence[StageSummary]) -> None:
     """InputError where clips have neither come through all stages nor failed in one."""
     known = {clip.id for clip in clips} | {row.id for outcome in outcomes for row in outcome.failed}
     if undone := [sample.id for sample in samples if sample.id not in known]:
@@ -213,11 +213,11 @@ def _hold_shards(samples: Sequence[Sample], settings: RunSettings) -> AbstractCo
     return shards_folder(settings.shards_folder, {sample.split for sample in samples}, settings.workspace, rows)
 
 
-def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> Outcome:
+def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> StageSummary:
     name, folder = STAGES[-1], settings.shards_folder
     if not clips:
         print(f"no shards: no clip came through; {folder} is left as it is", file=sys.stderr)
-        return Outcome(name, 0, 0)
+        return StageSummary(name, 0, 0)
     planned = PlannedShards(folder, plan_shards(clips, settings.samples_per_shard), settings.workspace)
     ledger = Ledger(settings.workspace.ledgers, name)
     _tell_taken_over(name, settings.earlier_version().take_over_shards(planned, ledger))
@@ -228,4 +228,6 @@ def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> O
         made_with = {"estimator": settings.source.name, "quality": settings.quality}
         made_with |= {"depth_range": list(settings.depth_range)} if settings.depth_range else {}
         planned.finish(ledger.rows, Dataset(settings.recipe, made_with, settings.classes))
-    return Outcome(name, len(planned.shards) - len(bad), len(rows) - len(bad), bad, warnings=[*same_keypoints(clips)])
+    return StageSummary(
+        name, len(planned.shards) - len(bad), len(rows) - len(bad), bad, warnings=[*same_keypoints(clips)]
+    )

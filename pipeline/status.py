@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from pipeline.workspace.driver_lock import Part
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.manifest import read_manifest
 from pipeline.workspace.paths import STAGES, Workspace
-from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.row import DONE, FAILED, LedgerRow
 from shards.command_line import print_line
 
 SOME_FAILED = 3  # exit status
@@ -22,19 +22,19 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageSummary:
     """What came of a stage, for the summary."""
 
     stage: str
     done: int  # all in all
     now: int  # of those, in this run
-    failed: list[Row] = field(default_factory=list)
+    failed: list[LedgerRow] = field(default_factory=list)
     waiting: int = 0  # clips that an earlier stage has not done
     warnings: list[str] = field(default_factory=list)  # `<id>: <what is odd>`, of clips that are done
 
 
 def summarize(
-    outcomes: Sequence[Outcome], workspace: Workspace, shards: Path, part: Part | None, unknown: str = ""
+    outcomes: Sequence[StageSummary], workspace: Workspace, shards: Path, part: Part | None, unknown: str = ""
 ) -> int:
     """Print what came of the run; returns its exit status. `unknown` says which labels are of no clip."""
     print_line("")
@@ -79,7 +79,7 @@ def collect(work: Path) -> dict[str, Any]:
     stages: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     for stage in STAGES:
-        rows = read_rows(workspace.ledgers, stage, facts=False)
+        rows = read_ledger_rows(workspace.ledgers, stage, facts=False)
         ids = with_video if stage == "handcrops" else {sample.id for sample in samples}
         if stage != STAGES[-1]:
             rows = {key: row for key, row in rows.items() if key in ids}

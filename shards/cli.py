@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import Commands, Pattern, cache_options, settings_from, version_option
+from shards.command_line import Commands, ShardPattern, cache_options, settings_from, version_option
 from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.remote.cache import CacheSettings
 from shards.remote.urls import is_url
@@ -76,7 +76,9 @@ def verify(folder: Path | str, full: bool, jobs: int, **cache: Any) -> None:
 @click.option(
     "--labels", type=_FILE, help="CSV id,class[,split], or a clip list with columns id, label, signer, split."
 )
-@click.option("--shards", type=Pattern(), multiple=True, help="Shards instead: folder, glob or train-{000..099}.tar.")
+@click.option(
+    "--shards", type=ShardPattern(), multiple=True, help="Shards instead: folder, glob or train-{000..099}.tar."
+)
 @click.option("--holdout-signers", metavar="LIST", help="Signers for the last split, e.g. 8,9: val, or test with --by.")
 @click.option("--keep", metavar="LIST", help="Splits that stay as they are, e.g. test; the others are divided.")
 @click.option("--by", type=click.Choice(("signer", "sample")), help="Divide by --fractions, stratified by class.")
@@ -102,7 +104,7 @@ def split(**options: object) -> None:
 @main.command(context_settings=_SETTINGS)
 @click.option(
     "--shards",
-    type=Pattern(),
+    type=ShardPattern(),
     required=True,
     multiple=True,
     help="Folder, glob or train-{000..099}.tar; several merge.",
@@ -135,7 +137,7 @@ def reshard(**options: object) -> None:
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("patterns", metavar="DIR|PATTERN...", type=Pattern(), nargs=-1, required=True)
+@click.argument("patterns", metavar="DIR|PATTERN...", type=ShardPattern(), nargs=-1, required=True)
 @click.option("--out", type=_FILE, default=Path("shards.html"), help="The page: one file, no network needed.")
 @click.option("--samples", type=click.IntRange(min=1), default=12, help="How many to show, from all over the set.")
 @click.option("--id", "ids", multiple=True, metavar="ID", help="Show this sample; may be given several times.")

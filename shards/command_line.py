@@ -83,7 +83,7 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.BadOptionUsage as error:
-            if any(isinstance(one.type, Pattern) and error.option_name in one.opts for one in self.params):
+            if any(isinstance(one.type, ShardPattern) and error.option_name in one.opts for one in self.params):
                 raise InputError(f"{error.message.rstrip('.')}; {_REDIRECTED}") from error
             raise
 
@@ -141,7 +141,7 @@ def settings_from(options: Mapping[str, Any], kind: type[Settings], **others: An
 _REDIRECTED = "a shell takes <000..099> and >.tar for redirections: quote the pattern, 'train-<000..099>.tar'"
 
 
-class Pattern(click.ParamType):
+class ShardPattern(click.ParamType):
     """A PATTERN of shards, refused where it is what a shell leaves of one that was not quoted."""
 
     name = "pattern"
@@ -178,7 +178,7 @@ def cache_options(command: Callable) -> Callable:
     return folder(size(command))
 
 
-class Pair(click.ParamType):
+class NumberPair(click.ParamType):
     """Two numbers in one value, `640x480` or `500,4000`."""
 
     name = "pair"

@@ -25,7 +25,7 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclass(frozen=True)
-class Row:
+class CsvRow:
     """A row of a CSV with a header: its cells by the names of the columns, stripped."""
 
     path: Path
@@ -105,7 +105,7 @@ def _refuse_separators(path: Path, rows: Sequence[tuple[int, list[str]]]) -> Non
             raise InputError(f"{path}:{line}: its columns are separated by {name}; save it with commas")
 
 
-def read_columns(path: Path, required: Collection[str], optional: Collection[str] = ()) -> Iterator[Row]:
+def read_columns(path: Path, required: Collection[str], optional: Collection[str] = ()) -> Iterator[CsvRow]:
     """The rows of a CSV with a header, whose columns may come in any order and among others.
 
     Names of columns count as equal in upper and lower case. Other columns than these are left out, but one that looks
@@ -131,7 +131,7 @@ def read_columns(path: Path, required: Collection[str], optional: Collection[str
     for line, cells in rows[1:]:
         if len(cells) < len(header) or any(cells[len(header) :]):
             raise InputError(f"{path}:{line}: {len(cells)} columns where the header has {len(header)}")
-        yield Row(path, line, {name: cells[place] for name, place in places.items()})
+        yield CsvRow(path, line, {name: cells[place] for name, place in places.items()})
 
 
 def _refuse_other_ranges(path: Path, line: int, names: Sequence[str], optional: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.csv_files import Row, read_cells, read_columns
+from shards.csv_files import CsvRow, read_cells, read_columns
 from shards.errors import InputError
 from shards.names import is_split_name, signer_of
 
@@ -107,7 +107,7 @@ def _without_header(path: Path) -> list[tuple[int, Labelled]]:
     return rows
 
 
-def _rows_and_cells(path: Path) -> tuple[list[Row], list[LabelCell]]:
+def _rows_and_cells(path: Path) -> tuple[list[CsvRow], list[LabelCell]]:
     rows = list(read_columns(path, ["id"], ["label", "class", "split", "signer"]))
     label_column = next((name for name in ("label", "class") if not rows or name in rows[0].cells), None)
     if label_column is None:

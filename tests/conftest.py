@@ -68,7 +68,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Path:
         folder = root / "mp4" / split
         folder.mkdir(parents=True, exist_ok=True)
         make_clip(ffmpeg, folder / f"{name}_color.mp4", frames)
-        make_clip(ffmpeg, folder / f"{name}_depth.mp4", frames, grey=True)
+        make_clip(ffmpeg, folder / f"{name}_depth.mp4", frames, gray=True)
         kp = root / "kp" / split / f"{name}_color.kp"
         write_keypoints(kp, f"{name}_color", moving_keypoints(frames, number))
         labels.append(f"{name},{number % 3},{split}\n")

@@ -21,8 +21,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.driving import command, digests, processes_of, wait_until
 from helpers.forked import Ended, forked
+from helpers.pipeline_runs import command, digests, processes_of, wait_until
 from helpers.shard_making import Plan, make_shards
 
 # What the commands import when they run: once here, not in every child.

@@ -19,7 +19,7 @@ from typing import Any
 import click
 import torch
 
-from shards.command_line import Command, Pattern
+from shards.command_line import Command, ShardPattern
 from shards.files import write_whole
 from tools.bench.gpu import CheckSettings, compile_figures, jpeg_figures, model_figures, train_options
 from train.fit.checkpoint import read_checkpoint
@@ -46,7 +46,7 @@ def parts_of(models: list[str]) -> list[str]:
 
 
 @click.command(cls=Command, context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
-@click.option("--shards", required=True, type=Pattern(), help="Training shards, with depth for VTN_HCPF_D.")
+@click.option("--shards", required=True, type=ShardPattern(), help="Training shards, with depth for VTN_HCPF_D.")
 @click.option("--json", "json_file", required=True, type=click.Path(path_type=Path), help="Where the figures go.")
 @click.option("--budget", type=click.FloatRange(1), default=330.0, help="Seconds for everything.")
 @click.option("--seconds", type=click.FloatRange(0.01), default=4.0, help="Of each measurement.")

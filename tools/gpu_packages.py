@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from shards.command_line import Command, Pattern
+from shards.command_line import Command, ShardPattern
 from shards.errors import InputError
 from shards.format.shardset import files_of, open_shards
 from tools.bench.data import prepare
@@ -34,7 +34,9 @@ PYTHONPATH="$here/site" exec python3 -m tools.gpu_check --shards "$here/shards/t
 
 @click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--shards", type=Pattern(), help="Shards to carry, a folder with a dataset.json.  [default: generated]")
+@click.option(
+    "--shards", type=ShardPattern(), help="Shards to carry, a folder with a dataset.json.  [default: generated]"
+)
 def main(out: Path, shards: str | None) -> None:
     """Collect into the folder OUT, which is new, what the GPU check needs."""
     if out.exists():

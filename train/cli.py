@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, Pattern, cache_options, version_option
+from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, version_option
 from train.models.defaults import DEFAULTS, shown_default
 from train.ranks.threads import wait_passively
 
@@ -35,12 +35,12 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
 @click.option(
     "--shards",
     required=True,
-    type=Pattern(),
+    type=ShardPattern(),
     multiple=True,
     help="Training shards: 'train-{000..099}.tar', a glob, or a folder; also https://…, s3://…, gs://…, pipe:…; "
     "several are one set.",
 )
-@click.option("--val-shards", type=Pattern(), multiple=True, help="Validation shards, likewise.")
+@click.option("--val-shards", type=ShardPattern(), multiple=True, help="Validation shards, likewise.")
 @cache_options
 @click.option(
     "--folds", type=click.Path(path_type=Path), help="CSV id,fold of `shards split`: train on some of --shards."

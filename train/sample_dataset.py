@@ -10,10 +10,10 @@ from train.data.views import EVALUATION
 from train.data.window import Window
 from train.models.streams import stream_of
 
-Sample = tuple[tuple[torch.Tensor, ...], int]
+LabeledInputs = tuple[tuple[torch.Tensor, ...], int]
 
 
-class SampleDataset(Dataset[Sample]):
+class SampleDataset(Dataset[LabeledInputs]):
     """What a model sees of every sample in evaluation, unaugmented: `dataset[n]` is (inputs, class).
 
     `train` reads whole batches, faster; this is for looking at samples and for training loops of one's own. It may be
@@ -50,7 +50,7 @@ class SampleDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.shards)
 
-    def __getitem__(self, sample: int) -> Sample:
+    def __getitem__(self, sample: int) -> LabeledInputs:
         """The inputs, float32 without the dimension of batches, and the class (-1: none) of a sample.
 
         Of VTN_HCPF: crops (L, 2, 3, size, size), normalized as ImageNet's, and pose features (L, 106); VTN_HCPF_D has

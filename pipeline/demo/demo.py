@@ -14,7 +14,7 @@ import click
 
 from pipeline.demo.generate import DemoSettings, generate
 from pipeline.errors import RunError
-from pipeline.workers.signals import Stopped, stop_on_signals
+from pipeline.workers.signals import StoppedBySignal, stop_on_signals
 from shards.errors import InputError
 from shards.files import write_whole
 
@@ -56,7 +56,7 @@ def run_demo(
     try:
         with stop_on_signals():
             _run(out, settings, {"run": training, "run_pose": pose_training})
-    except Stopped as stop:
+    except StoppedBySignal as stop:
         raise RunError(f"stopped by {stop}; the same command goes on from here") from stop
 
 
@@ -112,7 +112,7 @@ def _command(name: str, *arguments: str | Path) -> None:
     with subprocess.Popen([sys.executable, "-m", _MODULES[name], *words]) as process:
         try:
             status = process.wait()
-        except Stopped:
+        except StoppedBySignal:
             process.terminate()  # leaving the block waits for its end
             raise
     if status:

@@ -24,7 +24,7 @@ _THUMB_BONES = np.array([0.19, 0.16, 0.13])
 _THUMB_STRAIGHT, _THUMB_FOLDED = np.radians([55.0, 48.0, 44.0]), np.radians([25.0, -30.0, -75.0])
 
 
-def skeleton(body: Body, motion: Motion) -> NDArray[np.float64]:
+def figure_keypoints(body: Body, motion: Motion) -> NDArray[np.float64]:
     """(T, 135, 3): x and y in pixels, z in shoulder widths towards the camera. Legs are not drawn and stay NaN.
 
     Wrists out of the arms' reach are pulled in to it.

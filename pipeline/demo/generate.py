@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo.figure import ELBOWS, FINGERS, WRISTS, skeleton
+from pipeline.demo.figure import ELBOWS, FINGERS, WRISTS, figure_keypoints
 from pipeline.demo.scene import Scene
 from pipeline.demo.signer import SIZE, random_appearance, random_body
 from pipeline.demo.signs import LEFT, RIGHT, SIGNS, perform, random_style, vary
@@ -170,7 +170,7 @@ def _make(out: Path, seed: int, clip: DemoClip, binary: str) -> None:
     rng = _generator(seed, clip.signer, clip.sample, "clip")
     shift, scale = rng.uniform(-8, 8, 2), rng.uniform(0.97, 1.03)
     body = replace(body, x=body.x + shift[0], y=body.y + shift[1], unit=body.unit * scale)
-    points = skeleton(body, perform(SIGNS[clip.label], vary(habits, rng), rng))
+    points = figure_keypoints(body, perform(SIGNS[clip.label], vary(habits, rng), rng))
     points[..., :2] += _sway(len(points), 0.02 * body.unit, rng)
     _write_keypoints(out / "kp" / clip.split / f"{clip.id}_color.kp", observe(points, body.unit, rng))
     scene = Scene(body, appearance, rng)

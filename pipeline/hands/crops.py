@@ -11,10 +11,10 @@ from PIL import Image
 # The trainer's 224-pixel window comes out of crops whose short side is 256: more pixels would only cost time.
 SHORT_SIDE = 256
 Planes = tuple[np.ndarray, ...]
-Picture = Planes | np.ndarray
+FramePixels = Planes | np.ndarray
 
 
-def crop(image: Picture, box: list[int]) -> Picture:
+def crop(image: FramePixels, box: list[int]) -> FramePixels:
     """The part of a picture in a box (x0, y0, x1, y1). Planes are stretched from a video's limited range to full range.
 
     Where the box starts at an odd pixel, its chroma samples lie between the frame's: they are the mean of two.
@@ -53,7 +53,7 @@ def _stretched(plane: np.ndarray, table: bytes) -> np.ndarray:
     return np.frombuffer(plane.tobytes().translate(table), np.uint8).reshape(plane.shape)
 
 
-def size_of(image: Picture) -> tuple[int, int]:
+def size_of(image: FramePixels) -> tuple[int, int]:
     """Width and height."""
     height, width = (image if isinstance(image, np.ndarray) else image[0]).shape[:2]
     return width, height
@@ -64,7 +64,7 @@ def gray(image: np.ndarray) -> Planes:
     return (np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("L")),)
 
 
-def shrink(image: Picture, aliased: bool) -> Picture:
+def shrink(image: FramePixels, aliased: bool) -> FramePixels:
     """The picture with a short side of at most 256 (long side int(256·long/short)), bilinear, antialiased or not."""
     width, height = size_of(image)
     short = min(width, height)
@@ -86,7 +86,7 @@ def _resize(plane: np.ndarray, size: tuple[int, int], aliased: bool) -> np.ndarr
     return np.asarray(image.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
 
 
-def encode(image: Picture, quality: int) -> bytes:
+def encode(image: FramePixels, quality: int) -> bytes:
     """A baseline JPEG, 4:2:0; planes go in as they are, without a color conversion."""
     if isinstance(image, np.ndarray):
         return simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, "RGB", "420")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.hands.boxes import hand_boxes, nearest_present
-from pipeline.hands.crops import Picture, crop, encode, gray, shrink, size_of
+from pipeline.hands.crops import FramePixels, crop, encode, gray, shrink, size_of
 from pipeline.video.decode import Region, planes
 from pipeline.workspace.clip import Video
 from shards.format.recipe import Recipe
@@ -34,7 +34,7 @@ class CutStyle:
             return "gray16"
         return "rgb" if self.opencv_color else "planes"
 
-    def picture(self, frame: np.ndarray, region: Region) -> Picture:
+    def picture(self, frame: np.ndarray, region: Region) -> FramePixels:
         """A region of a decoded frame, for `crop`.
 
         Raises:

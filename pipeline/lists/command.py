@@ -9,11 +9,11 @@ from pathlib import Path
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.folders import read_folders
 from pipeline.lists.ids import unique_ids
-from pipeline.lists.list_report import Entry, counted, summary, warnings
+from pipeline.lists.list_report import ListEntry, counted, summary, warnings
 from pipeline.lists.locate import Finder, Located, Ranges, locate
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
-from pipeline.lists.record import Listing, Reader
+from pipeline.lists.record import ClipListing, Reader
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.command_line import print_line
@@ -109,7 +109,7 @@ def _present(located: Sequence[Located], missing: str | None) -> tuple[list[Loca
     return [one for one in located if not one.missing], [f"{line}; they are left out"]
 
 
-def _entries(located: Sequence[Located], listing: Listing, lines: list[str]) -> list[Entry]:
+def _entries(located: Sequence[Located], listing: ClipListing, lines: list[str]) -> list[ListEntry]:
     """The clips with ids; what is left out, and ids that are not the names, are added to `lines` and to the notes."""
     wrong_names = [ascii(one.record.name) for one in located if not _is_utf8(one)]
     backwards = [one.record.name for one in located if not one.has_time]
@@ -126,7 +126,7 @@ def _entries(located: Sequence[Located], listing: Listing, lines: list[str]) -> 
     lines += [line for line in found if line]
     listing.notes.extend(filter(None, [counted("ids are not the clips' names", changed)]))
     return [
-        Entry(one_id, *(one.record.split, one.record.signer, one.record.label), *_files(one), one.start, one.end)
+        ListEntry(one_id, *(one.record.split, one.record.signer, one.record.label), *_files(one), one.start, one.end)
         for one_id, one in zip(ids, kept, strict=True)
     ]
 
@@ -139,7 +139,7 @@ def _files(one: Located) -> tuple[Path | None, Path | None, Path | None]:
     return one.color, one.depth, one.keypoints
 
 
-def _assigned(entries: Sequence[Entry], path: Path, lines: list[str]) -> list[Entry]:
+def _assigned(entries: Sequence[ListEntry], path: Path, lines: list[str]) -> list[ListEntry]:
     """The clips with the splits that a CSV `id,split` gives them; ids that name no clip are added to `lines`."""
     splits = {plain_id(one): split for one, split in read_assignment(path).items()}
     unknown = sorted(splits.keys() - {entry.id for entry in entries})
@@ -147,7 +147,7 @@ def _assigned(entries: Sequence[Entry], path: Path, lines: list[str]) -> list[En
     return [replace(entry, split=splits[entry.id][1] if entry.id in splits else entry.split) for entry in entries]
 
 
-def _refuse_splits(entries: Sequence[Entry]) -> None:
+def _refuse_splits(entries: Sequence[ListEntry]) -> None:
     """InputError where a folder is taken for a split whose name no file can have."""
     for entry in entries:
         if entry.split and not is_split_name(entry.split):
@@ -156,7 +156,7 @@ def _refuse_splits(entries: Sequence[Entry]) -> None:
             )
 
 
-def _oddities(listing: Listing, ranges: Ranges, unused: Sequence[str]) -> list[str]:
+def _oddities(listing: ClipListing, ranges: Ranges, unused: Sequence[str]) -> list[str]:
     """What the list and the disk do not agree in."""
     lines = [
         counted("files or rows do not follow the rule of names: left out", listing.unreadable),
@@ -169,7 +169,7 @@ def _oddities(listing: Listing, ranges: Ranges, unused: Sequence[str]) -> list[s
     return [line for line in lines if line]
 
 
-def write_clip_list(path: Path, entries: Sequence[Entry]) -> None:
+def write_clip_list(path: Path, entries: Sequence[ListEntry]) -> None:
     """Write the CSV, whole or not at all; paths below its folder are relative. Optional columns are there if used."""
     optional = [
         column

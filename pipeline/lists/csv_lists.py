@@ -4,17 +4,17 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from pipeline.lists.record import Listing, Record, one_per_split, split_name, split_of_file
+from pipeline.lists.record import ClipListing, Record, one_per_split, split_name, split_of_file
 from pipeline.lists.sources import Sources, read_json, read_lines
 from pipeline.lists.walk import stem_of
-from shards.csv_files import Row, read_columns
+from shards.csv_files import CsvRow, read_columns
 from shards.errors import InputError
 
 _GSL_SIGNER = re.compile(r"signer(\d+)")
 _INCLUDE_LIST = re.compile(r"(?:train|val|test)_(include\w*)", re.IGNORECASE)
 
 
-def read_asl_citizen(sources: Sources) -> Listing:
+def read_asl_citizen(sources: Sources) -> ClipListing:
     """ASL Citizen: `splits/{train,val,test}.csv`, `videos/`.
 
     A label is the place of the gloss among the sorted glosses of train.csv, as in Microsoft's code. The gloss in a
@@ -31,7 +31,7 @@ def read_asl_citizen(sources: Sources) -> Listing:
     classes = sorted(glosses)
     places = {gloss: place for place, gloss in enumerate(classes)}
     notes = [f"list: {path}" for path in lists] + ["classes: places among the sorted glosses of train.csv"]
-    listing = Listing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
     for path in lists:
         for row in rows[path]:
             if row["gloss"] not in places:
@@ -46,7 +46,7 @@ def read_asl_citizen(sources: Sources) -> Listing:
     return listing
 
 
-def read_include(sources: Sources) -> Listing:
+def read_include(sources: Sources) -> ClipListing:
     """INCLUDE: `{train,test}_include50.csv` or `{train,test}_include.csv`, and the folders of the categories.
 
     A label is the place of the word among the sorted words, as OpenHands has it (`4. Bird`: the number is the
@@ -61,7 +61,7 @@ def read_include(sources: Sources) -> Listing:
     classes = sorted({row["word"] for path in lists for row in rows[path]})
     places = {word: place for place, word in enumerate(classes)}
     notes = [f"list: {path}" for path in lists] + ["classes: places among the sorted words"]
-    listing = Listing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
     for path in lists:
         for row in rows[path]:
             name = stem_of(row["filepath"])
@@ -69,7 +69,7 @@ def read_include(sources: Sources) -> Listing:
     return listing
 
 
-def read_gsl(sources: Sources) -> Listing:
+def read_gsl(sources: Sources) -> ClipListing:
     """Isolated GSL: `{train,val,test}_greek_iso.csv` and `iso_classes.csv`; clips are folders of pictures.
 
     A line is `folder|gloss`, without a header. A label is the gloss's line in `iso_classes.csv`; `1` and `10` are
@@ -83,7 +83,7 @@ def read_gsl(sources: Sources) -> Listing:
     classes = [line.partition("|")[0].strip() for line in read_lines(classes_file)]
     places = {gloss: place for place, gloss in enumerate(classes)}
     notes = [f"list: {path}" for path in lists] + [f"classes: lines of {classes_file}"]
-    listing = Listing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
     for path in lists:
         for number, line in enumerate(read_lines(path), 1):
             folder, bar, gloss = (part.strip() for part in line.partition("|"))
@@ -96,7 +96,7 @@ def read_gsl(sources: Sources) -> Listing:
     return listing
 
 
-def read_gislr(sources: Sources) -> Listing:
+def read_gislr(sources: Sources) -> ClipListing:
     """Google ISLR: `train.csv` and Parquet files of keypoints; no video.
 
     A label is the sign's number in `sign_to_prediction_index_map.json`. The data set has no splits; text files of
@@ -115,7 +115,7 @@ def read_gislr(sources: Sources) -> Listing:
     for path in files:
         split_of |= dict.fromkeys(read_lines(path), split_name(path.stem))
     notes = [f"list: {path}" for path in [table, *files]] + [f"classes: numbers of {index}"]
-    listing = Listing([], sorted(numbers, key=numbers.__getitem__), notes, roots=sources.roots([table]))
+    listing = ClipListing([], sorted(numbers, key=numbers.__getitem__), notes, roots=sources.roots([table]))
     for row in _rows(table, ("path", "participant_id", "sequence_id", "sign")):
         if row["sign"] not in numbers:
             raise row.error("sign", f"{row['sign']!r} is not in {index}")
@@ -126,7 +126,7 @@ def read_gislr(sources: Sources) -> Listing:
     return listing
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[Row]:
+def _rows(path: Path, columns: tuple[str, ...]) -> list[CsvRow]:
     return list(read_columns(path, [column.casefold() for column in columns]))
 
 

@@ -5,17 +5,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.lists.name_pattern import Pattern
-from pipeline.lists.record import Listing, Record, is_known_split, sorted_classes, split_name
+from pipeline.lists.name_pattern import NamePattern
+from pipeline.lists.record import ClipListing, Record, is_known_split, sorted_classes, split_name
 from pipeline.lists.sources import Sources
-from pipeline.lists.walk import Clip, walk
+from pipeline.lists.walk import FoundClip, walk
 from shards.errors import InputError
 
 _SIGNER = re.compile(r"(?:signer|subject|person|participant|user|speaker|s|p)[ _-]?\d+", re.IGNORECASE)
 _HOW = "say what the path of a clip is with --pattern, as in --pattern '{split}/{signer}_{rep}_{label}'"
 
 
-def read_folders(sources: Sources, pattern: str | None = None) -> Listing:
+def read_folders(sources: Sources, pattern: str | None = None) -> ClipListing:
     """The clips below the given folders, by a pattern of their paths or by looking at these.
 
     A video and keypoints of one name are one clip, and so are `a_color` (or `a`) and `a_depth`. Classes are numbered by
@@ -28,11 +28,11 @@ def read_folders(sources: Sources, pattern: str | None = None) -> Listing:
     if sources.files or not sources.folders:
         raise InputError(f"{sources.files[0]}: is a file; give the folders of the clips")
     root = Path(os.path.commonpath([folder.absolute() for folder in sources.folders]))
-    listing = Listing([], [], roots=[root])
+    listing = ClipListing([], [], roots=[root])
     groups = _groups(sources.folders, root, listing)
     if not groups:
         raise InputError(f"{sources.folders[0]}: no video, folder of numbered pictures or keypoints in it")
-    form = Pattern(pattern or _found_pattern(sorted(groups), root))
+    form = NamePattern(pattern or _found_pattern(sorted(groups), root))
     matches = {stem: form.match(stem) for stem in groups}
     names = sorted_classes([match["label"] for match in matches.values() if match])
     if not names:
@@ -51,25 +51,25 @@ def read_folders(sources: Sources, pattern: str | None = None) -> Listing:
     return listing
 
 
-def _groups(folders: Sequence[Path], root: Path, listing: Listing) -> dict[str, list[Clip]]:
+def _groups(folders: Sequence[Path], root: Path, listing: ClipListing) -> dict[str, list[FoundClip]]:
     """The files of each clip by its path without suffix and `_color`; files that are no clips go to `unmatched`."""
-    groups: dict[str, list[Clip]] = {}
+    groups: dict[str, list[FoundClip]] = {}
     for folder in folders:
         clips, others = walk(folder)
         below = folder.absolute().relative_to(root).as_posix()
         prefix = "" if below == "." else f"{below}/"
         listing.unmatched.extend(str(root / f"{prefix}{other}") for other in others)
         for clip in clips:
-            moved = Clip(prefix + clip.path, clip.kind)
+            moved = FoundClip(prefix + clip.path, clip.kind)
             groups.setdefault(moved.stem, []).append(moved)
     for stem in [stem for stem in groups if stem.endswith("_color") and stem.removesuffix("_color") not in groups]:
         groups[stem.removesuffix("_color")] = groups.pop(stem)
     for stem in [stem for stem in groups if stem.endswith("_depth") and stem.removesuffix("_depth") in groups]:
-        groups[stem.removesuffix("_depth")] += [Clip(clip.path, "depth") for clip in groups.pop(stem)]
+        groups[stem.removesuffix("_depth")] += [FoundClip(clip.path, "depth") for clip in groups.pop(stem)]
     return {stem: one for whole in sorted(groups) for stem, one in _told_apart(whole, groups[whole]).items()}
 
 
-def _told_apart(stem: str, clips: list[Clip]) -> dict[str, list[Clip]]:
+def _told_apart(stem: str, clips: list[FoundClip]) -> dict[str, list[FoundClip]]:
     """One clip, or several where there are several videos of one name (`a.mp4`, `a.avi`)."""
     videos = [clip for clip in clips if clip.kind in ("video", "pictures")]
     if len(videos) < 2:
@@ -79,7 +79,7 @@ def _told_apart(stem: str, clips: list[Clip]) -> dict[str, list[Clip]]:
     return {stem: [first, *others]} | {f"{stem}{Path(clip.path).suffix}": [clip] for clip in rest}
 
 
-def _record(name: str, split: str, signer: str, label: int, clips: Sequence[Clip]) -> Record:
+def _record(name: str, split: str, signer: str, label: int, clips: Sequence[FoundClip]) -> Record:
     paths = {clip.kind: clip.path for clip in reversed(clips)}
     color = paths.get("video") or paths.get("pictures")
     return Record(

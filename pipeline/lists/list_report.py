@@ -14,7 +14,7 @@ _PROPOSE = "`shards split --labels` proposes one for --assign"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListEntry:
     """A clip as it goes into the CSV."""
 
     id: str
@@ -33,7 +33,7 @@ class Entry:
         return self.color or self.keypoints or Path()
 
 
-def summary(entries: Sequence[Entry], classes: Sequence[str]) -> str:
+def summary(entries: Sequence[ListEntry], classes: Sequence[str]) -> str:
     """The number of clips, by split, and of classes and signers."""
     splits: dict[str, int] = defaultdict(int)
     for entry in entries:
@@ -44,7 +44,7 @@ def summary(entries: Sequence[Entry], classes: Sequence[str]) -> str:
     return f"{len(entries):,} clips: {parts}; {used:,} of {len(classes):,} classes; {signers or 'no'} signers known"
 
 
-def warnings(entries: Sequence[Entry], classes: Sequence[str]) -> list[str]:
+def warnings(entries: Sequence[ListEntry], classes: Sequence[str]) -> list[str]:
     """Everything that may be a mistake in the clips that were found."""
     lines = [
         counted("clips have no split", (entry.id for entry in entries if not entry.split), _PROPOSE),
@@ -74,9 +74,9 @@ def _size(path: Path) -> int | None:
         return None
 
 
-def _shared(entries: Sequence[Entry]) -> list[str]:
+def _shared(entries: Sequence[ListEntry]) -> list[str]:
     """Files that are clips of different splits or classes: the same seconds of one file, or copies of one another."""
-    by_file: dict[str, list[Entry]] = defaultdict(list)
+    by_file: dict[str, list[ListEntry]] = defaultdict(list)
     for entry in entries:
         by_file[str(entry.file)].append(entry)
     found = [f"{path} ({_uses(group)})" for path, group in by_file.items() if _differ(group) and _overlap(group)]
@@ -87,15 +87,15 @@ def _shared(entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def _differ(group: Sequence[Entry]) -> bool:
+def _differ(group: Sequence[ListEntry]) -> bool:
     return len({(entry.split, entry.label) for entry in group}) > 1
 
 
-def _uses(group: Sequence[Entry]) -> str:
+def _uses(group: Sequence[ListEntry]) -> str:
     return ", ".join(dict.fromkeys(f"{entry.split or 'no split'} class {entry.label}" for entry in group))
 
 
-def _overlap(group: Sequence[Entry]) -> bool:
+def _overlap(group: Sequence[ListEntry]) -> bool:
     """Whether any seconds are in two clips of different splits or classes."""
     spans = sorted(group, key=lambda entry: entry.start or 0)
     for place, first in enumerate(spans):
@@ -130,7 +130,7 @@ def _digest(file: BinaryIO) -> bytes:
     return check.digest()
 
 
-def _classes_without(entries: Sequence[Entry], classes: Sequence[str]) -> list[str | None]:
+def _classes_without(entries: Sequence[ListEntry], classes: Sequence[str]) -> list[str | None]:
     """For each of train and test, where there is one, the classes with clips elsewhere but none there."""
     of_split: dict[str, set[int]] = defaultdict(set)
     for entry in entries:
@@ -146,7 +146,7 @@ def _classes_without(entries: Sequence[Entry], classes: Sequence[str]) -> list[s
     ]
 
 
-def _signers(entries: Sequence[Entry]) -> list[str]:
+def _signers(entries: Sequence[ListEntry]) -> list[str]:
     splits: dict[str, dict[str, None]] = defaultdict(dict)
     for entry in entries:
         if entry.signer and entry.split:

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.lists.record import Listing, Record, one_per_split, split_of_file, youtube_id
+from pipeline.lists.record import ClipListing, Record, one_per_split, split_of_file, youtube_id
 from pipeline.lists.sources import Sources, read_json
 from shards.errors import InputError
 
 
-def read_msasl(sources: Sources) -> Listing:
+def read_msasl(sources: Sources) -> ClipListing:
     """The clips of all splits that are there: parts of YouTube's videos, which are looked for by the video's id.
 
     The list has no ids: a clip is `<split>_<place in the file, from 0>`. The signer is `signer_id`; `signer` is -1 in
@@ -21,7 +21,7 @@ def read_msasl(sources: Sources) -> Listing:
     classes = read_json(classes_file)
     given = [path for path in sources.files if path.suffix.lower() == ".json" and path != classes_file]
     lists = one_per_split(given or sources.need(r"MSASL_(train|val|test)\.json", "MSASL_{train,val,test}.json"))
-    listing = Listing([], classes, [f"list: {path}" for path in lists], roots=sources.roots(lists))
+    listing = ClipListing([], classes, [f"list: {path}" for path in lists], roots=sources.roots(lists))
     listing.notes.append(f"classes: {classes_file}")
     for path in lists:
         for place, entry in enumerate(read_json(path)):
@@ -29,7 +29,7 @@ def read_msasl(sources: Sources) -> Listing:
     return listing
 
 
-def _add(listing: Listing, path: Path, place: int, split: str, entry: dict[str, Any]) -> None:
+def _add(listing: ClipListing, path: Path, place: int, split: str, entry: dict[str, Any]) -> None:
     name = f"{split}_{place}"
     try:
         video = youtube_id(entry["url"])

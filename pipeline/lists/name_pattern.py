@@ -9,7 +9,7 @@ USED = ("split", "signer", "label", "id")
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:d)?\}")
 
 
-class Pattern:
+class NamePattern:
     """A pattern of the path of a clip below its root, without the suffix.
 
     `{name}` stands for one or more characters of a folder's or file's name, `{name:d}` for digits. A name that occurs

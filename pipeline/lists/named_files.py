@@ -6,9 +6,9 @@ from pathlib import Path
 
 from openpyxl import load_workbook
 
-from pipeline.lists.record import Listing, Record, is_known_split, one_per_split, split_name, split_of_file
+from pipeline.lists.record import ClipListing, Record, is_known_split, one_per_split, split_name, split_of_file
 from pipeline.lists.sources import Sources, read_json, read_lines
-from pipeline.lists.walk import Clip, stem_of, walk
+from pipeline.lists.walk import FoundClip, stem_of, walk
 from shards.csv_files import read_columns
 from shards.errors import InputError
 from shards.labels import Labelled, read_labelled
@@ -22,7 +22,7 @@ _LSA64_SIGNERS, _LSA64_REPETITIONS = 10, 5
 _KARSL_SIGNS = 502
 
 
-def _clips(sources: Sources, listing: Listing) -> list[Clip]:
+def _clips(sources: Sources, listing: ClipListing) -> list[FoundClip]:
     """The clips below the given folders, with absolute paths; the other files are added to `listing.unmatched`.
 
     Raises:
@@ -36,11 +36,11 @@ def _clips(sources: Sources, listing: Listing) -> list[Clip]:
     for root in (folder.absolute() for folder in sources.folders):
         clips, others = walk(root)
         listing.unmatched.extend(str(root / other) for other in others if root / other not in used)
-        found += [Clip(f"{root}/{clip.path}", clip.kind) for clip in clips]
+        found += [FoundClip(f"{root}/{clip.path}", clip.kind) for clip in clips]
     return found
 
 
-def read_autsl(sources: Sources) -> Listing:
+def read_autsl(sources: Sources) -> ClipListing:
     """AUTSL: `<split>/<id>_color.mp4` and `<id>_depth.mp4`, CSVs of labels, `SignList_ClassId_TR_EN.csv`.
 
     Labels are headerless CSVs `id,class[,split]`: those given by name, else `{train,val,test}_labels.csv` where they
@@ -52,7 +52,7 @@ def read_autsl(sources: Sources) -> Listing:
     names = sources.find(r"SignList_ClassId_TR_EN\.csv|.*classes\.csv")
     given = [path for path in sources.files if path.suffix.lower() == ".csv" and path not in names]
     tables = given or sources.find(r"(\w+_)?(labels|ground_truth)\.csv")
-    listing = Listing([], read_classes(names[0]) if names else [], [f"labels: {path}" for path in tables])
+    listing = ClipListing([], read_classes(names[0]) if names else [], [f"labels: {path}" for path in tables])
     labels = _autsl_labels(tables)
     color, depth = _by_ending(_clips(sources, listing), listing)
     for stem, path in color.items():
@@ -74,7 +74,7 @@ def _autsl_labels(tables: list[Path]) -> dict[str, Labelled]:
     return labels
 
 
-def _by_ending(clips: list[Clip], listing: Listing) -> tuple[dict[str, str], dict[str, str]]:
+def _by_ending(clips: list[FoundClip], listing: ClipListing) -> tuple[dict[str, str], dict[str, str]]:
     """The paths of `…_color` and of `…_depth` by what stands before; other clips, and twins, go to `unmatched`."""
     color: dict[str, str] = {}
     depth: dict[str, str] = {}
@@ -86,7 +86,7 @@ def _by_ending(clips: list[Clip], listing: Listing) -> tuple[dict[str, str], dic
     return color, depth
 
 
-def read_lsa64(sources: Sources) -> Listing:
+def read_lsa64(sources: Sources) -> ClipListing:
     """LSA64: `<sign>_<signer>_<repetition>.mp4`, numbers of 3 digits from 1; lines `01|Opaque|R|` have the names.
 
     The data set has no splits. What is not there of its 64 signs by 10 signers, 5 times each, is told.
@@ -96,7 +96,7 @@ def read_lsa64(sources: Sources) -> Listing:
     rows = [row for row in rows if len(row) > 1 and row[0].isdigit()]
     if [int(row[0]) for row in rows] != list(range(1, len(rows) + 1)):
         raise InputError(f"{tables[0]}: expected lines of a number, from 1, | and a name")
-    listing = Listing([], [row[1] for row in rows], [f"classes: {path}" for path in tables[:1]])
+    listing = ClipListing([], [row[1] for row in rows], [f"classes: {path}" for path in tables[:1]])
     numbers = set()
     for clip in _clips(sources, listing):
         match = _LSA64.fullmatch(clip.stem.rpartition("/")[2])
@@ -118,14 +118,14 @@ def read_lsa64(sources: Sources) -> Listing:
     return _with_classes(listing, lambda label: f"{label + 1:03}")
 
 
-def read_slr500(sources: Sources) -> Listing:
+def read_slr500(sources: Sources) -> ClipListing:
     """SLR500: `000/P41_01_00_3._color.mp4`: signer P41, class (01 - 1) * 20 + 00, repetition 3.
 
     From `split.train.csv` and `split.test.csv` (`video_path,class_name`) where they are, else from the files, signers 1
     to 35 for training as the data set has it. Names of classes are the lists'; `gloss_label.txt` is in another order.
     """
     lists = one_per_split(sources.find(r"split\.(train|val|test)\.csv"))
-    listing = Listing([], [], [f"list: {path}" for path in lists])
+    listing = ClipListing([], [], [f"list: {path}" for path in lists])
     names: dict[int, str] = {}
     if lists:
         listing.roots.extend(sources.roots(lists))
@@ -159,14 +159,14 @@ def _slr500(path: str, color: str, split: str | None) -> Record | None:
     return Record(name, split, f"P{match[1]}", (group - 1) * 20 + sign, (color,))
 
 
-def read_karsl(sources: Sources) -> Listing:
+def read_karsl(sources: Sources) -> ClipListing:
     """KArSL: `<signer>/<signer>/<train|test>/<SignID>/<name>`, video or folder of pictures; `KARSL-502_Labels.xlsx`.
 
     A label is SignID - 1. Signer and split are those of the folders: the first number in a name is not the signer.
     """
     tables = sources.find(r"karsl.*labels.*\.(xlsx|json)")
     tables.sort(key=lambda path: path.suffix.lower() != ".xlsx")
-    listing = Listing([], _karsl_names(tables[0]) if tables else [], [f"classes: {path}" for path in tables[:1]])
+    listing = ClipListing([], _karsl_names(tables[0]) if tables else [], [f"classes: {path}" for path in tables[:1]])
     for clip in _clips(sources, listing):
         *_, above, split, sign, name = ("", "", "", *clip.stem.split("/"))
         if not re.fullmatch(r"\d{4}", sign) or not 1 <= int(sign) <= _KARSL_SIGNS or not is_known_split(split):
@@ -192,7 +192,7 @@ def _karsl_names(path: Path) -> list[str]:
     return [str(row[header.index("Sign-English")]).strip() for row in rows]
 
 
-def _with_classes(listing: Listing, name: Callable[[int], str]) -> Listing:
+def _with_classes(listing: ClipListing, name: Callable[[int], str]) -> ClipListing:
     """The list with names made up for the classes that have none."""
     count = 1 + max((record.label for record in listing.records if record.label is not None), default=-1)
     if listing.classes and count > len(listing.classes):

@@ -31,7 +31,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ClipListing:
     """A whole list."""
 
     records: list[Record]
@@ -42,7 +42,7 @@ class Listing:
     roots: list[Path] = field(default_factory=list)  # folders that the paths count from
 
 
-Reader = Callable[[Sources], Listing]
+Reader = Callable[[Sources], ClipListing]
 
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 _SPLITS |= {"test": "test", "testing": "test"}

@@ -21,7 +21,7 @@ _FRAME_JSON = re.compile(r"^(.*?)\d+_keypoints$", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Clip:
+class FoundClip:
     """A clip below a root."""
 
     path: str  # relative to the root, with "/", as on the disk
@@ -47,21 +47,21 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
-def walk(root: Path) -> tuple[list[Clip], list[str]]:
+def walk(root: Path) -> tuple[list[FoundClip], list[str]]:
     """The clips below a folder, and the other files, in the order of their paths; links to folders are followed."""
-    clips: list[Clip] = []
+    clips: list[FoundClip] = []
     others: list[str] = []
     for folder, names in _folders(root, "", set()):
         below = f"{folder}/" if folder else ""
         kind = kind_of_folder(root / folder, names) if folder else None
         if kind:
-            clips.append(Clip(folder, kind))
+            clips.append(FoundClip(folder, kind))
             continue
         for name in names:
             suffix = os.path.splitext(name)[1].lower()
             kind = "video" if suffix in VIDEOS else "keypoints" if suffix in KEYPOINTS else None
             if kind:
-                clips.append(Clip(below + name, kind))
+                clips.append(FoundClip(below + name, kind))
             else:
                 others.append(below + name)
     return sorted(clips, key=lambda clip: clip.path), sorted(others)

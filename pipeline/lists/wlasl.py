@@ -4,14 +4,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline.lists.record import Listing, Record, split_name, youtube_id
+from pipeline.lists.record import ClipListing, Record, split_name, youtube_id
 from pipeline.lists.sources import Sources, read_json, read_lines
 from shards.errors import InputError
 
 _FIELDS = {"fps", "frame_end", "frame_start", "signer_id", "split", "url", "video_id"}
 
 
-def read_wlasl(sources: Sources) -> Listing:
+def read_wlasl(sources: Sources) -> ClipListing:
     """The instances of the JSON, or of those of a subset where its JSON is given by name.
 
     A label is the gloss's line in the class list. `frame_start` counts from 1 and `frame_end` is included, -1 for the
@@ -33,7 +33,9 @@ def read_wlasl(sources: Sources) -> Listing:
     sources.used.update([*lists, *subsets])
     glosses, notes = _glosses(sources, lists[0], values[lists[0]])
     subset = values[subsets[0]] if subsets else None
-    listing = Listing([], glosses, [f"list: {path}" for path in [*lists, *subsets]] + notes, roots=sources.roots(lists))
+    listing = ClipListing(
+        [], glosses, [f"list: {path}" for path in [*lists, *subsets]] + notes, roots=sources.roots(lists)
+    )
     places = {gloss: place for place, gloss in enumerate(glosses)}
     for gloss, instance in _instances(lists[0], values[lists[0]]):
         if gloss not in places:
@@ -84,7 +86,7 @@ def _record(instance: dict[str, Any], label: int) -> Record:
     )
 
 
-def _as_subset(listing: Listing, subset: dict[str, Any], path: Path) -> Listing:
+def _as_subset(listing: ClipListing, subset: dict[str, Any], path: Path) -> ClipListing:
     """The list with the subset's splits and no more classes than it has.
 
     Raises:
@@ -101,7 +103,7 @@ def _as_subset(listing: Listing, subset: dict[str, Any], path: Path) -> Listing:
     absent = sorted(subset.keys() - {record.name for record in records})
     notes = [f"splits: the subset's; {moved} clips are in another split in the list"] if moved else []
     count = 1 + max((entry["action"][0] for entry in subset.values()), default=-1)
-    return Listing(
+    return ClipListing(
         records,
         listing.classes[:count],
         listing.notes + notes,

@@ -19,7 +19,7 @@ from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import fingerprint, stamp
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, Row
+from pipeline.workspace.row import DONE, LedgerRow
 from shards.format.recipe import Recipe
 
 
@@ -62,7 +62,7 @@ class EarlierVersion:
                     taken += 1
         return taken
 
-    def _known(self, stage: str, clip: Clip, row: Row) -> Row | None:
+    def _known(self, stage: str, clip: Clip, row: LedgerRow) -> LedgerRow | None:
         """The row with the facts that this version needs, if an earlier one made it of the same inputs."""
         if clip.sample.keypoints or stage == "frames":  # unknown to it; the same in both
             return None
@@ -79,7 +79,7 @@ class EarlierVersion:
         except (OSError, ValueError, KeyError, TypeError):
             return None  # it is cut again, as any result that is damaged
 
-    def _json_of(self, clip: Clip, row: Row) -> bytes:
+    def _json_of(self, clip: Clip, row: LedgerRow) -> bytes:
         offset, size = row.facts["places"]["json"]
         with self.workspace.handcrops(clip.id).open("rb") as tar:
             tar.seek(offset)

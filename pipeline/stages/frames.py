@@ -16,7 +16,7 @@ from pipeline.video.recording import color_of, depth_of
 from pipeline.workers.local import Work
 from pipeline.workspace.clip import Clip, Sample, Video
 from pipeline.workspace.fingerprint import stamp_files
-from pipeline.workspace.row import Made, Row
+from pipeline.workspace.row import LedgerRow, Made
 
 # Of a clip without video whose keypoints do not say it. Nothing but the times of `predict --sliding` depends on it.
 ASSUMED_FPS = 25.0
@@ -49,7 +49,7 @@ class Frames(Stage):
         """See `Stage`."""
         return partial(_facts, clip.sample, self)
 
-    def found(self, clip: Clip, row: Row) -> None:
+    def found(self, clip: Clip, row: LedgerRow) -> None:
         """See `Stage`."""
         facts = dict(row.facts)
         depth = facts.pop("depth_video", None)
@@ -57,7 +57,7 @@ class Frames(Stage):
         if clip.sample.depth and depth is None:  # of a version before 0.2, to which both videos were alike
             clip.depth_video = replace(clip.video, notes=())
 
-    def notes(self, row: Row) -> list[str]:
+    def notes(self, row: LedgerRow) -> list[str]:
         """See `Stage`; of the depth video, too."""
         return [*super().notes(row), *(row.facts.get("depth_video") or {}).get("notes", [])]
 

@@ -13,13 +13,13 @@ from typing import Any
 from pipeline.errors import ClipError
 from pipeline.hands.cutter import CutStyle, Cutter, plan_hand
 from pipeline.stages.stage import Stage
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.program import ffmpeg_binary
 from pipeline.video.recording import color_of, depth_of
 from pipeline.workers.local import Work
 from pipeline.workspace.clip import Clip, CropTar
 from pipeline.workspace.result import read_array, read_result, write_result
-from pipeline.workspace.row import Made, Row
+from pipeline.workspace.row import LedgerRow, Made
 from shards.body135 import HANDS
 from shards.format.recipe import Recipe
 from shards.format.sample import HandTrack, SampleInfo
@@ -67,7 +67,7 @@ class HandCrops(Stage):
         """See `Stage`."""
         return partial(cut_clip, clip, self)
 
-    def found(self, clip: Clip, row: Row) -> None:
+    def found(self, clip: Clip, row: LedgerRow) -> None:
         """See `Stage`."""
         facts = row.facts
         places = {member: (int(offset), int(size)) for member, (offset, size) in facts["places"].items()}
@@ -94,7 +94,7 @@ def cut_clip(clip: Clip, stage: HandCrops) -> Made:
         videos.append((recording, clip.depth_video, depth_style))
     cutters = [Cutter(hands, video, style) for _, _, style in videos]
     streams = [
-        Stream(recording, one, style.kind, cutter.region)
+        WantedStream(recording, one, style.kind, cutter.region)
         for (recording, one, style), cutter in zip(videos, cutters, strict=True)
     ]
     for number, frame in decode(streams, ffmpeg_binary(stage.ffmpeg), stage.take_damaged):

@@ -23,12 +23,12 @@ from pipeline.workers.local import Engine, Work, end_workers
 from pipeline.workspace.clip import Clip, Video
 from pipeline.workspace.fingerprint import stamp_files
 from pipeline.workspace.result import result_file, write_result
-from pipeline.workspace.row import Made, Row
+from pipeline.workspace.row import LedgerRow, Made
 from shards.format.sample import npy_bytes
 
 
 @dataclass(frozen=True)
-class Keypoints(Stage):
+class KeypointStage(Stage):
     """Depends on the color video and on the source of keypoints; for imports on every file that is read.
 
     A clip that has keypoints of its own is imported from there, whatever the source of the run.
@@ -65,7 +65,7 @@ class Keypoints(Stage):
             return partial(_absent, f"{self.source.root}: no keypoints of {clip.id} in it")
         return partial(_import, Path(file), self.rules, clip, self.result(clip.id))
 
-    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[Row]:
+    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[LedgerRow]:
         """See `Stage`; an archive is read once, as one stream."""
         from_archive = [clip for clip in clips if self._is_in_archive(clip)]
         if len(from_archive) < len(clips):
@@ -78,7 +78,7 @@ class Keypoints(Stage):
         if self.source.estimator:
             end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
 
-    def found(self, clip: Clip, row: Row) -> None:
+    def found(self, clip: Clip, row: LedgerRow) -> None:
         """See `Stage`."""
         clip.keypoints = result_file(row)
 

@@ -15,7 +15,7 @@ from pipeline.workers.local import Engine, Work
 from pipeline.workspace.clip import Clip, ResultFile
 from pipeline.workspace.fingerprint import stamp
 from pipeline.workspace.result import read_array, result_file, write_result
-from pipeline.workspace.row import Made, Row
+from pipeline.workspace.row import LedgerRow, Made
 from shards.format.recipe import Recipe
 from shards.format.sample import npy_bytes
 
@@ -43,7 +43,7 @@ class PoseFlow(Stage):
         keypoints = self.workspace.keypoints(clip.id)
         return partial(_compute, keypoints, clip.keypoints, self.recipe, self.result(clip.id))
 
-    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[Row]:
+    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[LedgerRow]:
         """See `Stage`; an archive is read once, as one stream."""
         if not self.archive:
             yield from super().make(clips, run)
@@ -51,7 +51,7 @@ class PoseFlow(Stage):
             wanted = {clip.id: clip.video.frames - 1 for clip in clips}
             yield from self.rows_of(clips, import_archive(self.archive, wanted, POSE_FLOW), keep_flow)
 
-    def found(self, clip: Clip, row: Row) -> None:
+    def found(self, clip: Clip, row: LedgerRow) -> None:
         """See `Stage`."""
         clip.poseflow = result_file(row)
 

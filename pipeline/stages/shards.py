@@ -17,13 +17,13 @@ from pipeline.workspace.fingerprint import fingerprint, stamp
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.result import is_result, mtime_of, named, read_result, temporary_name
-from pipeline.workspace.row import BEGUN, DONE, Made, Row
+from pipeline.workspace.row import BEGUN, DONE, LedgerRow, Made
 from pipeline.workspace.shard_folder import listed_shards, own_shards, splits_of
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Dataset, Shard
 from shards.format.sample import SampleInfo
-from shards.format.tar import Layout, lay_out, padded, tar_member
+from shards.format.tar import TarLayout, lay_out, padded, tar_member
 from shards.format.writer import finish, plan_split, write_shard
 
 
@@ -35,7 +35,7 @@ class PlannedShards:
     shards: Mapping[str, Sequence[Clip]]
     workspace: Workspace
 
-    def tasks(self, rows: Mapping[str, Row]) -> list[Task]:
+    def tasks(self, rows: Mapping[str, LedgerRow]) -> list[Task]:
         """The shards that are not there yet, or hold something else than planned."""
         tasks = []
         for name, clips in self.shards.items():
@@ -46,7 +46,7 @@ class PlannedShards:
             tasks.append(Task(str(path), current, partial(make_shard, path, clips, self.workspace)))
         return tasks
 
-    def write(self, ledger: Ledger, run: Engine) -> list[Row]:
+    def write(self, ledger: Ledger, run: Engine) -> list[LedgerRow]:
         """Bring the tars in the folder to the plan; `dataset.json` goes first, so that nobody reads what is half done.
 
         Returns the rows of the shards that were written, failed ones too.
@@ -59,9 +59,9 @@ class PlannedShards:
         stale = (own | listed) - self.shards.keys()
         # So that the next run knows the tars for ours, should we be killed.
         for name in listed:
-            ledger.record(Row(str(self.folder / name), BEGUN, ""))
+            ledger.record(LedgerRow(str(self.folder / name), BEGUN, ""))
         for task in tasks:
-            ledger.record(Row(task.id, BEGUN, task.fingerprint))
+            ledger.record(LedgerRow(task.id, BEGUN, task.fingerprint))
         if tasks or stale:
             (self.folder / FILE_NAME).unlink(missing_ok=True)
         rows = []
@@ -74,7 +74,7 @@ class PlannedShards:
             (self.folder / f"{split}.parquet").unlink(missing_ok=True)
         return rows
 
-    def finish(self, rows: Mapping[str, Row], dataset: Dataset) -> Dataset:
+    def finish(self, rows: Mapping[str, LedgerRow], dataset: Dataset) -> Dataset:
         """Write the indexes, then `dataset.json`: `dataset` with these shards."""
         contents = []
         for name, clips in self.shards.items():
@@ -152,7 +152,7 @@ def sample_members(clip: Clip, workspace: Workspace) -> list[bytes]:
     return [tar_member(clip.id, "json", info), tar[start + padded(size) : clip.handcrops.extent]]
 
 
-def sample_layout(clip: Clip) -> Layout:
+def sample_layout(clip: Clip) -> TarLayout:
     """Where the members will be, from the start of the first header."""
     if clip.handcrops is None:
         info = len(_json_without_hands(clip))

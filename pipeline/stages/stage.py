@@ -14,7 +14,7 @@ from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import fingerprint
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.result import has_bytes_of, is_result
-from pipeline.workspace.row import Made, Row
+from pipeline.workspace.row import LedgerRow, Made
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class Stage(ABC):
         """The partial of a plain function that makes the result, for the clip of this number in the plan."""
 
     @abstractmethod
-    def found(self, clip: Clip, row: Row) -> None:
+    def found(self, clip: Clip, row: LedgerRow) -> None:
         """Put what the row of a clip that is done says into the clip's record.
 
         Raises:
             KeyError, TypeError, ValueError: the row is not one of this stage.
         """
 
-    def notes(self, row: Row) -> list[str]:
+    def notes(self, row: LedgerRow) -> list[str]:
         """What a user should know of a clip that is done, a few words each."""
         return [str(note) for note in row.facts.get("notes", [])]
 
-    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[Row]:
+    def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[LedgerRow]:
         """The rows of the clips that are to do, in any order."""
         yield from run([self._task(clip, self.work(clip, number)) for number, clip in enumerate(clips)])
 
@@ -64,7 +64,7 @@ class Stage(ABC):
         """The result file of a clip."""
         return self.workspace.root / self.name / f"{sample_id}{self.suffix}"
 
-    def results(self, rows: Mapping[str, Row]) -> dict[str, tuple[int, int]] | None:
+    def results(self, rows: Mapping[str, LedgerRow]) -> dict[str, tuple[int, int]] | None:
         """Size in bytes and mtime (ns) of the result files there are, by id; None for a stage without files.
 
         A workspace that was copied without its times is recognized by its bytes, and gets its times back.
@@ -84,7 +84,7 @@ class Stage(ABC):
 
     def rows_of(
         self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[..., Made]
-    ) -> Iterator[Row]:
+    ) -> Iterator[LedgerRow]:
         """The rows of results that come out of one stream.
 
         `keep` writes an array as the result file of a path; a ClipError in an array's place fails the clip.
@@ -103,7 +103,7 @@ def _kept(array: Any, path: Path, keep: Callable[..., Made]) -> Made:
     return keep(array, path)
 
 
-def _recognized(entry: os.DirEntry[str], row: Row | None) -> tuple[int, int]:
+def _recognized(entry: os.DirEntry[str], row: LedgerRow | None) -> tuple[int, int]:
     stat = entry.stat()
     found = (stat.st_size, stat.st_mtime_ns)
     if row is None or is_result(row, found) or not has_bytes_of(row, Path(entry.path)):

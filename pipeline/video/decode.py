@@ -33,7 +33,7 @@ class Region(NamedTuple):
     height: int
 
 
-class Stream(NamedTuple):
+class WantedStream(NamedTuple):
     """What to decode of a file.
 
     `kind`: "planes" gives Y, U and V planes at half chroma size, limited-range BT.601, as most videos store them (see
@@ -47,7 +47,9 @@ class Stream(NamedTuple):
     region: Region | None = None  # None: whole frames
 
 
-def decode(streams: Sequence[Stream], binary: str, take_damaged: bool = False) -> Iterator[tuple[int, np.ndarray]]:
+def decode(
+    streams: Sequence[WantedStream], binary: str, take_damaged: bool = False
+) -> Iterator[tuple[int, np.ndarray]]:
     """All frames, as a player shows them, of one or several files: (number of the stream, uint8 bytes).
 
     Frames of a stream come in order, streams in any. The arrays are reused: copy what is kept. All files go through
@@ -152,7 +154,9 @@ def _select(ready: selectors.BaseSelector, seconds: float) -> list[tuple[selecto
     raise TimeoutError
 
 
-def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+def _start(
+    streams: Sequence[WantedStream], pipes: Sequence[_Pipe], binary: str, log: IO[bytes]
+) -> "subprocess.Popen[bytes]":
     import ffmpeg
 
     outputs = [_output(number, stream, pipes[number].writer) for number, stream in enumerate(streams)]
@@ -164,7 +168,7 @@ def _start(streams: Sequence[Stream], pipes: Sequence[_Pipe], binary: str, log: 
     return process
 
 
-def _output(number: int, stream: Stream, writer: int) -> "OutputStream":
+def _output(number: int, stream: WantedStream, writer: int) -> "OutputStream":
     video = stream.video
     # Every coded frame once, whatever its time stamp; one thread, since clips run in parallel.
     options = {"format": "rawvideo", "fps_mode": "passthrough", "threads": 1}
@@ -196,7 +200,7 @@ def planes(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.n
     )
 
 
-def _frame_bytes(stream: Stream) -> int:
+def _frame_bytes(stream: WantedStream) -> int:
     region = stream.region
     width, height = (region.width, region.height) if region else (stream.video.width, stream.video.height)
     luma = width * height

@@ -20,7 +20,7 @@ _LINE = re.compile(r"^(\d+), +(-?\d+), +(-?\d+), +(\d+), +(\d+), 0x[0-9a-f]+(?:,
 _NO_TIME = -(2**63)  # AV_NOPTS_VALUE
 
 
-class Picture(NamedTuple):
+class VideoStream(NamedTuple):
     """What a stream's line in the log says of its frames."""
 
     codec: str
@@ -33,13 +33,13 @@ class Picture(NamedTuple):
     turned: bool = False  # the container has a display matrix for it
 
 
-class Source(NamedTuple):
+class InputFile(NamedTuple):
     """An input file as the log describes it."""
 
     container: str  # the demuxer's name
     duration: float | None  # seconds, as the container says; None: it does not
     start: float
-    pictures: dict[int, Picture]  # by number of the stream
+    pictures: dict[int, VideoStream]  # by number of the stream
 
 
 class Packet(NamedTuple):
@@ -57,7 +57,7 @@ class Packet(NamedTuple):
         return self.flags == 1
 
 
-def sources_in(log: str) -> list[Source]:
+def sources_in(log: str) -> list[InputFile]:
     """The input files of a log at `-loglevel level+info`, in order."""
     inputs = log.split("\n[info] Stream mapping:")[0]
     found = list(_INPUT.finditer(inputs))
@@ -65,7 +65,7 @@ def sources_in(log: str) -> list[Source]:
     return [_source(match[2].rstrip(","), inputs[match.end() : end]) for match, end in zip(found, ends, strict=True)]
 
 
-def _source(container: str, section: str) -> Source:
+def _source(container: str, section: str) -> InputFile:
     duration = _DURATION.search(section)
     seconds = 60 * (60 * int(duration[1]) + int(duration[2])) + float(duration[3]) if duration else None
     pictures = {}
@@ -74,13 +74,13 @@ def _source(container: str, section: str) -> Source:
         below = section[match.end() :].partition("\n[info]   Stream #")[0]
         turned = any(_TURNED.match(line[7:].strip()) for line in below.splitlines() if line.startswith("[info]      "))
         pictures[int(match[2])] = _picture(match[3], match[4])._replace(turned=turned)
-    return Source(container, seconds, float((duration and duration[4]) or 0), pictures)
+    return InputFile(container, seconds, float((duration and duration[4]) or 0), pictures)
 
 
-def _picture(codec: str, rest: str) -> Picture:
+def _picture(codec: str, rest: str) -> VideoStream:
     size, pixels, rate = _SIZE.search(rest), _PIXELS.search(rest), _RATE.search(rest)
     across, down = (int(size[3] or 1), int(size[4] or 1)) if size else (1, 1)
-    return Picture(
+    return VideoStream(
         codec,
         pixels[1] if pixels else "",
         (pixels[2] or "") if pixels else "",
@@ -91,7 +91,7 @@ def _picture(codec: str, rest: str) -> Picture:
     )
 
 
-def output_pictures(log: str) -> dict[int, Picture]:
+def output_pictures(log: str) -> dict[int, VideoStream]:
     """The picture that each output file gets, from its decoder with rotation applied, by number of the file."""
     outputs = log.partition("\n[info] Stream mapping:")[2]
     return {int(match[1]): _picture(match[3], match[4]) for match in _STREAM.finditer(outputs)}

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from pipeline.errors import ClipError
 from pipeline.video.ffmpeg_log import (
     ORIENTATION,
+    InputFile,
     Packet,
-    Picture,
-    Source,
+    VideoStream,
     copied_streams,
     listed,
     mean_rate,
@@ -69,7 +69,7 @@ class _Found(NamedTuple):
     """What copying the packets of one file told."""
 
     recording: Recording
-    source: Source
+    source: InputFile
     packets: dict[int, list[Packet]]  # by number of the stream in the file
     log: str
     traced: bool  # the log has the headers of the first packet, of all files
@@ -139,13 +139,13 @@ def _video(found: _Found, binary: str, take_damaged: bool) -> Video:
     )
 
 
-def _squared(frames: int, picture: Picture, fps: float, plain: bool = True) -> Video:
+def _squared(frames: int, picture: VideoStream, fps: float, plain: bool = True) -> Video:
     aspect = 1.0 if 1 / _SQUARE < picture.aspect < _SQUARE else picture.aspect
     width = round(picture.width * aspect)
     return Video(frames, width, picture.height, round(fps, 3), aspect=aspect, plain=plain and aspect == 1)
 
 
-def _notes(picture: Picture) -> list[str]:
+def _notes(picture: VideoStream) -> list[str]:
     notes = []
     if "first" in picture.about:
         notes.append("interlaced: two moments in one frame; deinterlace it (FFmpeg's yadif) for sharp hands")

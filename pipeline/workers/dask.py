@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.errors import RunError
 from pipeline.workers.local import Task, execute
-from pipeline.workspace.row import FAILED, Row
+from pipeline.workspace.row import FAILED, LedgerRow
 from shards.errors import InputError
 
 _CONNECT_SECONDS = 30
@@ -46,7 +46,7 @@ class Cluster:
         if not self._client.nthreads():
             print(f"{address}: no workers yet; waiting for them", file=sys.stderr)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Row]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[LedgerRow]:
         """Rows as the tasks end, in any order.
 
         Dask gives a task up when four workers died with it (`distributed.scheduler.allowed-failures`), and it may
@@ -64,13 +64,15 @@ class Cluster:
                 yield row
         for task in accused:
             for _, row in self._results([task]):
-                yield row or Row(task.id, FAILED, task.fingerprint, error="its worker processes died, four times over")
+                yield row or LedgerRow(
+                    task.id, FAILED, task.fingerprint, error="its worker processes died, four times over"
+                )
 
     def close(self) -> None:
         """Leave the cluster; it drops what we still wanted of it."""
         self._client.close()
 
-    def _results(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Row | None]]:
+    def _results(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, LedgerRow | None]]:
         """Each task with its row, or with None where the workers died with it."""
         from distributed import CancelledError, as_completed
         from distributed.scheduler import KilledWorker

@@ -12,7 +12,7 @@ from functools import partial
 from pipeline.errors import ClipError, is_disk_trouble
 from pipeline.workers.process import remove_json_folders
 from pipeline.workers.signals import leave_signals_to_driver, signals_held_by_workers
-from pipeline.workspace.row import DONE, FAILED, Made, Row
+from pipeline.workspace.row import DONE, FAILED, LedgerRow, Made
 from shards.workers import can_have_workers, end_with_parent
 
 _libc = ctypes.CDLL(None)
@@ -30,10 +30,10 @@ class Task:
     one_core: bool = False  # needs no more at a time, see `one_core`
 
 
-Engine = Callable[[Sequence[Task]], Iterator[Row]]  # rows as the tasks end, in any order
+Engine = Callable[[Sequence[Task]], Iterator[LedgerRow]]  # rows as the tasks end, in any order
 
 
-def execute(task: Task, crowded: bool = False, driver: int | None = None) -> Row:
+def execute(task: Task, crowded: bool = False, driver: int | None = None) -> LedgerRow:
     """Do a task in a worker, as `row_of` does it. `crowded`: every core has a worker; `driver`: the process that
     started the worker, and with which it ends (Dask sees to its own)."""
     if driver is not None:
@@ -44,7 +44,7 @@ def execute(task: Task, crowded: bool = False, driver: int | None = None) -> Row
         return row_of(task)
 
 
-def row_of(task: Task) -> Row:
+def row_of(task: Task) -> LedgerRow:
     """Do a task; a clip that cannot be used becomes a failed row.
 
     Raises:
@@ -62,8 +62,10 @@ def row_of(task: Task) -> Row:
         reason = "out of memory; run it again with fewer --jobs"
     else:
         seconds = time.perf_counter() - start
-        return Row(task.id, DONE, task.fingerprint, seconds, made.bytes, facts=made.facts, temporary=made.temporary)
-    return Row(task.id, FAILED, task.fingerprint, time.perf_counter() - start, error=reason)
+        return LedgerRow(
+            task.id, DONE, task.fingerprint, seconds, made.bytes, facts=made.facts, temporary=made.temporary
+        )
+    return LedgerRow(task.id, FAILED, task.fingerprint, time.perf_counter() - start, error=reason)
 
 
 @contextmanager
@@ -83,7 +85,7 @@ def one_core() -> Iterator[None]:
             os.sched_setaffinity(0, cores)
 
 
-def run_tasks(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
+def run_tasks(tasks: Iterable[Task], jobs: int) -> Iterator[LedgerRow]:
     """Rows as the tasks end, in any order, from `jobs` worker processes.
 
     When a worker dies (out of memory, a segmentation fault in a library), joblib gives up everything that was under way
@@ -129,7 +131,7 @@ def _noted(tasks: Iterator[Task], running: dict[str, Task]) -> Iterator[Task]:
         yield task
 
 
-def _parallel(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
+def _parallel(tasks: Iterable[Task], jobs: int) -> Iterator[LedgerRow]:
     from joblib import Parallel, delayed
 
     # A batch of one: a row comes when its clip is done, and little is under way when we are killed. It costs 1 ms.
@@ -140,7 +142,7 @@ def _parallel(tasks: Iterable[Task], jobs: int) -> Iterator[Row]:
     yield from rows
 
 
-def _one_by_one(tasks: Iterable[Task]) -> Iterator[Row]:
+def _one_by_one(tasks: Iterable[Task]) -> Iterator[LedgerRow]:
     """The same with a single worker process, so that its death has one task to answer for."""
     from joblib.executor import get_memmapping_executor  # the pool that `Parallel` uses, so that the two can alternate
     from joblib.externals.loky import BrokenProcessPool
@@ -151,7 +153,7 @@ def _one_by_one(tasks: Iterable[Task]) -> Iterator[Row]:
                 future = get_memmapping_executor(1).submit(execute, task, False, os.getpid())
             yield future.result()
         except BrokenProcessPool as error:
-            yield Row(task.id, FAILED, task.fingerprint, error=f"its worker process died: {_exit_codes(error)}")
+            yield LedgerRow(task.id, FAILED, task.fingerprint, error=f"its worker process died: {_exit_codes(error)}")
 
 
 def _exit_codes(error: Exception) -> str:

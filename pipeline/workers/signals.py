@@ -14,13 +14,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AGAIN_SECONDS = 3.0
 
 
-class Stopped(BaseException):
+class StoppedBySignal(BaseException):
     """We were asked to stop; the message is the signal's name."""
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Inside the block the signals raise `Stopped` in the main thread; those that our caller ignores stay ignored."""
+    """Inside the block the signals raise `StoppedBySignal` in the main thread; our caller may have some ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -31,7 +31,7 @@ def stop_on_signals() -> Iterator[None]:
         nonlocal last
         if time.monotonic() - last > _AGAIN_SECONDS:
             last = time.monotonic()
-            raise Stopped(signal.Signals(number).name)
+            raise StoppedBySignal(signal.Signals(number).name)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.csv_files import Row, read_columns
+from shards.csv_files import CsvRow, read_columns
 from shards.errors import InputError
 from shards.labels import LabelCell, number_labels, plain_id
 from shards.names import id_problem, is_split_name
@@ -66,7 +66,7 @@ def read_clip_list(path: Path, classes: Sequence[str] | None = None) -> ClipList
     return ClipList(list(clips.values()), names)
 
 
-def _clip(row: Row, label: int | None, base: str) -> ClipRow:
+def _clip(row: CsvRow, label: int | None, base: str) -> ClipRow:
     for column in row.cells:
         if column != "label" and row[column] in ("nan", "NaN"):
             raise row.error(column, f"{row[column]} is pandas' word for nothing; leave the cell empty")
@@ -99,7 +99,7 @@ def _path(cell: str, base: str) -> str | None:
     return next((form for form in forms if os.path.lexists(form)), path)
 
 
-def _seconds(row: Row, column: str) -> float | None:
+def _seconds(row: CsvRow, column: str) -> float | None:
     text = row.get(column)
     if not text:
         return None

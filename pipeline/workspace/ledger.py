@@ -19,7 +19,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.workspace.row import Row
+from pipeline.workspace.row import LedgerRow
 from shards.errors import InputError
 from shards.files import open_no_link, whole_file
 from shards.parquet import read_parquet
@@ -49,14 +49,14 @@ class Ledger:
         suffix = f".{part}" if part else ""
         self._table = folder / f"{stage}{suffix}.parquet"
         self._journal = folder / f"{stage}{suffix}.jsonl"
-        self.rows = read_rows(folder, stage)
+        self.rows = read_ledger_rows(folder, stage)
         # A whole run keeps all rows, a part only those of its own files: the others belong to other drivers.
         self._own = _merge([self._table, self._journal]) if part else self.rows
         files = [self._journal] if part else _files(folder, stage)
         self._folded = [path for path in files if path != self._table and path.exists()]
         self._file: BinaryIO | None = None
 
-    def record(self, row: Row) -> None:
+    def record(self, row: LedgerRow) -> None:
         """Keep a row. When this returns, a kill of the driver does not lose it.
 
         Raises:
@@ -86,13 +86,13 @@ class Ledger:
             self._file = None
             self._folded.append(self._journal)
         if removed or self._folded:
-            write_table(self._table, self._own.values())
+            write_ledger_table(self._table, self._own.values())
         for path in self._folded:
             path.unlink(missing_ok=True)
         self._folded = []
 
 
-def read_rows(folder: Path, stage: str, facts: bool = True) -> dict[str, Row]:
+def read_ledger_rows(folder: Path, stage: str, facts: bool = True) -> dict[str, LedgerRow]:
     """All rows of a stage, of whole runs and of parts; of two rows for an id the later.
 
     Without `facts` those of tables stay empty: parsing them is most of the work.
@@ -106,8 +106,8 @@ def _files(folder: Path, stage: str) -> list[Path]:
     return sorted(path for path in folder.iterdir() if ours.fullmatch(path.name)) if folder.is_dir() else []
 
 
-def _merge(paths: Iterable[Path], facts: bool = True) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+def _merge(paths: Iterable[Path], facts: bool = True) -> dict[str, LedgerRow]:
+    rows: dict[str, LedgerRow] = {}
     for path in paths:
         for row in _read_table(path, facts) if path.suffix == ".parquet" else _read_journal(path):
             if row.id not in rows or rows[row.id].time <= row.time:
@@ -115,7 +115,7 @@ def _merge(paths: Iterable[Path], facts: bool = True) -> dict[str, Row]:
     return rows
 
 
-def write_table(path: Path, rows: Iterable[Row]) -> None:
+def write_ledger_table(path: Path, rows: Iterable[LedgerRow]) -> None:
     """Write a ledger table, whole or not at all, in id order."""
     ordered = sorted(rows, key=lambda row: row.id)
     columns = {name: [getattr(row, name) for row in ordered] for name in _SCHEMA.names}
@@ -124,13 +124,13 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
         pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary, write_page_checksum=True)
 
 
-def _read_table(path: Path, with_facts: bool) -> list[Row]:
+def _read_table(path: Path, with_facts: bool) -> list[LedgerRow]:
     try:
         columns = read_parquet(path, _SCHEMA).to_pydict()
         texts, times = columns.pop("facts"), columns.pop("time")
         # One list for the parser: 36,302 small texts, one by one, take three times as long.
         facts = json.loads(f"[{','.join(texts)}]") if with_facts else [{} for _ in texts]
-        rows = [Row(*values) for values in zip(*columns.values(), facts, times, strict=True)]
+        rows = [LedgerRow(*values) for values in zip(*columns.values(), facts, times, strict=True)]
         if not all(map(_is_row, rows)):
             raise ValueError("a row has values of other types")
         return rows
@@ -140,7 +140,7 @@ def _read_table(path: Path, with_facts: bool) -> list[Row]:
         raise InputError(f"{path}: damaged ({error}); remove it, and what it listed is done again") from error
 
 
-def _read_journal(path: Path) -> list[Row]:
+def _read_journal(path: Path) -> list[LedgerRow]:
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
@@ -149,25 +149,25 @@ def _read_journal(path: Path) -> list[Row]:
     return [row for row in map(_row_of_line, lines) if row]
 
 
-def _journal_line(row: Row) -> bytes:
+def _journal_line(row: LedgerRow) -> bytes:
     """The row as JSON, and the checksum of that, in one line."""
     text = json.dumps({name: getattr(row, name) for name in _SCHEMA.names}).encode()
     return text + f"{_SUM}{zlib.crc32(text):08x}\n".encode()
 
 
-def _row_of_line(line: bytes) -> Row | None:
+def _row_of_line(line: bytes) -> LedgerRow | None:
     """The row of a journal's line, None for a damaged one. Earlier versions wrote no checksum."""
     text, mark, found = line.rpartition(_SUM.encode())
     if mark and found != b"%08x" % zlib.crc32(text):
         return None
     try:
-        row = Row(**json.loads(text if mark else line))
+        row = LedgerRow(**json.loads(text if mark else line))
     except (ValueError, TypeError):
         return None
     return row if _is_row(row) else None
 
 
-def _is_row(row: Row) -> bool:
+def _is_row(row: LedgerRow) -> bool:
     texts = (row.id, row.status, row.fingerprint, row.error)
     numbers = type(row.bytes) is int and isinstance(row.seconds, float | int) and isinstance(row.time, float | int)
     return numbers and row.temporary is None and isinstance(row.facts, dict) and all(isinstance(t, str) for t in texts)

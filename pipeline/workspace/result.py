@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.workspace.clip import ResultFile
-from pipeline.workspace.row import DONE, Made, Row
+from pipeline.workspace.row import DONE, LedgerRow, Made
 from shards.format.sample import array_from_npy
 
 
@@ -44,7 +44,7 @@ def mtime_of(result: Path) -> dict[str, int]:
     return {"mtime_ns": result.stat().st_mtime_ns}
 
 
-def named(row: Row, path: Path) -> Row:
+def named(row: LedgerRow, path: Path) -> LedgerRow:
     """The row, once its result file has its own name, `path`."""
     if row.temporary is None:
         return row
@@ -52,7 +52,7 @@ def named(row: Row, path: Path) -> Row:
     return replace(row, temporary=None)
 
 
-def is_result(row: Row, found: Sequence[int] | None) -> bool:
+def is_result(row: LedgerRow, found: Sequence[int] | None) -> bool:
     """Whether a file of this size and mtime (ns) is the one that a row describes; None: there is no file.
 
     The size is not enough: pose flow of one recipe is as large as that of another, and a driver that is killed may
@@ -61,14 +61,14 @@ def is_result(row: Row, found: Sequence[int] | None) -> bool:
     return found is not None and found[0] == row.bytes and row.facts.get("mtime_ns", found[1]) == found[1]
 
 
-def has_bytes_of(row: Row, result: Path) -> bool:
+def has_bytes_of(row: LedgerRow, result: Path) -> bool:
     """Whether a file has the size and the checksum that a row describes, whatever its time."""
     if row.status != DONE or result.stat().st_size != row.bytes:
         return False
     return row.facts.get("crc32") == zlib.crc32(result.read_bytes())
 
 
-def result_file(row: Row) -> ResultFile:
+def result_file(row: LedgerRow) -> ResultFile:
     """The result file of a row that is done."""
     return ResultFile(row.bytes, row.facts.get("crc32"))
 

@@ -10,7 +10,7 @@ BEGUN = "begun"  # a shard that is being written, or was when the driver was kil
 
 
 @dataclass(frozen=True)
-class Row:
+class LedgerRow:
     """What came of one clip (or shard) in one stage."""
 
     id: str

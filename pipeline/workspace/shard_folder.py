@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.workspace.fingerprint import stamp
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.result import is_result
-from pipeline.workspace.row import Row
+from pipeline.workspace.row import LedgerRow
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, read_dataset
 from shards.lock import file_lock
@@ -17,7 +17,9 @@ from shards.names import is_utf8
 
 
 @contextmanager
-def shards_folder(folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, Row]) -> Iterator[None]:
+def shards_folder(
+    folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, LedgerRow]
+) -> Iterator[None]:
     """Hold the folder that shards of these splits go to, against other workspaces; make it where it is not there.
 
     Raises:
@@ -40,7 +42,7 @@ def shards_folder(folder: Path, splits: set[str], workspace: Workspace, rows: Ma
         yield
 
 
-def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, Row]) -> None:
+def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows: Mapping[str, LedgerRow]) -> None:
     if folder == workspace.shards:
         return
     own = own_shards(folder, rows)
@@ -54,7 +56,7 @@ def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows
         )
 
 
-def own_shards(folder: Path, rows: Mapping[str, Row]) -> set[str]:
+def own_shards(folder: Path, rows: Mapping[str, LedgerRow]) -> set[str]:
     """Names of the shards in a folder that the ledger has rows of: the id of a row is the shard's path.
 
     The folder may have been named otherwise then, or a link of that name may have led elsewhere: such a row has to be

@@ -14,14 +14,14 @@ from typing import NamedTuple
 from shards.command_line import print_line
 from shards.commands.reshard_classes import most_frequent, renumbered, wanted_classes
 from shards.commands.reshard_journal import Journal, refuse_strangers
-from shards.commands.reshard_plan import Plan, Source, about, assign, make_plan, read_sources, select
+from shards.commands.reshard_plan import Plan, SourceSample, about, assign, make_plan, read_sources, select
 from shards.commands.split_plan import LabeledSamples, describe
 from shards.errors import InputError
 from shards.files import remove_leftovers
 from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
 from shards.format.sample import DEPTH_MEMBERS, info_from_json
 from shards.format.tar import BLOCK, lay_out, padded, tar_header, tar_member
-from shards.format.writer import Entry, Extent, Piece, finish, write_shard
+from shards.format.writer import Extent, IndexEntry, Piece, finish, write_shard
 from shards.lock import file_lock
 from shards.names import is_utf8
 from shards.progress import progress
@@ -72,7 +72,7 @@ def reshard_command(settings: ReshardSettings) -> None:
     print_line(f"{settings.out}: {shards}, {outcome.samples} samples, {outcome.bytes / 1e6:.1f} MB")
 
 
-def _chosen(dataset: Dataset, sources: list[Source], settings: ReshardSettings) -> list[Source]:
+def _chosen(dataset: Dataset, sources: list[SourceSample], settings: ReshardSettings) -> list[SourceSample]:
     """The samples of the new set, in its splits."""
     if settings.classes is not None and settings.most_frequent:
         raise InputError("--classes and --most-frequent both say which classes are taken: give one of the two")
@@ -89,7 +89,7 @@ def _chosen(dataset: Dataset, sources: list[Source], settings: ReshardSettings) 
     return chosen
 
 
-class Outcome(NamedTuple):
+class ReshardResult(NamedTuple):
     """What `reshard` did."""
 
     written: int  # shards
@@ -98,7 +98,7 @@ class Outcome(NamedTuple):
     bytes: int
 
 
-def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
+def reshard(plan: Plan, out: Path, jobs: int) -> ReshardResult:
     """Bring the folder `out` to the plan: shards, then indexes, then `dataset.json`. After a kill, run it again.
 
     Raises:
@@ -121,10 +121,14 @@ def reshard(plan: Plan, out: Path, jobs: int) -> Outcome:
         finish(out, plan.dataset, ((samples[0].split, *done[name]) for name, samples in plan.shards.items()))
     made = [shard for shard, _ in done.values()]
     kept = sum(shard is journal.before.get(shard.name) for shard in made)
-    return Outcome(len(made) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made))
+    return ReshardResult(
+        len(made) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made)
+    )
 
 
-def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tuple[str, tuple[Shard, list[Entry]]]]:
+def _make_all(
+    plan: Plan, out: Path, journal: Journal, jobs: int
+) -> Iterator[tuple[str, tuple[Shard, list[IndexEntry]]]]:
     with ThreadPoolExecutor(jobs) as pool:
         futures = {
             pool.submit(_make, plan, out / name, samples, journal.before.get(name)): name
@@ -139,12 +143,12 @@ def _make_all(plan: Plan, out: Path, journal: Journal, jobs: int) -> Iterator[tu
             pool.shutdown(cancel_futures=True)
 
 
-def _make(plan: Plan, path: Path, samples: list[Source], before: Shard | None) -> tuple[Shard, list[Entry]]:
+def _make(plan: Plan, path: Path, samples: list[SourceSample], before: Shard | None) -> tuple[Shard, list[IndexEntry]]:
     """Write a shard, unless what an earlier run of this plan wrote is still there, byte for byte.
 
     Returns the shard and what its index rows say.
     """
-    entries: list[Entry] = []
+    entries: list[IndexEntry] = []
     pieces = (_pieces(sample, plan.dropped, entries) for sample in samples)
     if before and path.is_file():
         found = Shard(path.name, len(samples), path.stat().st_size, sha256_of(path))
@@ -154,7 +158,7 @@ def _make(plan: Plan, path: Path, samples: list[Source], before: Shard | None) -
     return write_shard(path, pieces), entries
 
 
-def _pieces(sample: Source, dropped: frozenset[str], entries: list[Entry]) -> Extent | list[Piece]:
+def _pieces(sample: SourceSample, dropped: frozenset[str], entries: list[IndexEntry]) -> Extent | list[Piece]:
     """What is copied of a sample; appends what its index row says."""
     path, start, _ = sample.extent
     with path.open("rb") as file:
@@ -178,7 +182,7 @@ def _pieces(sample: Source, dropped: frozenset[str], entries: list[Entry]) -> Ex
     return pieces
 
 
-def _new_json(sample: Source, content: bytes, without_depth: bool) -> bytes:
+def _new_json(sample: SourceSample, content: bytes, without_depth: bool) -> bytes:
     """The JSON as it would have been made of a clip of the new class, and of one without depth."""
     try:
         info = info_from_json(content)

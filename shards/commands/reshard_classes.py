@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shards.commands.reshard_plan import Source
+from shards.commands.reshard_plan import SourceSample
 from shards.csv_files import read_cells
 from shards.errors import InputError
 from shards.format.dataset import Dataset
@@ -47,7 +47,7 @@ def _numbers(part: str, names: Sequence[str], place: str) -> Sequence[int]:
     )
 
 
-def most_frequent(sources: Sequence[Source], count: int) -> set[int]:
+def most_frequent(sources: Sequence[SourceSample], count: int) -> set[int]:
     """The classes with the most samples; of equal ones those with smaller numbers.
 
     Raises:
@@ -59,7 +59,7 @@ def most_frequent(sources: Sequence[Source], count: int) -> set[int]:
     return set(sorted(samples, key=lambda label: (-samples[label], label))[:count])
 
 
-def renumbered(dataset: Dataset, sources: Sequence[Source]) -> tuple[Dataset, list[Source]]:
+def renumbered(dataset: Dataset, sources: Sequence[SourceSample]) -> tuple[Dataset, list[SourceSample]]:
     """The set with only the classes that have samples, numbered 0, 1, 2, … in the order that they had."""
     used = sorted({source.label for source in sources if source.label is not None})
     new = {label: place for place, label in enumerate(used)}

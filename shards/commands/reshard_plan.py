@@ -21,7 +21,7 @@ DROPPABLE = {"depth": DEPTH_MEMBERS, "pose": ("pose.npy",)}
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceSample:
     """A sample where it is now."""
 
     id: str
@@ -40,7 +40,7 @@ class Plan:
     """A new shard set; `shards` by file name."""
 
     dataset: Dataset  # recipe, settings and classes of the new set; no splits yet
-    shards: dict[str, list[Source]]
+    shards: dict[str, list[SourceSample]]
     dropped: frozenset[str]  # members that are left out
 
     def fingerprint(self) -> str:
@@ -53,7 +53,7 @@ class Plan:
         return digest.hexdigest()
 
 
-def _place(sample: Source) -> list[Any]:
+def _place(sample: SourceSample) -> list[Any]:
     """What the bytes of a sample in the new set depend on."""
     place = [sample.id, sample.split, sample.shard_sha256, sample.extent.start, sample.extent.size]
     return place if sample.label == sample.stored_label else [*place, sample.label]
@@ -61,7 +61,7 @@ def _place(sample: Source) -> list[Any]:
 
 def read_sources(
     patterns: Iterable[str], cache: CacheSettings, unlike: Collection[str] = ()
-) -> tuple[Dataset, list[Source]]:
+) -> tuple[Dataset, list[SourceSample]]:
     """The samples of one or more shard sets of one kind.
 
     Args:
@@ -74,7 +74,7 @@ def read_sources(
         InputError: sets of unlike recipe, settings or classes; an id that is in two places.
     """
     first: tuple[Path, Dataset] | None = None
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceSample] = {}
     for pattern in patterns:
         shards = open_patterns(pattern, cache)
         folder, dataset = shards.paths[0].parent, shards.dataset
@@ -121,7 +121,7 @@ def joined_by_name(names: list[str], others: Sequence[str]) -> tuple[list[str], 
     return joined, [place[name] for name in others]
 
 
-def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[Source]:
+def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[SourceSample]:
     """The samples of a set; `classes`: the new number of each of its classes."""
     ids, signers = shards.ids.to_pylist(), shards.signers.to_pylist()
     columns = (shards.shard, shards.labels, shards.frames, shards.offsets, shards.sizes)
@@ -133,7 +133,7 @@ def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[Source]:
         layout = lay_out(members)
         if [start + place[0] for place in layout.places.values()] != [offset for offset in offsets if offset >= 0]:
             raise InputError(f"{path}: members of {sample_id} are not side by side in the index; `shards verify` it")
-        yield Source(
+        yield SourceSample(
             id=sample_id,
             split=shards.shard_splits[number],
             label=None if label < 0 else classes[label],
@@ -146,7 +146,7 @@ def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[Source]:
         )
 
 
-def select(sources: list[Source], classes: set[int] | None, signers: set[str] | None) -> list[Source]:
+def select(sources: list[SourceSample], classes: set[int] | None, signers: set[str] | None) -> list[SourceSample]:
     """The samples of these classes and signers; None: of all.
 
     Raises:
@@ -165,7 +165,9 @@ def select(sources: list[Source], classes: set[int] | None, signers: set[str] | 
     )
 
 
-def assign(sources: list[Source], assignment: Mapping[str, tuple[int | None, str]], path: Path) -> list[Source]:
+def assign(
+    sources: list[SourceSample], assignment: Mapping[str, tuple[int | None, str]], path: Path
+) -> list[SourceSample]:
     """The samples in the splits that an assignment (id: class and split) gives them; without a split they are left out.
 
     Raises:
@@ -184,22 +186,22 @@ def assign(sources: list[Source], assignment: Mapping[str, tuple[int | None, str
     return _some_left(chosen)
 
 
-def _some_left(sources: Iterable[Source]) -> list[Source]:
+def _some_left(sources: Iterable[SourceSample]) -> list[SourceSample]:
     if not (chosen := list(sources)):
         raise InputError("no sample is left; do the ids of --assign, --classes and --signers fit --shards?")
     return chosen
 
 
-def make_plan(dataset: Dataset, sources: list[Source], samples_per_shard: int, drop: Iterable[str]) -> Plan:
+def make_plan(dataset: Dataset, sources: list[SourceSample], samples_per_shard: int, drop: Iterable[str]) -> Plan:
     """The shards of the new set. `drop`: keys of `DROPPABLE`."""
     dropped = frozenset(member for name in drop for member in DROPPABLE[name])
-    shards: dict[str, list[Source]] = {}
+    shards: dict[str, list[SourceSample]] = {}
     for split in sorted({source.split for source in sources}):
         members = [source for source in sources if source.split == split]
         shards |= plan_split(split, members, lambda source: source.id, samples_per_shard)
     return Plan(dataset, shards, dropped)
 
 
-def about(source: Source) -> dict[str, Any]:
+def about(source: SourceSample) -> dict[str, Any]:
     """The columns of a sample's index row that say nothing of places."""
     return {"id": source.id, "label": source.label, "signer": source.signer, "frames": source.frames}

@@ -27,7 +27,7 @@ _FAULTS_PER_SHARD = 10
 FAULTS_FOUND = 3  # exit status
 
 
-class Report(NamedTuple):
+class VerifyResult(NamedTuple):
     """What `verify` found."""
 
     shards: int
@@ -50,7 +50,7 @@ def verify_command(name: Path | str, full: bool, jobs: int, cache: CacheSettings
     return 0
 
 
-def verify(folder: Path, full: bool, jobs: int) -> Report:
+def verify(folder: Path, full: bool, jobs: int) -> VerifyResult:
     """Check the shard set in a folder.
 
     Raises:
@@ -67,7 +67,9 @@ def verify(folder: Path, full: bool, jobs: int) -> Report:
     found = in_workers(shard_faults, ((folder, shard, rows.get(shard.name), classes) for shard in shards), jobs)
     for one in progress(found, len(shards), "verify", "shard"):
         faults += one
-    return Report(len(shards), sum(shard.samples for shard in shards), sum(shard.bytes for shard in shards), faults)
+    return VerifyResult(
+        len(shards), sum(shard.samples for shard in shards), sum(shard.bytes for shard in shards), faults
+    )
 
 
 def _indexes(folder: Path, dataset: Dataset) -> tuple[list[str], dict[str, list[dict[str, Any]]]]:

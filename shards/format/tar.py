@@ -24,14 +24,14 @@ def pack(sample_id: str, members: dict[str, bytes]) -> Packed:
     return Packed(data + end_of_archive(layout.extent), layout.places, layout.extent)
 
 
-class Layout(NamedTuple):
+class TarLayout(NamedTuple):
     """Where the members of a sample are, from the start of its first header."""
 
     places: dict[str, tuple[int, int]]  # member: offset and size of its content
     extent: int  # bytes of all members, headers and padding included
 
 
-def lay_out(sizes: dict[str, int]) -> Layout:
+def lay_out(sizes: dict[str, int]) -> TarLayout:
     """The layout of a sample whose members have these sizes in bytes."""
     places, position = {}, 0
     for name in MEMBERS:
@@ -39,7 +39,7 @@ def lay_out(sizes: dict[str, int]) -> Layout:
             position += BLOCK  # the header
             places[name] = (position, sizes[name])
             position += padded(sizes[name])
-    return Layout(places, position)
+    return TarLayout(places, position)
 
 
 def tar_member(sample_id: str, name: str, content: bytes) -> bytes:

@@ -11,7 +11,7 @@ from shards.errors import InputError
 from shards.files import whole_file
 from shards.format.dataset import Dataset, Shard, index_name
 from shards.format.index import PLACE_COLUMNS, SCHEMA, write_index
-from shards.format.tar import Layout, end_of_archive
+from shards.format.tar import TarLayout, end_of_archive
 
 Item = TypeVar("Item")
 
@@ -29,7 +29,7 @@ class Extent(NamedTuple):
 
 Piece = Extent | bytes  # bytes: members that are new
 # The columns of an index row that say nothing of places, and the sample's layout.
-Entry = tuple[dict[str, Any], Layout]
+IndexEntry = tuple[dict[str, Any], TarLayout]
 
 
 def write_shard(path: Path, samples: Iterable[Extent | Sequence[Piece]]) -> Shard:
@@ -91,7 +91,7 @@ def plan_split(
     return {f"{split}-{number:0{digits}d}.tar": piece for number, piece in enumerate(pieces)}
 
 
-def index_rows(name: str, entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+def index_rows(name: str, entries: Iterable[IndexEntry]) -> Iterator[dict[str, Any]]:
     """The index rows of a shard whose samples stand one after another."""
     start = 0
     for about, layout in entries:
@@ -102,7 +102,7 @@ def index_rows(name: str, entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
         start += layout.extent
 
 
-def finish(folder: Path, dataset: Dataset, shards: Iterable[tuple[str, Shard, Iterable[Entry]]]) -> Dataset:
+def finish(folder: Path, dataset: Dataset, shards: Iterable[tuple[str, Shard, Iterable[IndexEntry]]]) -> Dataset:
     """Write the indexes of the shards in a folder, then `dataset.json`: `dataset` with these shards.
 
     Args:

@@ -18,7 +18,7 @@ _CELL = 36  # pixels of a matrix's cell
 
 
 @dataclass(frozen=True)
-class Estimate:
+class IntervalRow:
     """A share with its interval, as one row of `interval_chart`."""
 
     name: str
@@ -73,7 +73,7 @@ def binned(values: np.ndarray, bins: int = 30) -> tuple[list[str], np.ndarray]:
 
 def interval_chart(
     title: str,
-    rows: Sequence[Estimate],
+    rows: Sequence[IntervalRow],
     span: tuple[float, float],
     width: int,
     ticks: Sequence[float] = (),

@@ -7,10 +7,10 @@ import numpy as np
 from shards.body135 import ARM_BONES, BODY_BONES, FACE_POINTS, HANDS, hand_bones
 from shards.page.drawing import Drawing, Mark, rectangle
 
-View = tuple[float, float, float, float]
+ViewBox = tuple[float, float, float, float]
 
 
-def view_box(pose: np.ndarray, boxes: np.ndarray) -> View:
+def view_box(pose: np.ndarray, boxes: np.ndarray) -> ViewBox:
     """x, y, width and height of a square around all that is there in any frame.
 
     Args:
@@ -26,7 +26,7 @@ def view_box(pose: np.ndarray, boxes: np.ndarray) -> View:
     return round(x, 1), round(y, 1), round(side, 1), round(side, 1)
 
 
-def skeleton(points: np.ndarray, boxes: Mapping[str, np.ndarray | None], view: View) -> Drawing:
+def skeleton(points: np.ndarray, boxes: Mapping[str, np.ndarray | None], view: ViewBox) -> Drawing:
     """One frame's points, (135, 3); missing points, and bones that end at one, are left out.
 
     Args:

@@ -17,7 +17,7 @@ from shards.page.skeleton import skeleton, view_box
 
 
 @dataclass(frozen=True)
-class Picture:
+class StripCrop:
     """A crop in a strip."""
 
     uri: str  # the JPEG, as it is in the shard
@@ -31,7 +31,7 @@ class SampleStrips:
 
     info: SampleInfo
     frames: list[int]  # those that are shown, evenly through the clip
-    hands: dict[str, list[Picture]]  # "left hand", "right depth", …: a picture per frame
+    hands: dict[str, list[StripCrop]]  # "left hand", "right depth", …: a picture per frame
     skeletons: list[Drawing]  # one per frame; [] where the sample has no keypoints, or none were asked for
 
 
@@ -94,7 +94,7 @@ class StripReader:
             ) from error
 
 
-def _picture(track: HandTrack, frame: int, member: bytes, depth: bool) -> Picture:
+def _picture(track: HandTrack, frame: int, member: bytes, depth: bool) -> StripCrop:
     """The crop of a frame; ValueError where there is no JPEG of the size that the table says."""
     table = track.depth_jpegs if depth else track.jpegs
     if table is None:
@@ -105,4 +105,4 @@ def _picture(track: HandTrack, frame: int, member: bytes, depth: bool) -> Pictur
         raise ValueError(f"the crop of frame {frame} is not {width}×{height}, or too large")
     missing = bool(track.missing[frame])
     tip = f"frame {frame}, {width}×{height}" + (", missing: another frame's crop stands in" if missing else "")
-    return Picture(data_uri(jpeg, "image/jpeg"), tip, missing)
+    return StripCrop(data_uri(jpeg, "image/jpeg"), tip, missing)

@@ -19,7 +19,7 @@ from shards.errors import InputError
 from shards.format.dataset import Shard
 from shards.remote.locks import FILE_NAME as LOCK_NAME
 from shards.remote.locks import FolderLocks, locks_of
-from shards.remote.transfer import Stopped
+from shards.remote.transfer import TransferStopped
 
 _PARTIAL = re.compile(r"\.(.+\.tar)\.(\d+)\.part")
 _SET = re.compile(r".*-[0-9a-f]{16}")
@@ -84,7 +84,7 @@ class Cache:
             else:
                 gone_since = None
             if stop.wait(_LOOK_SECONDS):
-                raise Stopped
+                raise TransferStopped
 
     def hold(self, place: Path, shard: Shard) -> bool:
         """Hold a shard, if it is there, until this process ends; False where it is not there, or about to go."""

@@ -16,7 +16,7 @@ from typing import TypeVar
 from shards.errors import InputError
 from shards.files import writing
 from shards.format.dataset import Shard
-from shards.remote.transfer import RangeError, Stopped, TransferError, transfer
+from shards.remote.transfer import RangeError, TransferError, TransferStopped, transfer
 from shards.remote.urls import RemoteFolder
 
 Result = TypeVar("Result")
@@ -143,7 +143,7 @@ class Download:
                     raise InputError(_failure(shown, error, failures)) from None
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(1, 1.25)  # noqa: S311
                 if self.stop.wait(max(pause, error.retry_after or 0)):
-                    raise Stopped from None
+                    raise TransferStopped from None
 
 
 def _failure(shown: str, error: TransferError, failures: int) -> str:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from shards.remote.download import Download
-from shards.remote.transfer import Stopped
+from shards.remote.transfer import TransferStopped
 
 Job = TypeVar("Job")
 _AT_ONCE = 4
@@ -72,5 +72,5 @@ def fetch_all(jobs: Sequence[Job], total: int, work: Callable[[Job, Download], N
             finished = all(not future.cancelled() and future.exception() is None for future in futures)
             bar.close(len(jobs) if finished else 0)
     errors = [error for future in futures if not future.cancelled() and (error := future.exception())]
-    for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
+    for error in sorted(errors, key=lambda error: isinstance(error, TransferStopped)):
         raise error

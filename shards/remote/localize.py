@@ -14,7 +14,7 @@ from shards.lock import file_lock
 from shards.remote.cache import Cache, CacheSettings, gigabytes, is_there, partial_path
 from shards.remote.download import Download
 from shards.remote.fetching import fetch_all
-from shards.remote.remote_dataset import Listing, fetch_indexes, fetch_listing, wanted_shards
+from shards.remote.remote_dataset import RemoteDataset, fetch_indexes, fetch_listing, wanted_shards
 from shards.remote.urls import RemoteFolder, RemoteShards, is_url, parse, without_credentials
 
 _NOT_IN_A_PATTERN = "{}<>,*?["
@@ -25,7 +25,7 @@ class _Set:
     """The shards wanted of one folder elsewhere, and where they go."""
 
     remote: RemoteShards
-    listing: Listing
+    listing: RemoteDataset
     shards: list[Shard]
     place: Path
 
@@ -194,7 +194,7 @@ def _fetch_file(folder: RemoteFolder, shard: Shard, out: Path, download: Downloa
     partial.replace(out / shard.name)
 
 
-def _refuse_others(out: Path, listing: Listing) -> None:
+def _refuse_others(out: Path, listing: RemoteDataset) -> None:
     """What is in the folder must not be of another set."""
     path = out / FILE_NAME
     if path.exists() and path.read_bytes() != listing.content:

@@ -25,14 +25,14 @@ _OVERHEAD = 1 << 20  # of a Parquet file
 
 
 @dataclass(frozen=True)
-class Listing:
+class RemoteDataset:
     """A dataset.json as it came, and what it says."""
 
     content: bytes
     dataset: Dataset
 
 
-def fetch_listing(folder: RemoteFolder, download: Download) -> Listing:
+def fetch_listing(folder: RemoteFolder, download: Download) -> RemoteDataset:
     """The dataset.json of a folder.
 
     Raises:
@@ -57,7 +57,7 @@ def fetch_listing(folder: RemoteFolder, download: Download) -> Listing:
         if shard.name in names:
             raise InputError(f"{shown}: lists {shard.name} twice")
         names.add(shard.name)
-    return Listing(content, dataset)
+    return RemoteDataset(content, dataset)
 
 
 def wanted_shards(wanted: RemoteShards, dataset: Dataset) -> list[Shard]:

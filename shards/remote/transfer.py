@@ -70,7 +70,7 @@ class RangeError(TransferError):
     """The server cannot go on from a byte; from the first one it may."""
 
 
-class Stopped(Exception):
+class TransferStopped(Exception):
     """Another transfer failed, or the user stopped the command."""
 
 
@@ -102,11 +102,11 @@ class Transfer:
         file = self._stream.fileno() if hasattr(self._stream, "fileno") else self._stream.stream.fileno()
         while not select.select([file], [], [], _LOOK_SECONDS)[0]:
             if self._stop.is_set():
-                raise Stopped
+                raise TransferStopped
             if time.monotonic() > deadline:
                 raise TransferError(f"no byte for {STALL_SECONDS:.0f} s")
         if self._stop.is_set():
-            raise Stopped
+            raise TransferStopped
         return os.read(file, _CHUNK)
 
     def _check_end(self) -> None:

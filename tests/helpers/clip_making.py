@@ -13,9 +13,9 @@ SHARED = Path(__file__).parents[3] / "shared"
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-def make_clip(ffmpeg: str, path: Path, frames: int, size: str = "160x120", *, grey: bool = False) -> None:
+def make_clip(ffmpeg: str, path: Path, frames: int, size: str = "160x120", *, gray: bool = False) -> None:
     """A test pattern with moving parts, as H.264."""
-    look = ["-vf", "format=gray,format=yuv420p"] if grey else ["-pix_fmt", "yuv420p"]
+    look = ["-vf", "format=gray,format=yuv420p"] if gray else ["-pix_fmt", "yuv420p"]
     command = [ffmpeg, "-loglevel", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=30"]
     subprocess.run([*command, "-frames:v", str(frames), *look, "-preset", "ultrafast", str(path)], check=True)
 

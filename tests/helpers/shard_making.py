@@ -33,13 +33,13 @@ class Plan:
     seed: int = 0
 
 
-def _hand(random: np.random.Generator, boxes: np.ndarray, missing: np.ndarray, tint: np.ndarray, grey: bool):
+def _hand(random: np.random.Generator, boxes: np.ndarray, missing: np.ndarray, tint: np.ndarray, gray: bool):
     """Member and table of one hand: noise around a colour, so that a class can be seen in it."""
     member, table = io.BytesIO(), []
     for x0, y0, x1, y1 in boxes.tolist():
-        noise = random.integers(-40, 40, (y1 - y0, x1 - x0, 1 if grey else 3))
-        image = np.clip(noise + (tint[:1] if grey else tint), 0, 255).astype(np.uint8)
-        jpeg = simplejpeg.encode_jpeg(image, 90, "GRAY" if grey else "RGB", "GRAY" if grey else "420")
+        noise = random.integers(-40, 40, (y1 - y0, x1 - x0, 1 if gray else 3))
+        image = np.clip(noise + (tint[:1] if gray else tint), 0, 255).astype(np.uint8)
+        jpeg = simplejpeg.encode_jpeg(image, 90, "GRAY" if gray else "RGB", "GRAY" if gray else "420")
         table.append((member.tell(), len(jpeg), x1 - x0, y1 - y0))
         member.write(jpeg)
     return member.getvalue(), np.array(table)
@@ -55,10 +55,10 @@ def make_sample(plan: Plan, split: str, number: int) -> tuple[SampleInfo, dict[s
         corner = random.integers(0, 50, (frames, 2))
         boxes = np.concatenate([corner, corner + random.integers(20, plan.crop + 1, (frames, 2))], axis=1)
         missing = random.random(frames) < 0.2
-        members[f"{hand}.mjpg"], jpegs = _hand(random, boxes, missing, tint, grey=False)
+        members[f"{hand}.mjpg"], jpegs = _hand(random, boxes, missing, tint, gray=False)
         depth_jpegs = None
         if plan.depth:
-            members[f"{hand}_depth.mjpg"], depth_jpegs = _hand(random, boxes, missing, tint, grey=True)
+            members[f"{hand}_depth.mjpg"], depth_jpegs = _hand(random, boxes, missing, tint, gray=True)
         hands[hand] = HandTrack(boxes, missing, jpegs, depth_jpegs)
     flow = np.stack([random.uniform(-3, 3, (frames - 1, 135)), random.uniform(0, 1, (frames - 1, 135))], axis=-1)
     if plan.keypoints_only and number % plan.keypoints_only == 0:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.driving import fake_openpose
+from helpers.pipeline_runs import fake_openpose
 
 from pipeline.cli import main
 from pipeline.options import RunOptions
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.row import DONE
 from shards.command_line import settings_from
 from shards.errors import InputError
@@ -79,7 +79,7 @@ def test_programs_may_be_named_relative_to_the_working_directory(
     options = ("--data", tiny / "mp4", "--work", "work", "--keypoints", tiny / "kp", "--jobs", "1")
     code, lines = invoke(*options, "--ffmpeg", "./my-ffmpeg", "--stage", "frames")
     assert code == 0, lines
-    assert {row.status for row in read_rows(tmp_path / "work" / "ledger", "frames").values()} == {DONE}
+    assert {row.status for row in read_ledger_rows(tmp_path / "work" / "ledger", "frames").values()} == {DONE}
 
 
 def test_an_old_ffmpeg_is_refused_however_it_is_named(tiny: Path, tmp_path: Path, monkeypatch) -> None:

@@ -10,7 +10,7 @@ from pipeline import overlay
 from pipeline.errors import ClipError
 from pipeline.hands.boxes import hand_boxes
 from pipeline.overlay import PANEL, Answer, Canvas, answer_at, draw_frames, draw_panel, draw_video
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.probe import probe
 from pipeline.video.program import ffmpeg_binary
 from pipeline.video.recording import Recording
@@ -70,9 +70,11 @@ def test_a_video_is_written_with_every_frame(clip, info, keypoints, tmp_path):
     assert (after.width, after.height) == (682, 512 + PANEL)
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
     # The clip can still be seen: away from what is drawn, its enlarged pixels.
-    frames = [frame.copy() for _, frame in decode([Stream(Recording(str(clip)), before, "rgb")], binary)]
+    frames = [frame.copy() for _, frame in decode([WantedStream(Recording(str(clip)), before, "rgb")], binary)]
     frame = Image.fromarray(frames[0].reshape(HEIGHT, WIDTH, 3)).resize((682, 512), Image.Resampling.BICUBIC)
-    copy = next(decode([Stream(Recording(str(tmp_path / "out.mp4")), after, "rgb")], binary))[1].reshape(-1, 682, 3)
+    copy = next(decode([WantedStream(Recording(str(tmp_path / "out.mp4")), after, "rgb")], binary))[1].reshape(
+        -1, 682, 3
+    )
     assert np.abs(np.asarray(frame, int)[:60] - copy[:60]).mean() < 6
 
 

@@ -2,17 +2,17 @@
 
 from pipeline.plan import StagePlan, plan_stage
 from pipeline.workspace.clip import Clip, Sample
-from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.row import DONE, FAILED, LedgerRow
 
 PRINTS = {"same": "1", "changed": "2", "failed": "1", "failed-changed": "2", "new": "1", "lost": "1", "cut": "1"}
 ROWS = {
-    "same": Row("same", DONE, "1", bytes=5, facts={"frames": 3}),
-    "changed": Row("changed", DONE, "1", bytes=5),
-    "failed": Row("failed", FAILED, "1", error="x"),
-    "failed-changed": Row("failed-changed", FAILED, "1", error="x"),
-    "lost": Row("lost", DONE, "1", bytes=5),
-    "cut": Row("cut", DONE, "1", bytes=5),
-    "removed": Row("removed", DONE, "1", bytes=5),
+    "same": LedgerRow("same", DONE, "1", bytes=5, facts={"frames": 3}),
+    "changed": LedgerRow("changed", DONE, "1", bytes=5),
+    "failed": LedgerRow("failed", FAILED, "1", error="x"),
+    "failed-changed": LedgerRow("failed-changed", FAILED, "1", error="x"),
+    "lost": LedgerRow("lost", DONE, "1", bytes=5),
+    "cut": LedgerRow("cut", DONE, "1", bytes=5),
+    "removed": LedgerRow("removed", DONE, "1", bytes=5),
 }
 RESULTS = {"same": (5, 1), "changed": (5, 1), "cut": (4, 1), "removed": (5, 1), "new": (5, 1)}
 

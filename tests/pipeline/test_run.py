@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from helpers.clip_making import make_clip
-from helpers.driving import digests
+from helpers.pipeline_runs import digests
 
 from pipeline.cli import main
-from pipeline.workspace.ledger import read_rows, write_table
+from pipeline.workspace.ledger import read_ledger_rows, write_ledger_table
 from shards.format.dataset import read_dataset
 
 IDS = [f"signer{n % 2 if n < 4 else 2}_sample{n}" for n in range(6)]
@@ -46,7 +46,7 @@ def labels(data: Path) -> list[str]:
 
 def new_color(data: Path, ffmpeg: str) -> None:
     make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_color.mp4", 21, "162x120")
-    make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_depth.mp4", 21, "162x120", grey=True)
+    make_clip(ffmpeg, data / "mp4" / "train" / f"{IDS[1]}_depth.mp4", 21, "162x120", gray=True)
 
 
 def new_depth(data: Path, ffmpeg: str) -> None:
@@ -279,9 +279,9 @@ def test_a_ledger_without_mtimes_still_counts(data: Path, tmp_path: Path) -> Non
     work = tmp_path / "work"
     assert run(data, work)[0] == 0
     for stage in (*RESULTS, "shards"):
-        rows = read_rows(work / "ledger", stage)
+        rows = read_ledger_rows(work / "ledger", stage)
         assert all(row.facts.pop("mtime_ns") for row in rows.values())
-        write_table(work / "ledger" / f"{stage}.parquet", rows.values())
+        write_ledger_table(work / "ledger" / f"{stage}.parquet", rows.values())
     before = {path: path.stat().st_ino for path in work.glob("shards/*.tar")}
     assert run(data, work)[1] == NOTHING
     assert {path: path.stat().st_ino for path in work.glob("shards/*.tar")} == before

@@ -24,8 +24,8 @@ from helpers.coded_clips import (
     samples,
     write_coded,
 )
-from helpers.driving import fake_openpose
 from helpers.keypoint_files import SIZE, flat, mediapipe_form, signer
+from helpers.pipeline_runs import fake_openpose
 from PIL import Image
 
 from pipeline.cli import main

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
-from helpers.driving import leftovers, run
+from helpers.pipeline_runs import leftovers, run
 
 from pipeline.workspace.clip import Video
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.paths import STAGES
 from pipeline.workspace.row import DONE, FAILED
 from shards.format.dataset import read_dataset
@@ -175,7 +175,7 @@ def test_every_clip_fails_for_its_own_reason_or_comes_through(corpus: Path, tmp_
     errors = {
         row.id: row.error
         for stage in STAGES
-        for row in read_rows(work / "ledger", stage).values()
+        for row in read_ledger_rows(work / "ledger", stage).values()
         if row.status == FAILED
     }
     expected = {name: reason for name, (_, reason) in (BAD | BAD_DEPTH | BAD_KEYPOINTS).items()}
@@ -183,7 +183,7 @@ def test_every_clip_fails_for_its_own_reason_or_comes_through(corpus: Path, tmp_
     for name, reason in expected.items():
         assert reason in errors[name] or re.search(reason, errors[name]), (name, errors[name])
         assert "\n" not in errors[name]
-    facts = {key: row.facts for key, row in read_rows(work / "ledger", "frames").items() if row.status == DONE}
+    facts = {key: row.facts for key, row in read_ledger_rows(work / "ledger", "frames").items() if row.status == DONE}
     videos = {name: Video(facts[name]["frames"], facts[name]["width"], facts[name]["height"], 0) for name in GOOD}
     assert videos == {name: Video(*size, 0) for name, (_, *size) in GOOD.items()}
     assert set(open_shards(str(work / "shards")).ids.to_pylist()) == GOOD.keys()

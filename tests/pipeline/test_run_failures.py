@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.driving import clips, command, digests, fake_openpose, last_line, leftovers, run, start, wait_until
+from helpers.pipeline_runs import clips, command, digests, fake_openpose, last_line, leftovers, run, start, wait_until
 
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.row import DONE
 
 NAMES = [f"signer{n}_sample{n}" for n in range(8)]
@@ -61,10 +61,10 @@ def test_a_full_disk_stops_the_run_and_leaves_no_half_file(small_disk, data, opt
     said = last_line(first.stderr)
     assert said.startswith("Error: ") and "No space left on device; what is done is kept: make room, run" in said
     assert leftovers(small_disk) == []
-    assert read_rows(work / "ledger", "keypoints")
+    assert read_ledger_rows(work / "ledger", "keypoints")
     # One more may be there than in the ledger: what the other worker ended while the run was being stopped.
     made = {path.name: path.read_bytes() for path in work.glob("handcrops/*")}
-    assert {f"{key}.tar" for key in read_rows(work / "ledger", "handcrops")} <= made.keys()
+    assert {f"{key}.tar" for key in read_ledger_rows(work / "ledger", "handcrops")} <= made.keys()
     assert made == {name: (whole / "handcrops" / name).read_bytes() for name in made}
     subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
     second = run(data, work, *options)
@@ -128,7 +128,7 @@ def test_a_second_driver_is_refused_and_the_first_is_not_disturbed(ffmpeg, optio
     data, work = clips(ffmpeg, tmp_path / "data", ["a1", "hang1"]), tmp_path / "work"
     first = start(data, work, *options)
     try:
-        wait_until(lambda: len(read_rows(work / "ledger", "keypoints")) == 1)
+        wait_until(lambda: len(read_ledger_rows(work / "ledger", "keypoints")) == 1)
         for more in ((), ("--part", "1/2"), ("--stage", "frames")):
             second = run(data, work, *options, *more)
             assert second.returncode == 2
@@ -146,7 +146,7 @@ def test_parts_side_by_side_make_the_same_shards(data, options, undisturbed, tmp
     parts = [start(data, work, *options[:2], "--jobs", "1", "--part", f"{number}/3") for number in (1, 2, 3)]
     assert [part.wait(90) for part in parts] == [0, 0, 0], (tmp_path / "work.log").read_text()
     assert not (work / "shards").exists()
-    own = [set(read_rows(work / "ledger", f"handcrops.part-{n}-of-3")) for n in (1, 2, 3)]
+    own = [set(read_ledger_rows(work / "ledger", f"handcrops.part-{n}-of-3")) for n in (1, 2, 3)]
     assert sorted(key for part in own for key in part) == NAMES
     ledgers = {path.name for path in (work / "ledger").glob("*.parquet")}
     assert all(".part-" in name for name in ledgers)
@@ -158,7 +158,7 @@ def test_parts_side_by_side_make_the_same_shards(data, options, undisturbed, tmp
     assert whole.returncode == 0
     assert "handcrops: 8 done, 0 to do" in whole.stderr
     assert not list((work / "ledger").glob("*part-*.parquet"))
-    assert {row.status for row in read_rows(work / "ledger", "handcrops").values()} == {DONE}
+    assert {row.status for row in read_ledger_rows(work / "ledger", "handcrops").values()} == {DONE}
 
 
 def test_parts_that_are_missing_keep_the_shards_from_being_made(data, options, tmp_path) -> None:

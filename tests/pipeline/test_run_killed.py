@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers.driving import (
+from helpers.pipeline_runs import (
     clips,
     digests,
     fake_openpose,
@@ -22,7 +22,7 @@ from helpers.driving import (
     wait_until,
 )
 
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.paths import STAGES
 from pipeline.workspace.row import DONE
 
@@ -56,7 +56,7 @@ def options(openpose: Path) -> list[str]:
 
 def done_rows(work: Path) -> dict[tuple[str, str], float]:
     """(stage, id): when it was done."""
-    rows = {(stage, row.id): row for stage in STAGES for row in read_rows(work / "ledger", stage).values()}
+    rows = {(stage, row.id): row for stage in STAGES for row in read_ledger_rows(work / "ledger", stage).values()}
     return {key: row.time for key, row in rows.items() if row.status == DONE}
 
 
@@ -128,7 +128,7 @@ def test_a_signal_ends_it_in_good_order(ffmpeg, openpose, tmp_path, number, whol
     wait_until(lambda: processes_of(marker) == [], 3)
     said = f"Error: stopped by {number.name}; what is done is kept, and the same command goes on from here"
     assert last_line((tmp_path / "work.log").read_text()) == said
-    rows = read_rows(work / "ledger", "keypoints")
+    rows = read_ledger_rows(work / "ledger", "keypoints")
     assert {key for key, row in rows.items() if row.status == DONE} == set(names[:3])
     assert leftovers(work) == []
     assert list(temporary.glob("signshards-*")) == []

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from helpers.driving import ROOT, command, fake_openpose
+from helpers.pipeline_runs import ROOT, command, fake_openpose
 
 from pipeline.pose.estimators import OpenPose
 from pipeline.pose.source import KeypointSource
 from pipeline.run_stages import RunSettings
 from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import stamp
-from pipeline.workspace.ledger import write_table
+from pipeline.workspace.ledger import write_ledger_table
 from pipeline.workspace.manifest import read_data
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.result import named, write_result
-from pipeline.workspace.row import DONE, Made, Row
+from pipeline.workspace.row import DONE, LedgerRow, Made
 from shards.format.sample import MEMBERS
 from shards.format.tar import pack
 
@@ -92,10 +92,10 @@ def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
                 made = write_result(stage.result(clip.id), packed.data, facts)
             elif stage.suffix:
                 made = write_result(stage.result(clip.id), b"12", {})
-            row = Row(clip.id, DONE, clip.fingerprints[stage.name], 1.0, made.bytes, facts=made.facts)
+            row = LedgerRow(clip.id, DONE, clip.fingerprints[stage.name], 1.0, made.bytes, facts=made.facts)
             rows.append(named(replace(row, temporary=made.temporary), stage.result(clip.id)))
             stage.found(clip, rows[-1])
-        write_table(workspace.ledgers / f"{stage.name}.parquet", rows)
+        write_ledger_table(workspace.ledgers / f"{stage.name}.parquet", rows)
 
 
 def check(folder: Path, counts: dict[str, int]) -> tuple[Used, Used, Used, Used]:

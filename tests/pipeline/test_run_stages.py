@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from helpers.clip_making import moving_keypoints
-from helpers.driving import clips, digests, fake_openpose, run, start, wait_until
+from helpers.pipeline_runs import clips, digests, fake_openpose, run, start, wait_until
 
 from pipeline.pose.importing import LOOK
 from pipeline.pose.source import NO_SOURCE, keypoint_source

@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.status import SOME_FAILED, Outcome, summarize
+from pipeline.status import SOME_FAILED, StageSummary, summarize
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.driver_lock import Part
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.manifest import write_manifest
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.row import DONE, FAILED, LedgerRow
 
 WORKSPACE, SHARDS = Workspace(Path("/work")), Path("/work/shards")
 
@@ -26,12 +26,12 @@ def work(tmp_path: Path) -> Path:
     write_manifest(workspace.manifest, [Sample(key, "train", "1", 0, f"/{key}.mp4", None) for key in "abc"])
     frames = Ledger(workspace.ledgers, "frames")
     for key in "abx":
-        frames.record(Row(key, DONE, "f", 0.25, facts={"frames": 3}))
+        frames.record(LedgerRow(key, DONE, "f", 0.25, facts={"frames": 3}))
     frames.fold(keep="abx")
-    Ledger(workspace.ledgers, "frames", "part-1-of-2").record(Row("c", DONE, "f", 0.25))
+    Ledger(workspace.ledgers, "frames", "part-1-of-2").record(LedgerRow("c", DONE, "f", 0.25))
     keypoints = Ledger(workspace.ledgers, "keypoints")
-    keypoints.record(Row("a", DONE, "f", 10.0, 1_500_000))
-    keypoints.record(Row("b", FAILED, "f", 2.0, error="b.mp4: OpenPose ended with 1: Köln"))
+    keypoints.record(LedgerRow("a", DONE, "f", 10.0, 1_500_000))
+    keypoints.record(LedgerRow("b", FAILED, "f", 2.0, error="b.mp4: OpenPose ended with 1: Köln"))
     return workspace.root
 
 
@@ -75,12 +75,12 @@ def test_no_workspace(tmp_path: Path) -> None:
     assert "is --work a workspace of `pipeline run`?" in result.output
 
 
-def rows(count: int) -> list[Row]:
-    return [Row(f"clip{number}", FAILED, "f", error=f"reason {number}") for number in range(count)]
+def rows(count: int) -> list[LedgerRow]:
+    return [LedgerRow(f"clip{number}", FAILED, "f", error=f"reason {number}") for number in range(count)]
 
 
 def test_a_summary_of_a_run_in_which_all_went_well(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = [Outcome("frames", 7, 3), Outcome("shards", 2, 2)]
+    outcomes = [StageSummary("frames", 7, 3), StageSummary("shards", 2, 2)]
     assert summarize(outcomes, WORKSPACE, SHARDS, None) == 0
     said = capsys.readouterr()
     assert said.out == (
@@ -94,9 +94,9 @@ def test_a_summary_of_a_run_in_which_all_went_well(capsys: pytest.CaptureFixture
 
 def test_a_summary_names_the_first_ten_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [
-        Outcome("frames", 7, 3, rows(9)),
-        Outcome("keypoints", 5, 1, rows(3), waiting=9),
-        Outcome("shards", 0, 0),
+        StageSummary("frames", 7, 3, rows(9)),
+        StageSummary("keypoints", 5, 1, rows(3), waiting=9),
+        StageSummary("shards", 0, 0),
     ]
     assert summarize(outcomes, WORKSPACE, SHARDS, None) == SOME_FAILED
     said = capsys.readouterr()
@@ -112,7 +112,7 @@ def test_a_summary_names_the_first_ten_that_failed(capsys: pytest.CaptureFixture
 
 def test_a_summary_of_labels_without_a_clip_and_of_a_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
-        summarize([Outcome("frames", 7, 3)], WORKSPACE, SHARDS, Part(2, 3), "l.csv: 2 ids name no clip, e.g. x")
+        summarize([StageSummary("frames", 7, 3)], WORKSPACE, SHARDS, Part(2, 3), "l.csv: 2 ids name no clip, e.g. x")
         == SOME_FAILED
     )
     said = capsys.readouterr()

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from shards.command_line import (
     Command,
     Commands,
-    Pattern,
+    ShardPattern,
     cache_options,
     default_cache,
     print_line,
@@ -145,7 +145,7 @@ main()
 @pytest.mark.parametrize("arguments", [[""], ["shards/train-"], ["--cache", "c"], []])
 def test_what_a_shell_leaves_of_an_unquoted_pattern_is_one_line(arguments: list[str]) -> None:
     @click.command(cls=Command)
-    @click.option("--shards", type=Pattern())
+    @click.option("--shards", type=ShardPattern())
     @cache_options
     def command(**options: object) -> None: ...
 
@@ -157,7 +157,7 @@ def test_what_a_shell_leaves_of_an_unquoted_pattern_is_one_line(arguments: list[
 
 def test_a_folder_may_end_in_a_dash(tmp_path: Path) -> None:
     (tmp_path / "set-").mkdir()
-    assert Pattern().convert(f"{tmp_path}/set-", None, None) == f"{tmp_path}/set-"
+    assert ShardPattern().convert(f"{tmp_path}/set-", None, None) == f"{tmp_path}/set-"
 
 
 def test_the_default_cache_is_where_caches_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """What was measured of a contender, all runs in order."""
 
     name: str
@@ -43,7 +43,7 @@ class Table:
 
     title: str
     unit: str  # of work: "clip", "sample", …
-    rows: list[Row]
+    rows: list[Measurement]
 
     def text(self) -> str:
         """The table as it is printed."""
@@ -55,14 +55,14 @@ def compare(title: str, unit: str, limit: Contender, contenders: Sequence[Conten
     """Run every contender in turn, `rounds` times, with the limit before and after each: a machine whose speed changes
     within minutes does not change the ratio, which is taken to the mean of the two."""
     limits = [_seconds(limit)]
-    rows = [Row(one.name, [], [], one.goal) for one in contenders]
+    rows = [Measurement(one.name, [], [], one.goal) for one in contenders]
     for number in range(rounds):
         click.echo(f"{title}: round {number + 1} of {rounds}", err=True)
         for contender, row in zip(contenders, rows, strict=True):
             row.seconds.append(_seconds(contender))
             limits.append(_seconds(limit))
             row.ratios.append((limits[-2] + limits[-1]) / 2 / row.seconds[-1])
-    return Table(title, unit, [Row(limit.name, limits), *rows])
+    return Table(title, unit, [Measurement(limit.name, limits), *rows])
 
 
 def _seconds(contender: Contender) -> float:

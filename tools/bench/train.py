@@ -18,7 +18,7 @@ import torch
 
 from shards.errors import InputError
 from tools.bench.data import BenchData, grow
-from tools.bench.timing import Row, Table
+from tools.bench.timing import Measurement, Table
 
 # On a CPU a small model; on a GPU the published one, in batches as large as people take where memory allows.
 SMALL = "--cnn rn18 --image-size 64 --batch-size 2 --device cpu"
@@ -48,7 +48,7 @@ def _table(model: str, shards: Path, scratch: Path, gpu: bool, rounds: int) -> T
         epochs = _metrics(shards, scratch / f"{model}-{workers}", [*options, "--max-epochs", str(rounds + 1)])[1:]
         name = f"--num-workers {workers}"
         seconds = [1 / float(epoch["samples_per_second"]) for epoch in epochs]
-        rows.append(Row(name, seconds, [1 - float(epoch["waiting"]) for epoch in epochs], "≥ 0.97 on a GPU"))
+        rows.append(Measurement(name, seconds, [1 - float(epoch["waiting"]) for epoch in epochs], "≥ 0.97 on a GPU"))
     return Table(title, "sample", rows)
 
 

@@ -38,7 +38,7 @@ class Crops(NamedTuple):
     positions: list[int]  # N: which JPEG
 
 
-class Clip(NamedTuple):
+class CropSample(NamedTuple):
     """What one sample brings to a batch; its JPEGs are still to be read."""
 
     id: str
@@ -55,7 +55,7 @@ class SampleReader:
         self._shards, self._window, self._recipe, self._with_depth = shards, window, recipe, with_depth
         self.members = MemberReader(shards)
 
-    def read(self, sample: int, view: View) -> Clip:
+    def read(self, sample: int, view: View) -> CropSample:
         """Read one sample under a view, all but its JPEGs.
 
         Raises:
@@ -77,7 +77,7 @@ class SampleReader:
             color, depth = choose_crops(frames, missing, self._recipe, self._with_depth)
             sizes, swap = shards.sizes[sample], swaps_hands(view, self._recipe)
             depth_crops = depth and _crops(info, sizes, depth, swap)
-            return Clip(sample_id, _crops(info, sizes, color, swap), depth_crops, flow, frames)
+            return CropSample(sample_id, _crops(info, sizes, color, swap), depth_crops, flow, frames)
         except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
             raise damaged(shards, sample, error) from error
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from, version_option
+from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
 from shards.remote.cache import CacheSettings
 
 FILE = click.Path(path_type=Path)
@@ -54,7 +54,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
 @click.option(
     "--shards",
-    type=Pattern(),
+    type=ShardPattern(),
     multiple=True,
     help="Shards with the samples, also of a URL: labels, and for the report pictures and signers.",
 )

@@ -25,7 +25,7 @@ from train.models.streams import AnyModel, stream_of
 from train.ranks import distributed
 from train.ranks.distributed import Ranks
 from train.ranks.failures import failing_together
-from train.ranks.stopping import Stopped, StopRequest
+from train.ranks.stopping import StopRequest, TrainingStopped
 
 
 def check_session(settings: SessionSettings, ranks: Ranks) -> None:
@@ -136,7 +136,7 @@ class Session:
                     if log is not None:
                         log.add(row)
                     self._end_epoch(row)
-            except Stopped:
+            except TrainingStopped:
                 self.write(LAST)
                 return False
             finally:

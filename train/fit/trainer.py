@@ -23,7 +23,7 @@ from train.fit.optimizer import OptimizerSettings, learning_rate, make_average, 
 from train.fit.run_log import ProgressLine
 from train.models.streams import AnyModel, predict_batches
 from train.ranks.distributed import Ranks
-from train.ranks.stopping import Stopped, StopRequest
+from train.ranks.stopping import StopRequest, TrainingStopped
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Trainer:
                     self._watch.check(last=True)
                     progress.sums = self.ranks.sum(sums.clone()).tolist()
                 if stopped:
-                    raise Stopped
+                    raise TrainingStopped
                 if due:
                     save()
         line.end(f"{_figures(sums)}  {clock.figures(progress.position - begun)}")
@@ -176,7 +176,7 @@ class Trainer:
         for _ in range(evaluation_rounds(len(loader.dataset.shards), settings.batch_size, settings.ranks)):
             parts += [(logits, labels) for _, logits, labels in islice(batches, 1)]
             if stop.agreed():
-                raise Stopped
+                raise TrainingStopped
         gathered = [part for rank in self.ranks.gather(parts) for part in rank]
         logits, labels = (np.concatenate(column) for column in zip(*gathered, strict=True))
         return summarise(logits, labels)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, Pattern, cache_options, settings_from, version_option
+from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
 from shards.remote.cache import CacheSettings
 from train.ranks.threads import wait_passively
 
@@ -32,7 +32,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--any-estimator", is_flag=True, help="Take keypoints of another estimator than the checkpoint's.")
 @click.option(
     "--shards",
-    type=Pattern(),
+    type=ShardPattern(),
     multiple=True,
     help="Shards: 'test-{000..009}.tar', a glob, or a folder; also https://…, s3://…, gs://…, pipe:…; several are one "
     "set.",

@@ -9,7 +9,7 @@ from train.data.loader import STOP_SIGNALS
 from train.ranks.distributed import Ranks
 
 
-class Stopped(Exception):
+class TrainingStopped(Exception):
     """A signal asked for an end in the middle of an epoch or of a validation."""
 
 

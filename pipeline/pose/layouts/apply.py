@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.pose.layouts.layout import FRACTION, PIXELS, Layout, mark_missing
+from pipeline.pose.layouts.layout import FRACTION, PIXELS, KeypointLayout, mark_missing
 from pipeline.pose.scripts.openpose_script import (
     HEAD_TOP,
     HEAD_TOP_AT,
@@ -45,7 +45,7 @@ MIRROR = _mirror()
 
 
 def apply_layout(
-    points: np.ndarray, layout: Layout, size: tuple[int, int] | None, mirrored: bool = False
+    points: np.ndarray, layout: KeypointLayout, size: tuple[int, int] | None, mirrored: bool = False
 ) -> np.ndarray:
     """The BODY_135 points of one person in the layout's points; nothing is thresholded, nothing is made up.
 
@@ -81,7 +81,7 @@ def apply_layout(
     return body135.astype(np.float32)
 
 
-def are_fractions(points: np.ndarray, layout: Layout) -> bool:
+def are_fractions(points: np.ndarray, layout: KeypointLayout) -> bool:
     """Whether the coordinates of (T, N, 3) points are fractions of the picture, by the table or by their size.
 
     Raises:
@@ -101,7 +101,7 @@ def are_fractions(points: np.ndarray, layout: Layout) -> bool:
     return bool(small)
 
 
-def drop_uncertain(points: np.ndarray, layout: Layout) -> np.ndarray:
+def drop_uncertain(points: np.ndarray, layout: KeypointLayout) -> np.ndarray:
     """A copy of (T, 135, 3) points without those whose scores are lower than the table wants."""
     points = points.copy()
     for part in layout.parts:
@@ -133,7 +133,7 @@ def add_neck(points: np.ndarray, before: np.ndarray) -> np.ndarray:
     return points
 
 
-def finish(points: np.ndarray, layout: Layout) -> np.ndarray:
+def finish(points: np.ndarray, layout: KeypointLayout) -> np.ndarray:
     """The points that `apply_layout` gave, without uncertain ones, and with a neck where the layout has none."""
     kept = drop_uncertain(points, layout)
     return kept if UPPER_NECK in layout.body135 else add_neck(kept, points)

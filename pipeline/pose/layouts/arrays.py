@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.keypoint_files import NPY_DAMAGE, NPY_FOLDER, NPY_FRAME, frame_files, frame_places, one_line
-from pipeline.pose.layouts.layout import Layout, Source, unflatten, with_scores
+from pipeline.pose.layouts.layout import FileKeypoints, KeypointLayout, unflatten, with_scores
 from pipeline.pose.layouts.pickles import load_pickle
 
 # The names that public programs give the two arrays, in the order in which they are looked for.
@@ -163,7 +163,7 @@ def load(path: Path, kind: str) -> tuple[np.ndarray, bool]:
     return people_of(load_fields(path), path)
 
 
-def load_points(path: Path, kind: str, layout: Layout) -> Source:
+def load_points(path: Path, kind: str, layout: KeypointLayout) -> FileKeypoints:
     """The people of every frame in the points of a layout.
 
     Raises:
@@ -174,10 +174,10 @@ def load_points(path: Path, kind: str, layout: Layout) -> Source:
     points = points_of(array, layout, scored)
     if points is None:
         raise ClipError(f"{path}: an array of {array.shape}, where {layout.title} has {layout.points} points")
-    return Source(points, size=size_of(fields, points))
+    return FileKeypoints(points, size=size_of(fields, points))
 
 
-def points_of(array: np.ndarray, layout: Layout, scored: bool = False) -> np.ndarray | None:
+def points_of(array: np.ndarray, layout: KeypointLayout, scored: bool = False) -> np.ndarray | None:
     """(T, P, N, 3) x, y, score of numbers as `load` gives them; None where they do not have the layout."""
     if array.ndim == 2 and array.shape[1] == layout.numbers:
         return unflatten(np.asarray(array), layout)[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.keypoint_files import one_line, read_file
-from pipeline.pose.layouts.layout import FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
+from pipeline.pose.layouts.layout import FACE, LEFT_HAND, RIGHT_HAND, FileKeypoints, KeypointLayout, mark_missing
 from pipeline.pose.layouts.point_tables import LAYOUTS
 from shards.errors import InputError
 
@@ -79,7 +79,7 @@ def _read(path: Path) -> "Pose":
         raise ClipError(f"{path}: a damaged .pose file ({type(error).__name__}: {one_line(error)})") from error
 
 
-def look(path: Path) -> Layout | str:
+def look(path: Path) -> KeypointLayout | str:
     """The layout of a `.pose`, or why it cannot be used.
 
     Raises:
@@ -93,7 +93,7 @@ def look(path: Path) -> Layout | str:
     return f"its components are {', '.join(map(ascii, sorted(components))) or 'none'}; body and both hands are needed"
 
 
-def load(path: Path, layout: Layout) -> Source:
+def load(path: Path, layout: KeypointLayout) -> FileKeypoints:
     """The people of every frame, in the order of the layout; points that the file lacks are missing.
 
     The size is that of Holistic's picture; the one in a file from OpenPose is whatever its writer was told.
@@ -115,9 +115,9 @@ def load(path: Path, layout: Layout) -> Source:
     points = mark_missing(points)
     if layout.name == "body25":
         _refuse_hands_in_the_face(path, points, layout)
-        return Source(points, float(pose.body.fps))
+        return FileKeypoints(points, float(pose.body.fps))
     dimensions = pose.header.dimensions
-    return Source(points, float(pose.body.fps), (int(dimensions.width), int(dimensions.height)))
+    return FileKeypoints(points, float(pose.body.fps), (int(dimensions.width), int(dimensions.height)))
 
 
 def _places(pose: "Pose", component: str, names: list[str]) -> list[tuple[int, int]]:
@@ -131,7 +131,7 @@ def _places(pose: "Pose", component: str, names: list[str]) -> list[tuple[int, i
     return []
 
 
-def _refuse_hands_in_the_face(path: Path, points: np.ndarray, layout: Layout) -> None:
+def _refuse_hands_in_the_face(path: Path, points: np.ndarray, layout: KeypointLayout) -> None:
     """Refuse what pose-format's `load_openpose` makes of JSON with hands and without a face.
 
     An empty list does not advance its counter, so that the hands come to lie in the first 42 places of the face.

@@ -13,7 +13,7 @@ from pipeline.errors import ClipError
 from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
 from pipeline.pose.layouts.arrays import points_of
 from pipeline.pose.layouts.keypoint_files import JSON_FOLDER, KINDS, kind_of, read_file
-from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout
+from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, KeypointLayout
 from pipeline.pose.layouts.point_tables import LAYOUTS, READABLE
 from shards.errors import InputError
 
@@ -39,7 +39,7 @@ _AGREES = 0.5  # shoulder widths between a hand's wrist and the body's
 _VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
-def find_layout(path: Path, name: str | None = None) -> Layout:
+def find_layout(path: Path, name: str | None = None) -> KeypointLayout:
     """The layout of a clip's keypoints, a file or a folder of frames, by looking, or the one that was named.
 
     Raises:
@@ -59,7 +59,7 @@ def find_layout(path: Path, name: str | None = None) -> Layout:
     return found
 
 
-def _look(path: Path, name: str | None) -> Layout | str:
+def _look(path: Path, name: str | None) -> KeypointLayout | str:
     kind = kind_of(path)
     if kind == JSON_FOLDER:
         return openpose.look(path, name)
@@ -74,7 +74,7 @@ def _look(path: Path, name: str | None) -> Layout | str:
     return _of_json(path) if path.suffix.lower() == ".json" else "not a kind of file that holds keypoints"
 
 
-def look_at_array(array: np.ndarray, named: str | None = None) -> Layout | str:
+def look_at_array(array: np.ndarray, named: str | None = None) -> KeypointLayout | str:
     """The layout of (T, F), (T, N, k) or (T, P, N, k) numbers, or why they cannot be used.
 
     `named` is believed where shapes leave it open.
@@ -96,7 +96,7 @@ def look_at_array(array: np.ndarray, named: str | None = None) -> Layout | str:
     return LAYOUTS[name]
 
 
-def _which_of_543(array: np.ndarray) -> Layout | str:
+def _which_of_543(array: np.ndarray) -> KeypointLayout | str:
     """The order of the parts of (T, …, 543, k): the one in which wrists and nose are where hands and face have them."""
     costs = {name: _disagreement(array, LAYOUTS[name]) for name in IN_543}
     best, second, *_ = sorted(costs, key=costs.__getitem__)
@@ -105,7 +105,7 @@ def _which_of_543(array: np.ndarray) -> Layout | str:
     return f"543 points, in none of the orders {', '.join(IN_543)} that can be told; name it with --keypoint-layout"
 
 
-def _disagreement(array: np.ndarray, layout: Layout) -> float:
+def _disagreement(array: np.ndarray, layout: KeypointLayout) -> float:
     """How far the hands lie from the wrists and the face from the nose, in shoulder widths; median of frames, mean."""
     found = points_of(array, layout)
     if found is None:

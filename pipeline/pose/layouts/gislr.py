@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.keypoint_files import one_line
-from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
+from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, FileKeypoints, KeypointLayout, mark_missing
 from pipeline.pose.layouts.point_tables import LAYOUTS
 from shards.errors import InputError
 from shards.parquet import read_parquet
@@ -19,7 +19,7 @@ _TYPES = {BODY: "pose", FACE: "face", LEFT_HAND: "left_hand", RIGHT_HAND: "right
 _MOST_FRAMES = 100_000
 
 
-def look(path: Path) -> Layout | str:
+def look(path: Path) -> KeypointLayout | str:
     """The layout of a parquet file, or why it cannot be used.
 
     Raises:
@@ -33,7 +33,7 @@ def look(path: Path) -> Layout | str:
     return f"a parquet file without the columns {', '.join(lacking)}" if lacking else LAYOUTS["gislr"]
 
 
-def load(path: Path, layout: Layout) -> Source:
+def load(path: Path, layout: KeypointLayout) -> FileKeypoints:
     """The person of every frame, from the lowest frame number on; a number without rows is a frame without anybody.
 
     Raises:
@@ -58,4 +58,4 @@ def load(path: Path, layout: Layout) -> Source:
     if not used.all():
         row = int((~used).argmax())
         raise ClipError(f"{path}: row {row} is {kinds[row]} {indices[row]}, which is no landmark of Holistic")
-    return Source(mark_missing(points))
+    return FileKeypoints(mark_missing(points))

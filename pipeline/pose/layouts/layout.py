@@ -12,7 +12,7 @@ BODY, FACE, LEFT_HAND, RIGHT_HAND = "body", "face", "left_hand", "right_hand"
 
 
 @dataclass(frozen=True)
-class Part:
+class PointRun:
     """A run of points in a layout.
 
     A point is missing where a coordinate is not finite, where x and y are both 0 or both -1, or where its score is 0
@@ -30,12 +30,12 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Layout:
+class KeypointLayout:
     """The points of a file, in their order: a table of `point_tables.py`."""
 
     name: str  # as a user types it
     title: str  # what it is called elsewhere
-    parts: tuple[Part, ...]
+    parts: tuple[PointRun, ...]
     units: str = EITHER
 
     @property
@@ -55,7 +55,7 @@ class Layout:
             target: start + point for part, start in self.placed() for target, point in sorted(part.body135.items())
         }
 
-    def placed(self) -> list[tuple[Part, int]]:
+    def placed(self) -> list[tuple[PointRun, int]]:
         """The parts, each with its first point."""
         starts = np.cumsum([0] + [part.points for part in self.parts]).tolist()
         return list(zip(self.parts, starts, strict=False))
@@ -66,7 +66,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Source:
+class FileKeypoints:
     """What a file holds, before a table is applied."""
 
     points: np.ndarray  # float64 (T, P, N, 3): x, y, score of P people in the layout's N points; missing = 0
@@ -81,7 +81,7 @@ def mark_missing(points: np.ndarray) -> np.ndarray:
     return np.where(missing[..., None], 0, points)
 
 
-def with_scores(values: np.ndarray, layout: Layout, scores: np.ndarray | None = None) -> np.ndarray:
+def with_scores(values: np.ndarray, layout: KeypointLayout, scores: np.ndarray | None = None) -> np.ndarray:
     """(…, N, 3) x, y, score of (…, N, ≥ 2) numbers and, where they are apart, (…, N) scores; missing = 0."""
     points = np.ones((*values.shape[:-1], 3))
     points[..., :2] = values[..., :2]
@@ -94,7 +94,7 @@ def with_scores(values: np.ndarray, layout: Layout, scores: np.ndarray | None = 
     return mark_missing(points)
 
 
-def unflatten(values: np.ndarray, layout: Layout) -> np.ndarray:
+def unflatten(values: np.ndarray, layout: KeypointLayout) -> np.ndarray:
     """(T, N, 3) x, y, score of the (T, F) numbers of a flat array; missing = 0."""
     frames, start = [], 0
     for part in layout.parts:

@@ -16,7 +16,7 @@ from pipeline.pose.layouts.keypoint_files import (
     one_line,
     read_file,
 )
-from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, Layout, Source, mark_missing
+from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, FileKeypoints, KeypointLayout, mark_missing
 from pipeline.pose.layouts.point_tables import LAYOUTS
 
 KEYS = {
@@ -29,7 +29,7 @@ KEYS = {
 _ENOUGH_PEOPLE = 10
 
 
-def look(folder: Path, named: str | None = None) -> Layout | str:
+def look(folder: Path, named: str | None = None) -> KeypointLayout | str:
     """The layout of a folder of JSON, or why it cannot be used. A folder in which nobody was found passes as BODY_135.
 
     `named` is believed between BODY_25 and BODY_25B.
@@ -74,7 +74,7 @@ def _which_of_25(people: np.ndarray) -> str | None:
     return None if votes == 0 else "body25" if votes > 0 else "body25b"
 
 
-def load(folder: Path, layout: Layout) -> Source:
+def load(folder: Path, layout: KeypointLayout) -> FileKeypoints:
     """The people of every frame; frames without a file have nobody.
 
     Raises:
@@ -87,7 +87,7 @@ def load(folder: Path, layout: Layout) -> Source:
     points = np.zeros((count, most, layout.points, 3))
     for frame, people in found.items():
         points[frame, : len(people)] = people
-    return Source(mark_missing(points))
+    return FileKeypoints(mark_missing(points))
 
 
 def _people(path: Path) -> list[dict[str, np.ndarray]]:
@@ -113,7 +113,7 @@ def _numbers(values: Any) -> np.ndarray:
     return array
 
 
-def _points(path: Path, layout: Layout) -> np.ndarray:
+def _points(path: Path, layout: KeypointLayout) -> np.ndarray:
     """(P, N, 3) points of the people of a frame."""
     people = _people(path)
     points = np.zeros((len(people), layout.points, 3))

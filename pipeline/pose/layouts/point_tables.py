@@ -7,7 +7,7 @@ COCO-WholeBody (Jin et al. 2020) and MediaPipe Holistic; what MediaPipe's points
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.pose.layouts.layout import BODY, FACE, FRACTION, LEFT_HAND, PIXELS, RIGHT_HAND, Layout, Part
+from pipeline.pose.layouts.layout import BODY, FACE, FRACTION, LEFT_HAND, PIXELS, RIGHT_HAND, KeypointLayout, PointRun
 from pipeline.pose.scripts.mediapipe_openpose import BODY as MEDIAPIPE_TARGETS
 from pipeline.pose.scripts.mediapipe_openpose import FACE_MESH, MIN_VISIBILITY, POSE_LANDMARKS
 
@@ -29,12 +29,12 @@ def _hand(target: int) -> dict[int, int]:
     return _run(target, 1, 20)  # point 0, the wrist, has no place of its own
 
 
-def _parts(body: Part, face: Part | None, hand: Part) -> tuple[Part, ...]:
+def _parts(body: PointRun, face: PointRun | None, hand: PointRun) -> tuple[PointRun, ...]:
     hands = (_named(hand, LEFT_HAND, _hand(FIRST_LEFT_HAND)), _named(hand, RIGHT_HAND, _hand(FIRST_RIGHT_HAND)))
     return (body, *([face] if face else []), *hands)
 
 
-def _named(part: Part, name: str, body135: Mapping[int, int]) -> Part:
+def _named(part: PointRun, name: str, body135: Mapping[int, int]) -> PointRun:
     return replace(part, name=name, body135=body135)
 
 
@@ -58,54 +58,56 @@ MEDIAPIPE_BODY = dict(zip(MEDIAPIPE_TARGETS, POSE_LANDMARKS, strict=True))
 MEDIAPIPE_FACE = {FIRST_FACE + number: point for number, point in enumerate(FACE_MESH) if point < 468}
 REFINED_FACE = {FIRST_FACE + number: point for number, point in enumerate(FACE_MESH)}
 
-_HAND = Part(LEFT_HAND, 21, {})
+_HAND = PointRun(LEFT_HAND, 21, {})
 _OPENPOSE_HAND = replace(_HAND, min_mean_score=OPENPOSE_HAND_MEAN)
-_OPENPOSE_FACE = Part(FACE, 70, _run(FIRST_FACE, 0, 70))
+_OPENPOSE_FACE = PointRun(FACE, 70, _run(FIRST_FACE, 0, 70))
 # MediaPipe gives a visibility for the body alone; in arrays of (x, y, z) there is none.
-_POSE = Part(BODY, 33, MEDIAPIPE_BODY, numbers=4, score=3, min_score=MIN_VISIBILITY)
+_POSE = PointRun(BODY, 33, MEDIAPIPE_BODY, numbers=4, score=3, min_score=MIN_VISIBILITY)
 _UPPER_POSE = replace(_POSE, points=25, body135={to: point for to, point in MEDIAPIPE_BODY.items() if point < 25})
-_MESH = Part(FACE, 468, MEDIAPIPE_FACE, score=None)
-_REFINED_MESH = Part(FACE, 478, REFINED_FACE, score=None)
+_MESH = PointRun(FACE, 468, MEDIAPIPE_FACE, score=None)
+_REFINED_MESH = PointRun(FACE, 478, REFINED_FACE, score=None)
 _MEDIAPIPE_HAND = replace(_HAND, score=None)
 
 
-def _of(part: Part, numbers: int) -> Part:
+def _of(part: PointRun, numbers: int) -> PointRun:
     """The part in an array with as many numbers for every point; three are x, y, z."""
     return replace(part, numbers=numbers, score=part.score if numbers > 3 else None)
 
 
-def _mediapipe(pose: Part, mesh: Part | None, numbers: int | None = None) -> tuple[Part, ...]:
+def _mediapipe(pose: PointRun, mesh: PointRun | None, numbers: int | None = None) -> tuple[PointRun, ...]:
     parts = _parts(pose, mesh, _MEDIAPIPE_HAND)
     return parts if numbers is None else tuple(_of(part, numbers) for part in parts)
 
 
-def _mediapipe_in(order: str) -> tuple[Part, ...]:
+def _mediapipe_in(order: str) -> tuple[PointRun, ...]:
     """The parts of an array (T, 543, 2 to 4) in another order."""
     parts = {part.name: part for part in _mediapipe(_POSE, _MESH)}
     return tuple(parts[name] for name in order.split())
 
 
 _LAYOUTS = (
-    Layout("body135", "OpenPose BODY_135", (Part(BODY, 135, _run(0, 0, 135)),)),
-    Layout("body25", "OpenPose BODY_25 with hands", _parts(Part(BODY, 25, BODY_25), _OPENPOSE_FACE, _OPENPOSE_HAND)),
-    Layout(
+    KeypointLayout("body135", "OpenPose BODY_135", (PointRun(BODY, 135, _run(0, 0, 135)),)),
+    KeypointLayout(
+        "body25", "OpenPose BODY_25 with hands", _parts(PointRun(BODY, 25, BODY_25), _OPENPOSE_FACE, _OPENPOSE_HAND)
+    ),
+    KeypointLayout(
         "body25b",
         "OpenPose BODY_25B with hands",
-        _parts(Part(BODY, 25, _run(0, 0, 25)), _OPENPOSE_FACE, _OPENPOSE_HAND),
+        _parts(PointRun(BODY, 25, _run(0, 0, 25)), _OPENPOSE_FACE, _OPENPOSE_HAND),
     ),
-    Layout("wholebody133", "COCO-WholeBody 133", (Part(BODY, 133, WHOLEBODY, min_score=WHOLEBODY_SCORE),)),
-    Layout("mediapipe1662", "MediaPipe 33×4 + 468×3 + 2×21×3", _mediapipe(_POSE, _MESH), FRACTION),
-    Layout("mediapipe1692", "MediaPipe 33×4 + 478×3 + 2×21×3", _mediapipe(_POSE, _REFINED_MESH), FRACTION),
-    Layout("mediapipe258", "MediaPipe 33×4 + 2×21×3", _mediapipe(_POSE, None), FRACTION),
-    Layout("mediapipe226", "MediaPipe 25×4 + 2×21×3", _mediapipe(_UPPER_POSE, None), FRACTION),
-    Layout("mediapipe1629", "MediaPipe 543×3", _mediapipe(_POSE, _MESH, 3), FRACTION),
-    Layout("mediapipe225", "MediaPipe 75×3", _mediapipe(_POSE, None, 3), FRACTION),
-    Layout("mediapipe543", "MediaPipe (543, 2 to 4): body, face, hands", _mediapipe(_POSE, _MESH)),
-    Layout("mediapipe553", "MediaPipe (553, 2 to 4): body, face, hands", _mediapipe(_POSE, _REFINED_MESH)),
-    Layout("mediapipe75", "MediaPipe (75, 2 to 4), OpenHands", _mediapipe(_POSE, None)),
-    Layout("asl-citizen", "ASL Citizen's (543, 2)", _mediapipe_in("body right_hand left_hand face")),
-    Layout("gislr", "Google ISLR's (543, 2 or 3)", _mediapipe_in("face left_hand body right_hand")),
-    Layout("pose-holistic", ".pose of MediaPipe Holistic", _mediapipe(_POSE, _REFINED_MESH), PIXELS),
+    KeypointLayout("wholebody133", "COCO-WholeBody 133", (PointRun(BODY, 133, WHOLEBODY, min_score=WHOLEBODY_SCORE),)),
+    KeypointLayout("mediapipe1662", "MediaPipe 33×4 + 468×3 + 2×21×3", _mediapipe(_POSE, _MESH), FRACTION),
+    KeypointLayout("mediapipe1692", "MediaPipe 33×4 + 478×3 + 2×21×3", _mediapipe(_POSE, _REFINED_MESH), FRACTION),
+    KeypointLayout("mediapipe258", "MediaPipe 33×4 + 2×21×3", _mediapipe(_POSE, None), FRACTION),
+    KeypointLayout("mediapipe226", "MediaPipe 25×4 + 2×21×3", _mediapipe(_UPPER_POSE, None), FRACTION),
+    KeypointLayout("mediapipe1629", "MediaPipe 543×3", _mediapipe(_POSE, _MESH, 3), FRACTION),
+    KeypointLayout("mediapipe225", "MediaPipe 75×3", _mediapipe(_POSE, None, 3), FRACTION),
+    KeypointLayout("mediapipe543", "MediaPipe (543, 2 to 4): body, face, hands", _mediapipe(_POSE, _MESH)),
+    KeypointLayout("mediapipe553", "MediaPipe (553, 2 to 4): body, face, hands", _mediapipe(_POSE, _REFINED_MESH)),
+    KeypointLayout("mediapipe75", "MediaPipe (75, 2 to 4), OpenHands", _mediapipe(_POSE, None)),
+    KeypointLayout("asl-citizen", "ASL Citizen's (543, 2)", _mediapipe_in("body right_hand left_hand face")),
+    KeypointLayout("gislr", "Google ISLR's (543, 2 or 3)", _mediapipe_in("face left_hand body right_hand")),
+    KeypointLayout("pose-holistic", ".pose of MediaPipe Holistic", _mediapipe(_POSE, _REFINED_MESH), PIXELS),
 )
 LAYOUTS = {layout.name: layout for layout in _LAYOUTS}
 

@@ -9,7 +9,7 @@ from pipeline.errors import ClipError
 from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
 from pipeline.pose.layouts.apply import apply_layout, are_fractions, finish
 from pipeline.pose.layouts.keypoint_files import JSON_FOLDER, kind_of
-from pipeline.pose.layouts.layout import PIXELS, Layout, Source
+from pipeline.pose.layouts.layout import PIXELS, FileKeypoints, KeypointLayout
 from pipeline.pose.layouts.person import follow
 
 # Two pictures have the same shape where width by height differs by at most this share; sizes are whole numbers.
@@ -26,7 +26,7 @@ class Keypoints:
 
 
 def read_keypoints(
-    path: Path, layout: Layout, size: tuple[int, int] | None, mirrored: bool = False, person: str = "largest"
+    path: Path, layout: KeypointLayout, size: tuple[int, int] | None, mirrored: bool = False, person: str = "largest"
 ) -> Keypoints:
     """Read the keypoints of a clip and bring them to BODY_135.
 
@@ -55,7 +55,7 @@ def read_keypoints(
     return Keypoints(finish(body135, layout), source.fps, size or own)
 
 
-def load_source(path: Path, layout: Layout) -> Source:
+def load_source(path: Path, layout: KeypointLayout) -> FileKeypoints:
     """What a clip's file or folder holds: everybody, in the points and units of its layout.
 
     Raises:
@@ -73,7 +73,7 @@ def load_source(path: Path, layout: Layout) -> Source:
     return arrays.load_points(path, kind, layout)
 
 
-def _scaled(source: Source, size: tuple[int, int]) -> Source:
+def _scaled(source: FileKeypoints, size: tuple[int, int]) -> FileKeypoints:
     """The pixels of a smaller or larger version of the picture as those of the clip's.
 
     Raises:
@@ -87,10 +87,12 @@ def _scaled(source: Source, size: tuple[int, int]) -> Source:
     points = source.points.copy()
     points[..., 0] *= size[0] / width
     points[..., 1] *= size[1] / height
-    return Source(points, source.fps, size)
+    return FileKeypoints(points, source.fps, size)
 
 
-def _in_its_units(source: Source, layout: Layout, size: tuple[int, int] | None) -> tuple[int, int] | None:
+def _in_its_units(
+    source: FileKeypoints, layout: KeypointLayout, size: tuple[int, int] | None
+) -> tuple[int, int] | None:
     """The size of the picture in the units of a source's coordinates."""
     if source.points.shape[1] == 1:
         return size

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.demo.figure import ELBOWS, SHOULDERS, WRISTS, skeleton
+from pipeline.demo.figure import ELBOWS, SHOULDERS, WRISTS, figure_keypoints
 from pipeline.demo.signer import SIZE, random_body
 from pipeline.demo.signs import FIST, LEFT, OPEN, RIGHT, SIGNS, perform, random_style, vary
 
@@ -19,7 +19,7 @@ def signer(seed):
 
 def performed(seed, sign):
     body, style, rng = signer(seed)
-    return body, skeleton(body, perform(sign, style, rng))
+    return body, figure_keypoints(body, perform(sign, style, rng))
 
 
 def unmissed(points):
@@ -60,7 +60,7 @@ def test_open_hands_reach_farther_than_fists():
     reach = {}
     for shape in (OPEN, FIST):
         curls = np.broadcast_to(shape.curls, motion.curls.shape)
-        points = skeleton(body, replace(motion, curls=curls, spread=np.full_like(motion.spread, shape.spread)))
+        points = figure_keypoints(body, replace(motion, curls=curls, spread=np.full_like(motion.spread, shape.spread)))
         tips = points[:, [32, 36, 40, 44], :2] - points[:, 9:10, :2]
         reach[shape] = np.linalg.norm(tips, axis=-1).mean() / body.unit / body.hand
     assert reach[OPEN] > 0.8 and reach[FIST] < 0.5

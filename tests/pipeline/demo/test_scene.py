@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.demo.figure import skeleton
+from pipeline.demo.figure import figure_keypoints
 from pipeline.demo.scene import Scene
 from pipeline.demo.signer import random_appearance, random_body
 from pipeline.demo.signs import SIGNS, perform, random_style, vary
@@ -16,7 +16,7 @@ SIGNERS = range(12)
 def performed(seed, sign):
     rng = np.random.default_rng(seed)
     body, appearance, style = random_body(rng), random_appearance(rng), vary(random_style(rng), rng)
-    return body, appearance, skeleton(body, perform(sign, style, rng)), rng
+    return body, appearance, figure_keypoints(body, perform(sign, style, rng)), rng
 
 
 @pytest.mark.parametrize("seed", SIGNERS)

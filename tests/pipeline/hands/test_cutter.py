@@ -10,7 +10,7 @@ from helpers.clip_making import moving_keypoints
 from PIL import Image
 
 from pipeline.hands.cutter import CutStyle, Cutter, HandPlan, plan_hand
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Video
 from shards.body135 import HANDS
@@ -135,7 +135,7 @@ def test_a_crop_is_the_same_whatever_else_is_cut(ffmpeg: str, tmp_path: Path, bo
             for hand, box in (("left", left), ("right", right))
         }
         cutter = Cutter(plans, video, CutStyle(is_depth=False, opencv_color=False, aliased=False, quality=95))
-        for _, frame in decode([Stream(Recording(path), video, "planes", cutter.region)], ffmpeg):
+        for _, frame in decode([WantedStream(Recording(path), video, "planes", cutter.region)], ffmpeg):
             cutter.add(frame)
         return cutter.result()["left"][0]
 

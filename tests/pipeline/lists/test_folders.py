@@ -5,19 +5,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.lists.folders import read_folders
-from pipeline.lists.record import Listing
+from pipeline.lists.record import ClipListing
 from pipeline.lists.sources import Sources
 from shards.errors import InputError
 
 
-def read(root: Path, names: str, pattern: str | None = None) -> Listing:
+def read(root: Path, names: str, pattern: str | None = None) -> ClipListing:
     for name in names.split():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     return read_folders(Sources([root]), pattern)
 
 
-def told(listing: Listing) -> list[tuple[str, str, str, str]]:
+def told(listing: ClipListing) -> list[tuple[str, str, str, str]]:
     return [(record.name, record.split, record.signer, listing.classes[record.label]) for record in listing.records]
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
-from pipeline.lists.record import Listing, Reader, youtube_id
+from pipeline.lists.record import ClipListing, Reader, youtube_id
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.errors import InputError
@@ -21,7 +21,7 @@ def write(root: Path, files: dict[str, object]) -> Path:
     return root
 
 
-def told(listing: Listing) -> list[tuple[str, str, str, int | None, str]]:
+def told(listing: ClipListing) -> list[tuple[str, str, str, int | None, str]]:
     return [(one.name, one.split, one.signer, one.label, "".join(one.color[:1])) for one in listing.records]
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.lists.name_pattern import Pattern
+from pipeline.lists.name_pattern import NamePattern
 from shards.errors import InputError
 
 
@@ -16,7 +16,7 @@ from shards.errors import InputError
     ],
 )
 def test_fields(pattern: str, path: str, fields: tuple[str | None, str | None, str]) -> None:
-    match = Pattern(pattern).match(path)
+    match = NamePattern(pattern).match(path)
     assert (match.get("split"), match.get("signer"), match["label"]) == fields
 
 
@@ -31,16 +31,16 @@ def test_fields(pattern: str, path: str, fields: tuple[str | None, str | None, s
     ],
 )
 def test_paths_that_do_not_match(pattern: str, path: str) -> None:
-    assert Pattern(pattern).match(path) is None
+    assert NamePattern(pattern).match(path) is None
 
 
 def test_two_ways_to_read_a_path() -> None:
     with pytest.raises(InputError, match="'good' or 'good_morning'"):
-        Pattern("{label}_{rep}").match("good_morning_1")
-    assert Pattern("{label}/{a}_{b}").match("x/1_2_3")["label"] == "x"  # what is not used may be read anyhow
+        NamePattern("{label}_{rep}").match("good_morning_1")
+    assert NamePattern("{label}/{a}_{b}").match("x/1_2_3")["label"] == "x"  # what is not used may be read anyhow
 
 
 @pytest.mark.parametrize("pattern", ["{signer}/{clip}", "{label}/{", "{label}/{a b}", "{label:x}/a"])
 def test_wrong_patterns(pattern: str) -> None:
     with pytest.raises(InputError, match="--pattern"):
-        Pattern(pattern)
+        NamePattern(pattern)

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.lists.walk import Clip, stem_of, walk
+from pipeline.lists.walk import FoundClip, stem_of, walk
 
 
 def touch(root: Path, *names: str) -> None:
@@ -18,12 +18,12 @@ def test_videos_pictures_and_keypoints_are_clips(tmp_path: Path) -> None:
     touch(tmp_path, "a/kp/x_000_keypoints.json", "a/kp/x_001_keypoints.json", "a/3.pose", "a/4.parquet")
     clips, others = walk(tmp_path)
     assert clips == [
-        Clip("a/1.mp4", "video"),
-        Clip("a/2.MOV", "video"),
-        Clip("a/3.pose", "keypoints"),
-        Clip("a/4.parquet", "keypoints"),
-        Clip("a/frames", "pictures"),
-        Clip("a/kp", "keypoints"),
+        FoundClip("a/1.mp4", "video"),
+        FoundClip("a/2.MOV", "video"),
+        FoundClip("a/3.pose", "keypoints"),
+        FoundClip("a/4.parquet", "keypoints"),
+        FoundClip("a/frames", "pictures"),
+        FoundClip("a/kp", "keypoints"),
     ]
     assert others == ["a/notes.txt"]
 

@@ -13,7 +13,7 @@ from helpers.clip_making import moving_keypoints
 from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
 from pipeline.pose.keypoint_archive import KEYPOINTS, POSE_FLOW, Series, import_archive, parse_flow
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.row import DONE
 from shards.errors import InputError
@@ -241,7 +241,7 @@ def test_released_pose_flow_is_the_one_that_we_compute(autsl_mini: Path, tmp_pat
     for name, more in (("ours", []), ("theirs", ["--poseflow", str(autsl_mini / "kpflow2.tar.bz2.aa")])):
         command = [*arguments, "--work", str(tmp_path / name), "--recipe", "reference", *stages, *more]
         assert invoke(command)[0] in (0, 3)
-    ours, theirs = (read_rows(tmp_path / name / "ledger", "poseflow") for name in ("ours", "theirs"))
+    ours, theirs = (read_ledger_rows(tmp_path / name / "ledger", "poseflow") for name in ("ours", "theirs"))
     assert sum(row.status == DONE for row in theirs.values()) == 24
     for key, row in ours.items():
         if row.status == DONE:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from helpers.clip_making import run_pipeline
-from helpers.driving import digests
+from helpers.pipeline_runs import digests
 
-from pipeline.workspace.ledger import read_rows, write_table
+from pipeline.workspace.ledger import read_ledger_rows, write_ledger_table
 from shards.format.dataset import read_dataset
 from shards.format.tar import pack
 
@@ -31,7 +31,7 @@ def stamp(path: Path) -> list[int]:
 
 def age(work: Path, data: Path, archive: str = "") -> None:
     """Make a workspace of the default recipe what the earlier version would have made of the same clips."""
-    ledgers = {stage: read_rows(work / "ledger", stage) for stage in (*RESULTS, "frames", "shards")}
+    ledgers = {stage: read_ledger_rows(work / "ledger", stage) for stage in (*RESULTS, "frames", "shards")}
     heads = {line.split(",")[0]: int(line.split(",")[1]) for line in (data / "labels.csv").read_text().splitlines()}
     contents = {}
     for key, label in heads.items():
@@ -60,7 +60,7 @@ def age(work: Path, data: Path, archive: str = "") -> None:
         shard = fingerprint(str(work / "shards"), [contents[key] for key in keys])
         ledgers["shards"][path] = replace(row, fingerprint=shard)
     for stage, rows in ledgers.items():
-        write_table(work / "ledger" / f"{stage}.parquet", rows.values())
+        write_ledger_table(work / "ledger" / f"{stage}.parquet", rows.values())
 
 
 def repack(path: Path, key: str, head: dict, ledgers: dict) -> None:

@@ -21,7 +21,7 @@ def color(ffmpeg: str, tmp_path: Path) -> str:
 
 
 def depth(ffmpeg: str, folder: Path, frames: int, size: str = "160x120") -> str:
-    make_clip(ffmpeg, folder / "a_depth.mp4", frames, size, grey=True)
+    make_clip(ffmpeg, folder / "a_depth.mp4", frames, size, gray=True)
     return str(folder / "a_depth.mp4")
 
 

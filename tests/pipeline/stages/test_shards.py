@@ -12,10 +12,10 @@ import pytest
 from pipeline.stages.shards import PlannedShards, plan_shards, shard_fingerprint
 from pipeline.workers.local import row_of
 from pipeline.workspace.clip import Clip, CropTar, ResultFile, Sample, Video
-from pipeline.workspace.ledger import Ledger, read_rows
+from pipeline.workspace.ledger import Ledger, read_ledger_rows
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.result import named
-from pipeline.workspace.row import DONE, Row
+from pipeline.workspace.row import DONE, LedgerRow
 from pipeline.workspace.shard_folder import rows_to_keep, shards_folder
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, read_dataset
@@ -226,7 +226,7 @@ def test_the_fingerprint_covers_place_order_and_content(workspace: Workspace, tm
 def test_rows_of_another_folder_are_not_taken_for_this_one(workspace: Workspace) -> None:
     Run(workspace, [item(workspace, "a")])
     ledger = Ledger(workspace.ledgers, "shards")
-    ledger.record(Row("/elsewhere/val-000.tar", DONE, "f", facts={"size": 1}))
+    ledger.record(LedgerRow("/elsewhere/val-000.tar", DONE, "f", facts={"size": 1}))
     (workspace.shards / "val-000.tar").touch()  # of somebody else
     Run(workspace, [item(workspace, "a")])
     assert (workspace.shards / "val-000.tar").exists()
@@ -283,7 +283,7 @@ def test_a_link_that_leads_elsewhere_now_makes_nothing_ours(workspace: Workspace
 
 def test_a_folder_of_a_row_may_be_a_loop_of_links(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
-    Ledger(workspace.ledgers, "shards").record(Row(f"{tmp_path}/loop/train-000.tar", DONE, "f"))
+    Ledger(workspace.ledgers, "shards").record(LedgerRow(f"{tmp_path}/loop/train-000.tar", DONE, "f"))
     assert Run(workspace, [item(workspace, "a")]).names == ["train-000.tar"]
 
 
@@ -351,7 +351,7 @@ def test_after_a_kill_between_renaming_and_row_the_folder_is_still_ours(workspac
     with pytest.raises(KeyboardInterrupt), shards_folder(folder, {"train"}, workspace, ledger.rows):
         PlannedShards(folder, shards, workspace).write(ledger, killed)
     assert {path.name for path in folder.glob("*.tar")} == {"train-000.tar", "train-001.tar"}
-    assert {row.status for row in read_rows(workspace.ledgers, "shards").values()} == {"begun"}
+    assert {row.status for row in read_ledger_rows(workspace.ledgers, "shards").values()} == {"begun"}
     assert Run(workspace, items, 2, folder).names == ["train-000.tar", "train-001.tar"]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.clip_making import hanging_ffmpeg, make_clip, make_pattern
-from helpers.driving import processes_of, wait_until
+from helpers.pipeline_runs import processes_of, wait_until
 
 from pipeline.errors import ClipError
 from pipeline.video import decode as module
-from pipeline.video.decode import Region, Stream, decode, planes
+from pipeline.video.decode import Region, WantedStream, decode, planes
 from pipeline.video.probe import probe
 from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Video
@@ -35,7 +35,7 @@ def open_files() -> int:
 def frames_of(wanted: list[tuple], video: Video, ffmpeg: str) -> list[list[np.ndarray]]:
     """Per stream its frames."""
     frames = [[] for _ in wanted]
-    streams = [Stream(Recording(path), video, *rest) for path, *rest in wanted]
+    streams = [WantedStream(Recording(path), video, *rest) for path, *rest in wanted]
     for number, frame in decode(streams, ffmpeg):
         frames[number].append(frame.copy())
     return frames
@@ -163,7 +163,7 @@ def test_the_time_limit_is_ffmpegs_and_not_that_of_who_takes_the_frames(
     make_clip(ffmpeg, Path(clip), 60)
     monkeypatch.setattr(module, "TIME_LIMIT", 0.5)
     count = 0
-    for _ in decode([Stream(Recording(clip), Video(60, 160, 120, 30), "rgb")], ffmpeg):
+    for _ in decode([WantedStream(Recording(clip), Video(60, 160, 120, 30), "rgb")], ffmpeg):
         if not count:
             time.sleep(1)
         count += 1
@@ -177,7 +177,7 @@ def test_a_reader_that_stops_early_leaves_no_ffmpeg(ffmpeg: str, tmp_path: Path,
     monkeypatch.setitem(os.environ, "TEST_MARKER", marker)
     before = open_files()
     video = Video(60, 160, 120, 30)
-    frames = decode([Stream(Recording(clip), video, kind) for kind in ("rgb", "gray")], ffmpeg)
+    frames = decode([WantedStream(Recording(clip), video, kind) for kind in ("rgb", "gray")], ffmpeg)
     next(frames)
     assert any("rawvideo" in line for line in processes_of(marker))
     frames.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.encode import RawFrames, write_video
 from pipeline.video.probe import probe
 from pipeline.video.recording import Recording
@@ -21,13 +21,15 @@ def ramps(count: int, *shape: int) -> list[np.ndarray]:
 
 
 def test_what_is_written_is_what_was_given(ffmpeg: str, tmp_path: Path) -> None:
-    path, pictures = tmp_path / "grey.mp4", ramps(7, 48, 64)
+    path, pictures = tmp_path / "gray.mp4", ramps(7, 48, 64)
     write_video(path, (picture.tobytes() for picture in pictures), RawFrames("gray", 64, 48, 25.0), ffmpeg, OPTIONS)
     (video,) = probe([Recording(str(path))], ffmpeg)
     assert video == Video(7, 64, 48, 25.0)
-    for picture, (_, frame) in zip(pictures, decode([Stream(Recording(str(path)), video, "rgb")], ffmpeg), strict=True):
+    for picture, (_, frame) in zip(
+        pictures, decode([WantedStream(Recording(str(path)), video, "rgb")], ffmpeg), strict=True
+    ):
         assert np.abs(frame.reshape(48, 64, 3) - picture[..., None].astype(int)).mean() < 3
-    assert [file.name for file in tmp_path.iterdir()] == ["grey.mp4"]
+    assert [file.name for file in tmp_path.iterdir()] == ["gray.mp4"]
 
 
 def test_a_colour_video_in_a_folder_whose_name_has_a_colon(ffmpeg: str, tmp_path: Path, monkeypatch) -> None:
@@ -39,7 +41,7 @@ def test_a_colour_video_in_a_folder_whose_name_has_a_colon(ffmpeg: str, tmp_path
     (video,) = probe([Recording(str(path))], ffmpeg)
     found = [
         frame.reshape(48, 64, 3).mean(axis=(0, 1))
-        for _, frame in decode([Stream(Recording(str(path)), video, "rgb")], ffmpeg)
+        for _, frame in decode([WantedStream(Recording(str(path)), video, "rgb")], ffmpeg)
     ]
     np.testing.assert_allclose(found, [(200, 0, 0)] * 3, atol=12)
 

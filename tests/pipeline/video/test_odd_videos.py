@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ClipError
-from pipeline.video.decode import Region, Stream, decode
+from pipeline.video.decode import Region, WantedStream, decode
 from pipeline.video.probe import probe
 from pipeline.video.recording import Recording
 
@@ -40,7 +40,7 @@ CUT = sorted(path.name for path in CLIPS.glob("truncated-*"))
 
 def whole_frames(path: Path, ffmpeg: str, kind: str = "gray", region: Region | None = None) -> list[np.ndarray]:
     (video,) = probe([Recording(str(path))], ffmpeg)
-    stream = Stream(Recording(str(path)), video, kind, region)
+    stream = WantedStream(Recording(str(path)), video, kind, region)
     return [frame.copy() for _, frame in decode([stream], ffmpeg)]
 
 
@@ -87,7 +87,7 @@ def test_a_clip_that_is_cut_short_is_named(name: str, ffmpeg: str) -> None:
     (video,) = probe([Recording(str(CLIPS / name))], ffmpeg, take_damaged=True)
     assert 10 <= video.frames < 24
     assert any("cut short" in note for note in video.notes)
-    stream = Stream(Recording(str(CLIPS / name)), video, "gray")
+    stream = WantedStream(Recording(str(CLIPS / name)), video, "gray")
     assert sum(1 for _ in decode([stream], ffmpeg, take_damaged=True)) == video.frames
 
 
@@ -97,7 +97,7 @@ def test_a_damaged_clip_is_named_with_its_frame(ffmpeg: str) -> None:
     (video,) = probe([Recording(str(path))], ffmpeg)
     with pytest.raises(ClipError, match=r"corrupt-same-count-h264.mp4: damaged at frame \d+"):
         whole_frames(path, ffmpeg)
-    stream = Stream(Recording(str(path)), video, "gray")
+    stream = WantedStream(Recording(str(path)), video, "gray")
     assert sum(1 for _ in decode([stream], ffmpeg, take_damaged=True)) == 24
 
 

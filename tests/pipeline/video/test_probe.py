@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from helpers.clip_making import hanging_ffmpeg, make_clip, make_pattern
-from helpers.driving import processes_of, wait_until
+from helpers.pipeline_runs import processes_of, wait_until
 
 from pipeline.errors import ClipError
 from pipeline.video import probe as module
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.probe import probe
 from pipeline.video.program import ffmpeg_binary, named_ffmpeg, reason_of, refuse_old
 from pipeline.video.recording import Recording
@@ -97,7 +97,7 @@ def test_frames_without_a_presentation_time(ffmpeg: str, tmp_path: Path) -> None
     path = make_pattern(ffmpeg, tmp_path / "b.avi", "-frames:v", "10", "-c:v", "mpeg4", "-bf", "2")
     (video,) = probe([Recording(path)], ffmpeg)
     assert video == Video(10, 160, 120, 30.0)
-    assert sum(1 for _ in decode([Stream(Recording(path), video, "gray")], ffmpeg)) == 10
+    assert sum(1 for _ in decode([WantedStream(Recording(path), video, "gray")], ffmpeg)) == 10
 
 
 def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_frames_that_a_trim_hides_do_not_count(ffmpeg: str, tmp_path: Path) -> N
     subprocess.run([ffmpeg, "-loglevel", "error", "-ss", "0.6", "-i", whole, "-c", "copy", trimmed], check=True)
     videos = probe([Recording(trimmed), Recording(whole)], ffmpeg)
     assert videos == [Video(6, 160, 120, 30.0), Video(24, 160, 120, 30.0)]
-    assert sum(1 for _ in decode([Stream(Recording(trimmed), videos[0], "gray")], ffmpeg)) == 6
+    assert sum(1 for _ in decode([WantedStream(Recording(trimmed), videos[0], "gray")], ffmpeg)) == 6
 
 
 def test_a_time_limit_ends_ffmpeg_and_what_it_started(clip: str, tmp_path: Path, monkeypatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from helpers.clip_making import make_clip
 
 from pipeline.errors import ClipError
-from pipeline.video.decode import Stream, decode
+from pipeline.video.decode import WantedStream, decode
 from pipeline.video.encode import copy_plain
 from pipeline.video.probe import probe
 from pipeline.video.recording import Recording, picture_pattern
@@ -16,7 +16,7 @@ from pipeline.video.recording import Recording, picture_pattern
 
 def gray_frames(recording: Recording, ffmpeg: str) -> np.ndarray:
     (video,) = probe([recording], ffmpeg)
-    frames = [frame.copy() for _, frame in decode([Stream(recording, video, "gray")], ffmpeg)]
+    frames = [frame.copy() for _, frame in decode([WantedStream(recording, video, "gray")], ffmpeg)]
     assert len(frames) == video.frames
     return np.array(frames)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from helpers.clip_making import run_pipeline
-from helpers.driving import ROOT, clips, digests, fake_openpose, run, start, wait_until
+from helpers.pipeline_runs import ROOT, clips, digests, fake_openpose, run, start, wait_until
 
 from pipeline.errors import ClipError, RunError
 from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Task
-from pipeline.workspace.ledger import read_rows
+from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.row import DONE, FAILED, Made
 from shards.errors import InputError
 
@@ -137,7 +137,7 @@ def test_a_worker_killed_in_mid_run_changes_nothing(ffmpeg: str, loopback: Loopb
     options = ["--openpose-bin", str(openpose), "--samples-per-shard", "5"]
     work = tmp_path / "cluster"
     process = start(data, work, *options, "--scheduler", loopback.address)
-    wait_until(lambda: len(read_rows(work / "ledger", "keypoints")) >= 2, 60)
+    wait_until(lambda: len(read_ledger_rows(work / "ledger", "keypoints")) >= 2, 60)
     victims = subprocess.run(["pgrep", "-f", "multiprocessing.*spawn_main"], capture_output=True, text=True)
     folder = str(loopback._folder)
     killed = 0

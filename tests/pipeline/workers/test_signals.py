@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.workers.signals import Stopped, leave_signals_to_driver, stop_on_signals
+from pipeline.workers.signals import StoppedBySignal, leave_signals_to_driver, stop_on_signals
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def handlers() -> Iterator[dict[signal.Signals, object]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_raised_once_and_its_echo_dropped(number, handlers) -> None:
     with stop_on_signals():
-        with pytest.raises(Stopped, match=number.name):
+        with pytest.raises(StoppedBySignal, match=number.name):
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)  # timeout(1) sends it twice
     assert signal.getsignal(number) is handlers[number]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workspace.ledger import Ledger, read_rows, write_table
-from pipeline.workspace.row import DONE, FAILED, Row
+from pipeline.workspace.ledger import Ledger, read_ledger_rows, write_ledger_table
+from pipeline.workspace.row import DONE, FAILED, LedgerRow
 from shards.errors import InputError
 
 
-def row(key: str, **more) -> Row:
-    return Row(key, more.pop("status", DONE), more.pop("fingerprint", "f"), **more)
+def row(key: str, **more) -> LedgerRow:
+    return LedgerRow(key, more.pop("status", DONE), more.pop("fingerprint", "f"), **more)
 
 
 def test_what_is_recorded_is_on_disk_at_once_and_still_there_after_the_fold(tmp_path: Path) -> None:
@@ -25,18 +25,18 @@ def test_what_is_recorded_is_on_disk_at_once_and_still_there_after_the_fold(tmp_
     ]
     for one in rows:
         ledger.record(one)
-    assert read_rows(tmp_path, "frames") == {one.id: one for one in rows}
+    assert read_ledger_rows(tmp_path, "frames") == {one.id: one for one in rows}
     ledger.fold(keep=["a", "ä\u2028b\x85"])
     assert [path.name for path in tmp_path.iterdir()] == ["frames.parquet"]
-    assert read_rows(tmp_path, "frames") == {one.id: one for one in rows}
-    assert read_rows(tmp_path, "keypoints") == read_rows(tmp_path / "none", "frames") == {}
+    assert read_ledger_rows(tmp_path, "frames") == {one.id: one for one in rows}
+    assert read_ledger_rows(tmp_path, "keypoints") == read_ledger_rows(tmp_path / "none", "frames") == {}
 
 
 def test_a_reason_may_name_a_file_whose_name_is_not_utf8(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "frames")
     ledger.record(row("a", status=FAILED, error="kp\udcff: no folder"))
     ledger.fold(keep="a")
-    assert ledger.rows["a"].error == read_rows(tmp_path, "frames")["a"].error == r"kp\udcff: no folder"
+    assert ledger.rows["a"].error == read_ledger_rows(tmp_path, "frames")["a"].error == r"kp\udcff: no folder"
 
 
 def test_of_two_rows_the_later_counts(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_of_two_rows_the_later_counts(tmp_path: Path) -> None:
     again = Ledger(tmp_path, "frames")
     assert again.rows["a"].status == FAILED
     again.record(row("a"))
-    assert read_rows(tmp_path, "frames")["a"].status == again.rows["a"].status == DONE
+    assert read_ledger_rows(tmp_path, "frames")["a"].status == again.rows["a"].status == DONE
 
 
 def test_rows_of_removed_samples_go(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_rows_of_removed_samples_go(tmp_path: Path) -> None:
     for key in "abc":
         ledger.record(row(key))
     ledger.fold(keep="ac")
-    assert ledger.rows.keys() == read_rows(tmp_path, "frames").keys() == {"a", "c"}
+    assert ledger.rows.keys() == read_ledger_rows(tmp_path, "frames").keys() == {"a", "c"}
     again = Ledger(tmp_path, "frames")
     again.fold(keep=[])
-    assert read_rows(tmp_path, "frames") == {}
+    assert read_ledger_rows(tmp_path, "frames") == {}
 
 
 def test_a_fold_with_nothing_new_leaves_the_table_alone(tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_half_a_line_is_that_rows_loss_only(tmp_path: Path, cut: int) -> None:
     left = {"a", "b"} if cut == 1 else {"a"}  # without the newline the line is still whole
     assert after.rows.keys() == left
     after.record(row("c"))
-    assert read_rows(tmp_path, "frames").keys() == left | {"c"}
+    assert read_ledger_rows(tmp_path, "frames").keys() == left | {"c"}
 
 
 def test_lines_that_are_no_rows_are_passed_over(tmp_path: Path) -> None:
     good = json.dumps({"id": "a", "status": DONE, "fingerprint": "f"}).encode()
     (tmp_path / "frames.jsonl").write_bytes(b"\xff\x00\n[1]\nnull\n{}\n\n" + good + b'\n{"id": "b", "other": 1}\n')
-    assert read_rows(tmp_path, "frames").keys() == {"a"}
+    assert read_ledger_rows(tmp_path, "frames").keys() == {"a"}
 
 
 def test_parts_keep_their_own_files_until_a_whole_run(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_parts_keep_their_own_files_until_a_whole_run(tmp_path: Path) -> None:
     ]
     whole.fold(keep="ab")
     assert [path.name for path in tmp_path.iterdir()] == ["frames.parquet"]
-    assert read_rows(tmp_path, "frames").keys() == {"a", "b"}
+    assert read_ledger_rows(tmp_path, "frames").keys() == {"a", "b"}
 
 
 def test_files_of_others_are_neither_read_nor_removed(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_files_of_others_are_neither_read_nor_removed(tmp_path: Path) -> None:
     ledger.fold(keep="a")
     theirs = ["frames.parquet.bak", "frames.old.parquet", "frames.part-1-of-2.jsonl~", "frames.copy.jsonl"]
     for name in theirs:
-        write_table(tmp_path / name, [row("x")])
+        write_ledger_table(tmp_path / name, [row("x")])
     whole = Ledger(tmp_path, "frames")
     whole.record(row("b"))
     whole.fold(keep="ab")
@@ -131,7 +131,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"frames.parquet: damaged \(.*\); remove it, and what it listed is done again"
     ):
-        read_rows(tmp_path, "frames")
+        read_ledger_rows(tmp_path, "frames")
 
 
 def test_a_full_disk_is_an_error_and_the_rows_before_are_kept(tmp_path: Path) -> None:
@@ -154,13 +154,13 @@ for number in range(1000):
     )
     number, _, said = done.stdout.strip().partition(" ")
     assert (done.returncode, said in ("File too large", "No space left on device")) == (0, True), done
-    assert read_rows(tmp_path, "frames").keys() == {str(n) for n in range(int(number))}
+    assert read_ledger_rows(tmp_path, "frames").keys() == {str(n) for n in range(int(number))}
 
 
 def test_write_table_is_in_id_order_and_the_same_every_time(tmp_path: Path) -> None:
     rows = [row("b", time=1.0), row("a", time=2.0)]
-    write_table(tmp_path / "1.parquet", rows)
-    write_table(tmp_path / "2.parquet", rows[::-1])
+    write_ledger_table(tmp_path / "1.parquet", rows)
+    write_ledger_table(tmp_path / "2.parquet", rows[::-1])
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
 
 
@@ -176,7 +176,7 @@ def test_a_changed_byte_gives_no_other_rows(tmp_path: Path, kind: str) -> None:
     for place in range(0, len(data), 7):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         try:
-            after = read_rows(tmp_path, "frames")
+            after = read_ledger_rows(tmp_path, "frames")
         except InputError as error:
             assert "remove it" in error.message
             continue
@@ -187,7 +187,7 @@ def test_a_changed_byte_gives_no_other_rows(tmp_path: Path, kind: str) -> None:
 def test_a_row_of_other_types_counts_for_nothing(tmp_path: Path, facts: dict) -> None:
     good = {"id": "a", "status": DONE, "fingerprint": "f"}
     (tmp_path / "frames.jsonl").write_text(json.dumps(good) + "\n" + json.dumps({**good, "id": "b", **facts}) + "\n")
-    assert read_rows(tmp_path, "frames").keys() == {"a"}
+    assert read_ledger_rows(tmp_path, "frames").keys() == {"a"}
 
 
 def test_a_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import ClipError
 from pipeline.workspace.clip import ResultFile
 from pipeline.workspace.fingerprint import stamp
 from pipeline.workspace.result import is_result, named, read_array, read_result, write_result
-from pipeline.workspace.row import DONE, Row
+from pipeline.workspace.row import DONE, LedgerRow
 from shards.files import remove_leftovers
 from shards.format.sample import npy_bytes
 
@@ -22,7 +22,7 @@ def test_a_result_has_its_name_only_when_the_driver_takes_the_row(tmp_path: Path
     made = write_result(path, b"12345", {"x": 1})
     assert (made.bytes, made.facts["x"], made.facts["crc32"]) == (5, 1, zlib.crc32(b"12345"))
     assert not path.exists() and made.temporary.read_bytes() == b"12345"
-    row = named(Row("a", DONE, "1", bytes=5, facts=made.facts, temporary=made.temporary), path)
+    row = named(LedgerRow("a", DONE, "1", bytes=5, facts=made.facts, temporary=made.temporary), path)
     assert path.read_bytes() == b"12345" and row.temporary is None
     assert is_result(row, stamp(path))
     write_result(path, b"late", {})  # of a worker whose driver is no more
@@ -41,7 +41,7 @@ def test_a_result_is_recognized_by_its_size_and_mtime(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     path.write_bytes(b"12345")
     first = stamp(path)
-    row = Row("a", DONE, "1", bytes=5, facts={"mtime_ns": first[1]})
+    row = LedgerRow("a", DONE, "1", bytes=5, facts={"mtime_ns": first[1]})
     assert is_result(row, first)
     assert not is_result(row, (5, first[1] + 1))
     assert not is_result(row, (4, first[1]))

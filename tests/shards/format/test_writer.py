@@ -11,7 +11,7 @@ from shards.format.dataset import Dataset, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
 from shards.format.recipe import DEFAULT
 from shards.format.sample import info_from_json
-from shards.format.tar import Layout, end_of_archive, lay_out, pack, tar_member
+from shards.format.tar import TarLayout, end_of_archive, lay_out, pack, tar_member
 from shards.format.writer import Extent, finish, index_rows, plan_split, shard_order, write_shard
 
 _BIG = """
@@ -99,7 +99,7 @@ def test_dataset_json_comes_last(tiny_work: Path, tmp_path: Path) -> None:
 
 
 def test_a_member_that_is_not_there_has_no_place() -> None:
-    (row,) = index_rows("a-000.tar", [({"id": "a"}, Layout({"json": (512, 2)}, 1024))])
+    (row,) = index_rows("a-000.tar", [({"id": "a"}, TarLayout({"json": (512, 2)}, 1024))])
     assert (row["shard"], row["json_offset"], row["json_size"], row["pose_offset"], row["label"]) == (
         "a-000.tar",
         512,

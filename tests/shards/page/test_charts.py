@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from shards.page.charts import SERIES, Estimate, bar_chart, binned, interval_chart, matrix_chart, reliability_chart
+from shards.page.charts import SERIES, IntervalRow, bar_chart, binned, interval_chart, matrix_chart, reliability_chart
 from shards.page.drawing import Drawing, Mark
 
 
@@ -61,7 +61,7 @@ def test_bins_hold_every_value_once(low: int, high: int) -> None:
 
 
 def test_an_interval_lies_around_its_value_on_the_axis() -> None:
-    rows = [Estimate("one", 0.75, 0.5, 1.0, "note"), Estimate("other", 0.5, 0.5, 0.5, "")]
+    rows = [IntervalRow("one", 0.75, 0.5, 1.0, "note"), IntervalRow("other", 0.5, 0.5, 0.5, "")]
     drawing = interval_chart("t", rows, (0.5, 1.0), 200, ticks=(0.5, 1.0), overall=0.75)
     axes = [mark.attributes for mark in marks(drawing, "line") if mark.attributes["class"] == "axis"]
     left, right = min(axis["x1"] for axis in axes), max(axis["x2"] for axis in axes)

@@ -12,7 +12,7 @@ import shards.remote.transfer as transfers
 from shards.errors import InputError
 from shards.format.dataset import Shard, read_dataset
 from shards.remote.download import Download
-from shards.remote.transfer import Stopped
+from shards.remote.transfer import TransferStopped
 from shards.remote.urls import RemoteFolder, parse
 
 NAME = "train-000.tar"
@@ -196,7 +196,7 @@ def test_progress_gives_new_tries(
 def test_a_stop_during_a_pause(fetch: Fetch, server: FaultyServer) -> None:
     server.faults[NAME] = [Fault(503, {"Retry-After": "60"})]
     threading.Timer(0.5, fetch.stop.set).start()
-    with pytest.raises(Stopped):
+    with pytest.raises(TransferStopped):
         fetch()
 
 

@@ -13,7 +13,7 @@ from helpers.faulty_server import Fault, FaultyServer
 
 import shards.remote.transfer as transfers
 from shards.errors import InputError
-from shards.remote.transfer import Stopped, TransferError, transfer
+from shards.remote.transfer import TransferError, TransferStopped, transfer
 
 GO = threading.Event()
 
@@ -61,7 +61,7 @@ def test_a_command_without_a_byte_is_ended(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_stop_ends_the_command(tmp_path: Path) -> None:
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    with pytest.raises(Stopped):
+    with pytest.raises(TransferStopped):
         read(f"pipe:echo $$ > {tmp_path}/pid; exec sleep 60", stop=stop)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tools.bench import timing
-from tools.bench.timing import Contender, Row, compare, on_cores
+from tools.bench.timing import Contender, Measurement, compare, on_cores
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_turns_are_taken_and_a_ratio_is_to_the_limit_before_and_after(clock: lis
     table = compare("t", "clip", limit, [a, b], 3)
     assert order == ["limit", *["a", "limit", "b", "limit"] * 3]
     assert table.rows == [
-        Row("limit", [0.5, 1.5, 2.5, 3.5, 4.5, 0.5, 0.5]),
-        Row("a", [2, 6, 5], [0.5, 0.5, 0.5], "≥ 0.9"),
-        Row("b", [2, 4, 0.5], [1, 1, 1]),
+        Measurement("limit", [0.5, 1.5, 2.5, 3.5, 4.5, 0.5, 0.5]),
+        Measurement("a", [2, 6, 5], [0.5, 0.5, 0.5], "≥ 0.9"),
+        Measurement("b", [2, 4, 0.5], [1, 1, 1]),
     ]
     assert [line.split()[-3:] for line in table.text().splitlines()[-3:]] == [
         ["1500.00", "0.7", "limit"],

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import orjson
 import pytest
 import torch
-from helpers.driving import ROOT
+from helpers.pipeline_runs import ROOT
 from helpers.shard_making import Plan, make_shards
 
 from shards.errors import InputError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from helpers.predicting import predict, rows
+from helpers.predict_runs import predict, rows
 from helpers.train_runs import tiny_arguments
 
 from shards.format.dataset import read_dataset

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.predicting import predict, rows
+from helpers.predict_runs import predict, rows
 from helpers.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
 from scipy.special import softmax
 

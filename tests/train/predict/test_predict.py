@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers.predicting import predict, rows
+from helpers.predict_runs import predict, rows
 from helpers.shard_making import Plan, make_sample
 from helpers.tiny_model import tiny_checkpoint
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.predicting import predict as run
-from helpers.predicting import rows
+from helpers.predict_runs import predict as run
+from helpers.predict_runs import rows
 from helpers.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
 
 from pipeline.cli import main as pipeline

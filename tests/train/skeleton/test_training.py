@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from helpers.clip_making import SHARED
-from helpers.predicting import predict, rows
+from helpers.predict_runs import predict, rows
 from helpers.train_runs import Run
 from helpers.train_runs import tiny_options as options
 

@@ -17,7 +17,7 @@ WRONG = ((245, 145, 30, 0.48), (190, 30, 20, 1.0))
 
 
 @dataclass(frozen=True)
-class Pair:
+class ConfusedPair:
     """Samples of one class that were taken for another."""
 
     truth: int
@@ -25,13 +25,13 @@ class Pair:
     count: int
 
 
-def confused_pairs(matrix: np.ndarray) -> list[Pair]:
+def confused_pairs(matrix: np.ndarray) -> list[ConfusedPair]:
     """All confusions, most samples first; equal counts in class order."""
     wrong = matrix - np.diag(np.diag(matrix))
     truth, predicted = np.nonzero(wrong)
     count = wrong[truth, predicted]
     order = np.lexsort((predicted, truth, -count))
-    return [Pair(*map(int, row)) for row in np.stack([truth, predicted, count], axis=1)[order]]
+    return [ConfusedPair(*map(int, row)) for row in np.stack([truth, predicted, count], axis=1)[order]]
 
 
 def seriate(matrix: np.ndarray) -> np.ndarray:

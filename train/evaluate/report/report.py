@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 from train.evaluate.intervals import Interval, over_samples, over_signers, wilson
 from train.evaluate.metrics import Calibration, calibrate, cross_entropy
 from train.evaluate.outcome import Outcome
-from train.evaluate.report.confusion import Pair, confused_pairs
+from train.evaluate.report.confusion import ConfusedPair, confused_pairs
 
 WORST = 24
 
@@ -58,7 +58,7 @@ class Report:
     scores: dict[str, Score]
     signers: list[Group]  # most accurate first; [] where signers are not known
     classes: list[Group]  # in class order, those without samples too
-    pairs: list[Pair]
+    pairs: list[ConfusedPair]
     worst: list[Worst]
     calibration: Calibration | None
 
@@ -96,7 +96,7 @@ def _group(name: str, hits: np.ndarray) -> Group:
     return Group(name, count, right, wilson(right, count) if count else None)
 
 
-def _worst(outcome: Outcome, pairs: list[Pair]) -> list[Worst]:
+def _worst(outcome: Outcome, pairs: list[ConfusedPair]) -> list[Worst]:
     """Wrong answers: those with the largest loss, or, where only classes are known, of the most confused pairs."""
     truth, predicted = outcome.truth, outcome.predicted
     wrong = np.flatnonzero(truth != predicted)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from shards.page.charts import Estimate, bar_chart, interval_chart, matrix_chart, reliability_chart
+from shards.page.charts import IntervalRow, bar_chart, interval_chart, matrix_chart, reliability_chart
 from shards.page.drawing import Drawing
 from shards.page.render import data_uri, percent, render
 from shards.page.strips import SampleStrips
@@ -83,7 +83,7 @@ def _scores(report: Report) -> list[tuple[str, float, Drawing]]:
             for over, interval in zip(("signers", "samples"), known[name], strict=True):
                 if interval:
                     note = f"{100 * interval.low:.1f} – {percent(interval.high)}"
-                    rows.append(Estimate(over, value, interval.low, interval.high, note))
+                    rows.append(IntervalRow(over, value, interval.low, interval.high, note))
             chart = interval_chart(f"{title}: 95 % intervals", rows, (low - margin, high + margin), 140)
             cards.append((title, value, chart))
     return cards
@@ -95,7 +95,7 @@ def _signer_chart(report: Report) -> Drawing:
         # A signer has samples, and so an interval.
         low, high = (group.interval.low, group.interval.high) if group.interval else (0.0, 1.0)
         note = f"{percent(group.accuracy)}, {group.hits} of {group.samples}"
-        rows.append(Estimate(f"signer {group.name}", group.accuracy, low, high, note))
+        rows.append(IntervalRow(f"signer {group.name}", group.accuracy, low, high, note))
     lowest = min(row.low for row in rows)
     step = 0.05 if lowest >= 0.8 else 0.1 if lowest >= 0.5 else 0.2
     start = float(np.floor(lowest / step) * step)

@@ -21,12 +21,12 @@ from helpers.keypoint_files import (
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.apply import apply_layout
 from pipeline.pose.layouts.find import find_layout
-from pipeline.pose.layouts.layout import Layout
+from pipeline.pose.layouts.layout import KeypointLayout
 from pipeline.pose.layouts.point_tables import LAYOUTS
 from pipeline.pose.layouts.read import load_source, read_keypoints
 
 
-def raw(path: Path, layout: Layout, size: tuple[int, int] | None = None, person: int = 0) -> np.ndarray:
+def raw(path: Path, layout: KeypointLayout, size: tuple[int, int] | None = None, person: int = 0) -> np.ndarray:
     """What the table gives, before thresholds and constructed points; fractions of a picture of 1×1 stay fractions."""
     return apply_layout(load_source(path, layout).points[:, person], layout, size)
 

@@ -10,7 +10,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from helpers.clip_making import SHARED
-from helpers.driving import ROOT
+from helpers.pipeline_runs import ROOT
 
 from pipeline.pose.scripts.openpose_script import (
     DEMUXERS,

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from train.evaluate.report.confusion import Pair, cell_size, confused_pairs, draw_matrix, seriate
+from train.evaluate.report.confusion import ConfusedPair, cell_size, confused_pairs, draw_matrix, seriate
 
 
 def spread_of(matrix: np.ndarray, order: np.ndarray) -> float:
@@ -14,7 +14,12 @@ def spread_of(matrix: np.ndarray, order: np.ndarray) -> float:
 
 def test_pairs_come_by_count_then_class():
     matrix = np.array([[9, 1, 3], [0, 9, 1], [3, 0, 9]])
-    assert confused_pairs(matrix) == [Pair(0, 2, 3), Pair(2, 0, 3), Pair(0, 1, 1), Pair(1, 2, 1)]
+    assert confused_pairs(matrix) == [
+        ConfusedPair(0, 2, 3),
+        ConfusedPair(2, 0, 3),
+        ConfusedPair(0, 1, 1),
+        ConfusedPair(1, 2, 1),
+    ]
     assert confused_pairs(np.diag([4, 5])) == []
 
 
