@@ -135,7 +135,7 @@ class Rtmw:
 
     detector: ModelFile
     model: ModelFile
-    person: str = "largest"  # whom to follow, of several: see `layouts/person.py`
+    person: str = "largest"  # whom to follow, of several: see `scripts/person.py`
     gpus: tuple[str, ...] = ()  # a worker's server runs on GPU i mod n, for the number i of its first clip; empty: CPU
     ffmpeg: str | None = None  # None: $IMAGEIO_FFMPEG_EXE, else that of its own environment
 

@@ -20,7 +20,7 @@ class ImportRules:
     """How keypoint files are read, where looking at them does not tell."""
 
     layout: str | None = None  # None: found by looking
-    person: str = "largest"  # of several: see `layouts.person.CHOICES`
+    person: str = "largest"  # of several: see `scripts.person.CHOICES`
     size: tuple[int, int] | None = None  # of the picture, for fractions of clips without video
     mirrored: bool = False  # the frames were mirrored before the estimator saw them (SAM-SLR)
 

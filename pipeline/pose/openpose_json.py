@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.keypoint_files import LARGEST_FRAME, read_file
-from pipeline.pose.layouts.person import follow
+from pipeline.pose.scripts.person import follow
 from shards.body135 import POINTS
 
 # Not a hidden one: macOS writes ._NAME beside a file, on disks and into archives.

@@ -10,7 +10,7 @@ from pipeline.pose.layouts import arrays, dot_pose, gislr, openpose
 from pipeline.pose.layouts.apply import apply_layout, are_fractions, finish
 from pipeline.pose.layouts.keypoint_files import JSON_FOLDER, kind_of
 from pipeline.pose.layouts.layout import PIXELS, FileKeypoints, KeypointLayout
-from pipeline.pose.layouts.person import follow
+from pipeline.pose.scripts.person import follow
 
 # Two pictures have the same shape where width by height differs by at most this share; sizes are whole numbers.
 _SAME_SHAPE = 0.02

@@ -26,7 +26,7 @@ outputs, ONNX Runtime computes. The model files are the user's; nothing is ever 
 The detector finds people in every frame, the clip's person is followed through the frames by their boxes, and the model
 sees that person alone. It has an environment of its own (above, every package with its hash in
 `rtmw_openpose.py.lock`); `rtmw_openpose_cuda.py` is the same with ONNX Runtime for CUDA. Of the project it imports
-`openpose_script.py` and `layouts/person.py`, which lie beside it and need numpy alone.
+`openpose_script.py` and `person.py`, which lie beside it and need numpy alone.
 """
 
 import argparse
@@ -39,11 +39,10 @@ from typing import Any
 import numpy as np
 
 if __name__ != "__main__":
-    from pipeline.pose.layouts import person
-    from pipeline.pose.scripts import openpose_script
+    from pipeline.pose.scripts import openpose_script, person
 else:  # run by uv, in an environment without the project: they lie beside this file
     import openpose_script  # type: ignore[import-not-found, no-redef]
-    from layouts import person  # type: ignore[import-not-found, no-redef]
+    import person  # type: ignore[import-not-found, no-redef]
 
 # Fingerprints have this line, the checksums of the models, and nothing else of the script: raise the first number
 # whenever the keypoints of a clip can change, be it by the code or by a pin above.

@@ -23,8 +23,8 @@ from pipeline.errors import ClipError
 from pipeline.pose.estimators import ModelFile, Rtmw
 from pipeline.pose.layouts import point_tables
 from pipeline.pose.layouts.apply import apply_layout, finish
-from pipeline.pose.layouts.person import CHOICES
 from pipeline.pose.script_server import end_server
+from pipeline.pose.scripts.person import CHOICES
 from pipeline.pose.scripts.rtmw_openpose import BODY135, MIN_SCORE, VERSION, WHOLEBODY, follow_boxes, to_body135
 
 SCRIPT = "rtmw_openpose.py"

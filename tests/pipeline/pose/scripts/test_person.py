@@ -7,8 +7,8 @@ import pytest
 from helpers.keypoint_files import corpus
 
 from pipeline.pose.layouts.openpose import load
-from pipeline.pose.layouts.person import follow
 from pipeline.pose.layouts.point_tables import LAYOUTS
+from pipeline.pose.scripts.person import follow
 
 
 def walkers(frames: int = 20) -> np.ndarray:
