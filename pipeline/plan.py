@@ -1,6 +1,6 @@
 """Planning a stage: which clips are to do, given what its ledger says and which result files there are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.workspace.clip import Clip
@@ -34,7 +34,11 @@ class StagePlan:
 
 
 def plan_stage(
-    stage: str, clips: Iterable[Clip], rows: Mapping[str, LedgerRow], results: Mapping[str, tuple[int, int]] | None
+    stage: str,
+    clips: Iterable[Clip],
+    rows: Mapping[str, LedgerRow],
+    results: Mapping[str, tuple[int, int]] | None,
+    restore: Callable[[LedgerRow], bool],
 ) -> StagePlan:
     """Sort clips into done and to do.
 
@@ -43,6 +47,7 @@ def plan_stage(
         clips: with their fingerprint in this stage.
         rows: the stage's ledger.
         results: size in bytes and mtime (ns) of every result file there is, by id; None for a stage without files.
+        restore: of a row whose result file has another size or time: whether it has the right bytes after all.
     """
     plan = StagePlan(stage)
     for clip in clips:
@@ -53,7 +58,7 @@ def plan_stage(
             plan.changed += 1
         elif row.status == FAILED:
             plan.retried += 1
-        elif results is not None and not is_result(row, results.get(clip.id)):
+        elif results is not None and not is_result(row, results.get(clip.id)) and not restore(row):
             plan.lost += 1
         else:
             plan.done.append(clip)

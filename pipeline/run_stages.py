@@ -1,11 +1,10 @@
 """The stages, one after another, over all clips. It knows no stage by name: see `pipeline.stages.stage`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline.plan import plan_stage
 from pipeline.pose.importing import LOOK, ImportRules
@@ -22,7 +21,7 @@ from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Engine, end_workers, run_tasks
 from pipeline.workspace.clip import Clip, Sample
 from pipeline.workspace.driver_lock import Part
-from pipeline.workspace.fingerprint import stamp, stamp_files
+from pipeline.workspace.fingerprint import stamp_files
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.result import named
@@ -93,7 +92,7 @@ def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[StageSu
     """
     # The folder first: what is wrong with it should be said now, not after days of work.
     with _hold_shards(samples, settings), _engine(settings) as run:
-        clips = [Clip(sample, _stamp(sample.color), _stamp(sample.depth)) for sample in samples]
+        clips = [Clip(sample, stamp_files(sample.color), stamp_files(sample.depth)) for sample in samples]
         outcomes: list[StageSummary] = []
         for stage in settings.clip_stages():
             outcome, clips = _run_stage(stage, clips, len(samples) - len(clips), settings, run)
@@ -105,12 +104,6 @@ def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[StageSu
             outcomes.append(_make_shards(clips, settings, run))
     # Shards lack the clips that failed in any stage, also in one that was not asked for.
     return [one for one in outcomes if one.stage in settings.stages or (settings.with_shards and one.failed)]
-
-
-def _stamp(video: str | None) -> Any:
-    found = stamp(video)
-    # Of a folder of pictures, names, sizes and times of all; asking whether each of 36,302 paths is one takes 0.1 s.
-    return stamp_files(video) if found and video and Path(video).is_dir() else found
 
 
 @contextmanager
@@ -145,30 +138,36 @@ def _run_stage(
     for clip in concerned:
         clip.fingerprints[stage.name] = stage.fingerprint(clip)
     _tell_taken_over(stage.name, settings.earlier_version().take_over(stage.name, concerned, ledger))
-    plan = plan_stage(stage.name, concerned, ledger.rows, stage.results(ledger.rows))
-    done = plan.done
-    if stage.name in settings.stages:
+    plan = plan_stage(stage.name, concerned, ledger.rows, stage.results(), stage.restore)
+    if asked := stage.name in settings.stages:
         print(plan.describe(len(clips) - len(concerned)), file=sys.stderr)
         if plan.todo:
             for row in progress(stage.make(plan.todo, run), len(plan.todo), stage.name):
                 ledger.record(named(row, stage.result(row.id)))
-        done = concerned
     ledger.fold()  # clips that are not here now may come back: their results are kept, and so are their rows
-    rows = _rows_of(concerned, stage, ledger)
-    failed = [row for row in rows.values() if row.status == FAILED]
-    done = [clip for clip in done if clip.id in rows and rows[clip.id].status == DONE]
-    warnings = [f"{clip.id}: {note}" for clip in done for note in _find(stage, clip, rows[clip.id])]
-    through = {clip.id for clip in done}
-    now = sum(clip.id in through for clip in plan.todo)
-    came = [clip for clip in clips if clip.id in through or not stage.applies(clip)]
-    return StageSummary(stage.name, len(done), now, failed, waiting, warnings), came
+    todo = {clip.id for clip in plan.todo}
+    came, failed, warnings = _sort_out(stage, clips, ledger.rows, set() if asked else todo)
+    done = len(came) - (len(clips) - len(concerned))
+    now = sum(clip.id in todo for clip in came)
+    return StageSummary(stage.name, done, now, failed, waiting, warnings), came
 
 
-def _rows_of(clips: Sequence[Clip], stage: Stage, ledger: Ledger) -> dict[str, LedgerRow]:
-    """The ledger's rows of the clips as they are now, by id."""
-    rows = {clip.id: ledger.rows.get(clip.id) for clip in clips}
-    present = {clip.id: clip.fingerprints[stage.name] for clip in clips}
-    return {key: row for key, row in rows.items() if row and row.fingerprint == present[key]}
+def _sort_out(
+    stage: Stage, clips: Iterable[Clip], rows: Mapping[str, LedgerRow], unmade: Collection[str]
+) -> tuple[list[Clip], list[LedgerRow], list[str]]:
+    """The clips that have come through a stage or are passed by, the rows of those that failed, and warnings."""
+    came, failed, warnings = [], [], []
+    for clip in clips:
+        row = rows.get(clip.id)
+        if not stage.applies(clip):
+            came.append(clip)
+        elif row and row.fingerprint == clip.fingerprints[stage.name]:
+            if row.status == FAILED:
+                failed.append(row)
+            elif row.status == DONE and clip.id not in unmade:
+                warnings += [f"{clip.id}: {note}" for note in _find(stage, clip, row)]
+                came.append(clip)
+    return came, failed, warnings
 
 
 def _find(stage: Stage, clip: Clip, row: LedgerRow) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.pose.source import KeypointSource
 from pipeline.stages.handcrops import json_start
-from pipeline.stages.shards import PlannedShards, shard_fingerprint
+from pipeline.stages.shards import PlannedShards
 from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import fingerprint, stamp
 from pipeline.workspace.ledger import Ledger
@@ -51,7 +51,7 @@ class EarlierVersion:
         """The same for shards."""
         taken = 0
         for name, clips in planned.shards.items():
-            row, today = ledger.rows.get(str(planned.folder / name)), shard_fingerprint(planned.folder, clips)
+            row, today = ledger.rows.get(str(planned.folder / name)), planned.fingerprints[name]
             if row is not None and row.fingerprint not in ("", today):
                 tars = [(clip, clip.handcrops.crc32) for clip in clips if clip.handcrops]
                 contents = [

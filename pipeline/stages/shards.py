@@ -6,7 +6,7 @@ holds. A clip without video has no tar; its sample is JSON without hands, pose f
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,16 @@ class PlannedShards:
     shards: Mapping[str, Sequence[Clip]]
     workspace: Workspace
 
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Of each shard's place and everything in it, by file name."""
+        return {name: shard_fingerprint(self.folder, clips) for name, clips in self.shards.items()}
+
     def tasks(self, rows: Mapping[str, LedgerRow]) -> list[Task]:
         """The shards that are not there yet, or hold something else than planned."""
         tasks = []
         for name, clips in self.shards.items():
-            path, current = self.folder / name, shard_fingerprint(self.folder, clips)
+            path, current = self.folder / name, self.fingerprints[name]
             row = rows.get(str(path))
             if row and row.status == DONE and row.fingerprint == current and is_result(row, stamp(path)):
                 continue

@@ -1,8 +1,9 @@
 """What the stages have in common. How they are run is `pipeline/run.py`'s business, which treats them all alike."""
 
 import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.workers.local import Engine, Task, Work, row_of
 from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import fingerprint
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.result import has_bytes_of, is_result
+from pipeline.workspace.result import has_bytes_of
 from pipeline.workspace.row import LedgerRow, Made
 
 
@@ -64,23 +65,31 @@ class Stage(ABC):
         """The result file of a clip."""
         return self.workspace.root / self.name / f"{sample_id}{self.suffix}"
 
-    def results(self, rows: Mapping[str, LedgerRow]) -> dict[str, tuple[int, int]] | None:
-        """Size in bytes and mtime (ns) of the result files there are, by id; None for a stage without files.
-
-        A workspace that was copied without its times is recognized by its bytes, and gets its times back.
-        """
+    def results(self) -> dict[str, tuple[int, int]] | None:
+        """Size in bytes and mtime (ns) of the result files there are, by id; None for a stage without files."""
         if not self.suffix:
             return None
         found = {}
         with os.scandir(self.workspace.root / self.name) as entries:
             for entry in entries:
                 if entry.name.endswith(self.suffix):
-                    key = entry.name.removesuffix(self.suffix)
                     try:
-                        found[key] = _recognized(entry, rows.get(key))
+                        stat = entry.stat()
                     except OSError:
                         continue  # a link that leads nowhere, say: the result is lost, and its new file takes the name
+                    found[entry.name.removesuffix(self.suffix)] = stat.st_size, stat.st_mtime_ns
         return found
+
+    def restore(self, row: LedgerRow) -> bool:
+        """Whether a row's result file has the row's bytes; it gets the row's time, which copying a workspace loses."""
+        path = self.result(row.id)
+        try:
+            if not has_bytes_of(row, path):
+                return False
+            os.utime(path, ns=(time.time_ns(), row.facts["mtime_ns"]))
+        except OSError:
+            return False
+        return True
 
     def rows_of(
         self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[..., Made]
@@ -101,12 +110,3 @@ def _kept(array: Any, path: Path, keep: Callable[..., Made]) -> Made:
     if isinstance(array, ClipError):
         raise array
     return keep(array, path)
-
-
-def _recognized(entry: os.DirEntry[str], row: LedgerRow | None) -> tuple[int, int]:
-    stat = entry.stat()
-    found = (stat.st_size, stat.st_mtime_ns)
-    if row is None or is_result(row, found) or not has_bytes_of(row, Path(entry.path)):
-        return found
-    os.utime(entry.path, ns=(stat.st_atime_ns, row.facts["mtime_ns"]))
-    return (stat.st_size, row.facts["mtime_ns"])

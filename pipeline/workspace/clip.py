@@ -63,6 +63,7 @@ class CropTar(ResultFile):
 class Clip:
     """A clip of a run. A stage reads what the stages before it have set, and sets its own when it is done."""
 
+    id: str = field(init=False, repr=False)  # the sample's
     sample: Sample
     color: Stamp | str | None  # of a folder of pictures, a digest of its files' stamps
     depth: Stamp | str | None
@@ -73,7 +74,6 @@ class Clip:
     poseflow: ResultFile = field(init=False, repr=False)
     handcrops: CropTar | None = None  # None: passed by, since the clip has no video
 
-    @property
-    def id(self) -> str:
-        """The sample's."""
-        return self.sample.id
+    def __post_init__(self) -> None:
+        # Not a property: planning AUTSL asks for it two million times.
+        self.id = self.sample.id

@@ -67,9 +67,9 @@ def read_clip_list(path: Path, classes: Sequence[str] | None = None) -> ClipList
 
 
 def _clip(row: CsvRow, label: int | None, base: str) -> ClipRow:
-    for column in row.cells:
-        if column != "label" and row[column] in ("nan", "NaN"):
-            raise row.error(column, f"{row[column]} is pandas' word for nothing; leave the cell empty")
+    for column, cell in row.cells.items():
+        if cell in ("nan", "NaN") and column != "label":
+            raise row.error(column, f"{cell} is pandas' word for nothing; leave the cell empty")
     sample_id = plain_id(row["id"])
     if problem := id_problem(sample_id):
         raise row.error("id", f"{problem} ({sample_id!r}); rename it")

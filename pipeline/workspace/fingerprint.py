@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 from pipeline.workspace.clip import Stamp
@@ -32,10 +33,13 @@ def stamp_files(path: str | None) -> Stamp | str | None:
     more: it is the clip's failure when the stage comes to read it.
     """
     try:
+        stat = os.stat(path) if path else None  # noqa: PTH116 - as above
+        if stat is None or not S_ISDIR(stat.st_mode):
+            return [stat.st_size, stat.st_mtime_ns] if stat else None
         with os.scandir(path or "") as entries:
             files = sorted((os.fsencode(entry.name).hex(), stamp(entry.path)) for entry in entries)
-    except (NotADirectoryError, FileNotFoundError):
-        return stamp(path)
     except PermissionError:
         files = []
+    except OSError:
+        return None
     return fingerprint(files)

@@ -36,6 +36,7 @@ _SCHEMA = pa.schema(
         ("time", pa.float64()),
     ]
 )
+_NUMBERS = (float, int)
 _SUM = "\t#"  # before the checksum, and in no JSON of ours
 
 
@@ -168,6 +169,6 @@ def _row_of_line(line: bytes) -> LedgerRow | None:
 
 
 def _is_row(row: LedgerRow) -> bool:
-    texts = (row.id, row.status, row.fingerprint, row.error)
-    numbers = type(row.bytes) is int and isinstance(row.seconds, float | int) and isinstance(row.time, float | int)
-    return numbers and row.temporary is None and isinstance(row.facts, dict) and all(isinstance(t, str) for t in texts)
+    texts = type(row.id) is type(row.status) is type(row.fingerprint) is type(row.error) is str
+    numbers = type(row.bytes) is int and type(row.seconds) in _NUMBERS and type(row.time) in _NUMBERS
+    return texts and numbers and type(row.facts) is dict and row.temporary is None

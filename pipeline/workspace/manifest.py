@@ -1,7 +1,7 @@
 """The manifest: which clips there are, and what is known of them."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -101,17 +101,25 @@ def _sample(color: Path, name: str, depth: Path | None) -> Sample:
 
 def _shared(samples: Iterable[Sample]) -> Iterator[str]:
     """A warning for files that are clips of two splits or classes."""
-    first: dict[tuple[str, float | None, float | None], Sample] = {}
+    first: dict[tuple[Hashable, float | None, float | None], Sample] = {}
     both = []
     for sample in samples:
-        file = os.path.realpath(sample.color or sample.keypoints or "")
-        other = first.setdefault((file, sample.start, sample.end), sample)
+        other = first.setdefault((_identity(sample.color or sample.keypoints or ""), sample.start, sample.end), sample)
         if (other.split, other.label) != (sample.split, sample.label):
             both.append((other, sample))
     if both:
         one, other = both[0]
         name = one.color or one.keypoints
         yield f"{len(both)} files are clips of two splits or classes, e.g. {name} ({one.id} and {other.id})"
+
+
+def _identity(path: str) -> Hashable:
+    """What is equal for two names of one file, links included."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - a Path costs five times the call, `realpath` ten times
+    except OSError:
+        return path
+    return stat.st_dev, stat.st_ino
 
 
 def formula_ids(ids: Iterable[str]) -> str | None:

@@ -25,7 +25,7 @@ def clips() -> list[Clip]:
 
 
 def test_every_clip_is_done_or_to_do() -> None:
-    plan = plan_stage("poseflow", clips(), ROWS, RESULTS)
+    plan = plan_stage("poseflow", clips(), ROWS, RESULTS, lambda row: False)
     assert [clip.id for clip in plan.done] == ["same"]
     assert [clip.id for clip in plan.todo] == [key for key in PRINTS if key != "same"]
     assert (plan.new, plan.changed, plan.retried, plan.lost) == (1, 2, 1, 2)
@@ -34,7 +34,12 @@ def test_every_clip_is_done_or_to_do() -> None:
     assert plan.describe(3) == f"{line}, 3 without video passed by"
 
 
+def test_a_result_with_another_time_may_have_the_right_bytes() -> None:
+    plan = plan_stage("poseflow", clips(), ROWS, RESULTS, lambda row: row.id == "cut")
+    assert [clip.id for clip in plan.done] == ["same", "cut"]
+
+
 def test_a_stage_without_files_loses_none() -> None:
-    plan = plan_stage("poseflow", clips(), ROWS, None)
+    plan = plan_stage("poseflow", clips(), ROWS, None, lambda row: False)
     assert {clip.id for clip in plan.todo} == {"changed", "failed", "failed-changed", "new"}
     assert StagePlan("frames").describe() == "frames: 0 done, 0 to do"

@@ -133,21 +133,29 @@ def test_models_of_crops_refuse_clips_without_video(shards, tmp_path):
     assert "POSE" in result.output
 
 
+PACE = options("--max-epochs 10 --batch-size 2 --num-workers 1 --checkpoint-steps 2 --patience 10 --ema-decay 0.5")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run = Run(folder / "output", *arguments(shards, folder / "run", *PACE))
+    assert run.wait() == [0], run.said()
+    return folder / "run"
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(shards, tmp_path, number):
-    pace = options("--max-epochs 30 --batch-size 2 --num-workers 1 --checkpoint-steps 2 --patience 30 --ema-decay 0.5")
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    undisturbed = Run(tmp_path / "one", *arguments(shards, whole, *pace))
-    run = Run(tmp_path / "two", *arguments(shards, stopped, *pace))
+def test_a_run_that_was_stopped_goes_on_bit_for_bit(shards, undisturbed, tmp_path, number):
+    stopped = tmp_path / "stopped"
+    run = Run(tmp_path / "two", *arguments(shards, stopped, *PACE))
     run.until(lambda: "epoch 2 " in run.said())
     run.kill(number)
     assert run.wait() == [-number if number == signal.SIGKILL else 0]
-    assert undisturbed.wait() == [0], undisturbed.said()
-    assert len(figures(stopped)) < 30
-    run = Run(tmp_path / "three", *arguments(shards, stopped, *pace, "--resume"))
+    assert len(figures(stopped)) < 10
+    run = Run(tmp_path / "three", *arguments(shards, stopped, *PACE, "--resume"))
     assert run.wait() == [0], run.said()
-    assert figures(stopped) == figures(whole)
-    assert_same_weights(stopped, whole)
+    assert figures(stopped) == figures(undisturbed)
+    assert_same_weights(stopped, undisturbed)
 
 
 def test_two_processes_train_and_evaluate_every_sample_once(made, tmp_path):
