@@ -27,6 +27,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 version_option = click.version_option(package_name="signshards", message="%(prog)s of signshards %(version)s")
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 sample", "2 samples", "2 classes"."""
+    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
+
+
 def print_line(text: str, err: bool = False) -> None:
     """Print one line, escaped, on stdout, or on stderr with `err`."""
     click.echo(escaped(text), err=err)
