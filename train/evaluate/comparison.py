@@ -40,6 +40,7 @@ class Paired:
     against: str  # B's file
     other: float  # B's accuracy
     samples: int
+    both_right: int
     difference: float  # accuracy of A minus that of B
     interval: Interval  # of the difference, 95 %, by the paired bootstrap over samples
     only_first: int  # samples that A has right and B wrong
@@ -70,11 +71,17 @@ def compare(first: Outcome, second: Outcome) -> Paired:
     drawn = np.random.default_rng(SEED).multinomial(count, chances, RESAMPLES)
     tail = (1 - LEVEL) / 2
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / count, (tail, 1 - tail))
-    unlike_answers = only_first + only_second
-    p_value = min(1.0, 2 * float(binom.cdf(min(only_first, only_second), unlike_answers, 0.5)))
-    difference = (only_first - only_second) / count
-    interval = Interval(float(low), float(high))
-    return Paired(second.source, float(theirs.mean()), count, difference, interval, only_first, only_second, p_value)
+    return Paired(
+        against=second.source,
+        other=float(theirs.mean()),
+        samples=count,
+        difference=(only_first - only_second) / count,
+        interval=Interval(float(low), float(high)),
+        both_right=int((mine & theirs).sum()),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=min(1.0, 2 * float(binom.cdf(min(only_first, only_second), only_first + only_second, 0.5))),
+    )
 
 
 def mixed(outcomes: Sequence[Outcome]) -> bool:
