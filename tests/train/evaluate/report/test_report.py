@@ -7,13 +7,14 @@ import re
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.chromium import recording_proxy, run_chromium
+from helpers.chromium import measure, recording_proxy, run_chromium
 from PIL import Image
 
 from shards.format.shardset import open_shards
 from train.evaluate.cli import main
+from train.evaluate.logits import ModelRecord
 from train.evaluate.report.confusion import cell_size
-from train.evaluate.report.report_page import MOST_NAMED
+from train.evaluate.report.figures import MOST_NAMED
 
 NASTY = ["<script>alert(1)</script>", "</script><img src=http://evil.test/x.png onerror=alert(1)>", "a\"b'c & <b>d</b>"]
 
@@ -67,6 +68,28 @@ def nasty_lens(made, tmp_path_factory):
     """So many classes that the matrix is a picture with a lens."""
     plan = {"splits": {"test": MOST_NAMED + 4}, "classes": MOST_NAMED + 2, "frames": 6}
     return nasty_report(made(**plan), tmp_path_factory.mktemp("nasty_lens"), MOST_NAMED + 2)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Eight classes, every share of right answers in the matrix, logits of two fused models, and another to compare."""
+    folder = tmp_path_factory.mktemp("compared")
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(8), 40)
+    ids = [f"signer{n % 5}_sample{n}" for n in range(len(truth))]
+    (folder / "labels.csv").write_text("".join(f"{key},{label}\n" for key, label in zip(ids, truth, strict=True)))
+    names = np.array(["hello", "thank you very much indeed, my friend", *(f"sign {n}" for n in range(2, 8))])
+    for model in "abc":
+        # Class c is right in about c of 8.
+        wrong = (truth + 1 + random.integers(0, 2, len(truth))) % 8
+        answer = np.where(random.random(len(truth)) < truth / 7, truth, wrong)
+        logits = random.normal(0, 0.3, (len(truth), 8)) + 3 * np.eye(8)[answer]
+        record = ModelRecord(f"runs/{model}/best.pt", 1.0, {"model": "VTN_HCPF", "seed": model, NASTY[0]: NASTY[1]})
+        models = np.array([record.to_json()])
+        np.savez(folder / f"{model}.npz", ids=np.array(ids), logits=logits, classes=names, models=models)
+    files = (folder / "a.npz", folder / "b.npz", "--weights", "0.25,0.75", "--labels", folder / "labels.csv")
+    evaluate("--logits", *files, "--against", folder / "c.npz", "--report", folder / "report")
+    return folder / "report"
 
 
 def rows(path):
@@ -176,22 +199,27 @@ def test_nothing_is_loaded(name, request, tmp_path):
     assert [address for address in asked if not address.endswith("/favicon.ico")] == ["http://report.test/index.html"]
 
 
-def test_a_narrow_screen_scrolls_only_within(nasty, published, tmp_path):
-    """The page itself is no wider than the screen: the right edge shows the ground from top to bottom."""
-    for folder in (nasty, published):
-        picture = tmp_path / "page.png"
-        sizes = ("--window-size=420,3000", f"--screenshot={picture}")
-        run_chromium(tmp_path / "profile", (folder / "index.html").as_uri(), *sizes)
-        pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
-        assert pixels.shape[1] == 420
-        assert (np.abs(pixels[:, -4:] - (245, 247, 249)).max(axis=(1, 2)) < 5).all()
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [420, 1200])
+@pytest.mark.parametrize("name", ["nasty", "nasty_lens", "compared", "published"])
+def test_a_page_fits_and_can_be_read(name, width, dark, request, tmp_path):
+    """It is no wider than the screen, and texts have the contrast with their ground that WCAG 2 wants (AA)."""
+    found = measure(tmp_path / "profile", request.getfixturevalue(name) / "index.html", width, dark)
+    assert found["width"] == width
+    assert found["overflow"] <= 0
+    assert found["texts"] > 40
+    assert found["worst"]["contrast"] >= 4.5, found["worst"]
+    assert (found["ground"] < 0.05) is dark
 
 
-def test_a_dark_theme(nasty, tmp_path):
-    picture = tmp_path / "page.png"
-    dark = ("--blink-settings=preferredColorScheme=0", f"--screenshot={picture}")
-    run_chromium(tmp_path / "profile", (nasty / "index.html").as_uri(), *dark)
-    assert np.median(np.asarray(Image.open(picture).convert("L"))) < 60
+def test_what_does_not_fit_and_cannot_be_read_is_noticed(tmp_path):
+    page = tmp_path / "page.html"
+    policy = '<meta http-equiv="Content-Security-Policy" content="">'
+    page.write_text(f'{policy}<body><p style="width: 600px; color: #777">gray</p><p>black</p>')
+    found = measure(tmp_path / "profile", page, 420, False)
+    assert found["overflow"] > 150
+    assert found["worst"]["text"] == "gray"
+    assert found["worst"]["contrast"] == pytest.approx(4.48, abs=0.01)  # as the WCAG's examples have it
 
 
 def test_loading_would_be_noticed(tmp_path):
