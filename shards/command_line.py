@@ -16,7 +16,7 @@ from shards.errors import InputError, OneLineError, escaped
 
 Settings = TypeVar("Settings")
 # What `train`, `predict` and `evaluate` need besides what the other commands do.
-_TRAIN_EXTRA = ("torch", "torchvision", "tensorboard", "scipy", "sklearn")
+_TRAIN_EXTRA = ("torch", "torchvision", "tensorboard", "scipy")
 # Of these the command line is to blame, of a full disk, say, it is not.
 _WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # which have no class of their own
