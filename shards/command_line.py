@@ -16,7 +16,7 @@ from shards.errors import InputError, OneLineError, escaped
 
 Settings = TypeVar("Settings")
 # What `train`, `predict` and `evaluate` need besides what the other commands do.
-_TRAIN_EXTRA = ("torch", "torchvision", "tensorboard", "scipy", "sklearn")
+_TRAIN_EXTRA = ("torch", "torchvision", "tensorboard", "scipy")
 # Of these the command line is to blame, of a full disk, say, it is not.
 _WRONG_PATH = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, PermissionError)
 _WRONG_NAME = (errno.ENAMETOOLONG, errno.ELOOP)  # which have no class of their own
@@ -25,6 +25,11 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # --version of every command; the number is looked up only when it is asked for.
 version_option = click.version_option(package_name="signshards", message="%(prog)s of signshards %(version)s")
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 sample", "2 samples", "2 classes"."""
+    return f"{count} {noun}" + ("" if count == 1 else "es" if noun.endswith("s") else "s")
 
 
 def print_line(text: str, err: bool = False) -> None:

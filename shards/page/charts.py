@@ -14,7 +14,12 @@ _CHARACTER = 6.5  # pixels: about the width of one
 _LONGEST = 10  # characters of a bar's label
 _LONGEST_NAME = 20  # characters of a class's name beside a matrix
 _WIDEST = 90.0  # pixels of a bar
+_SIDE = 680.0  # pixels of a matrix without names
+_FAINTEST = 0.6  # opacity of its cells, which are small
 _CELL = 36  # pixels of a matrix's cell
+# Opacity of a matrix's cells up to which a light page's counts are black and a dark page's white. With the colors in
+# page.css, counts have a contrast of at least 4.5 on every cell in both.
+_PALE = 0.8
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ def interval_chart(
     width: int,
     ticks: Sequence[float] = (),
     overall: float | None = None,
+    longest: int = _LONGEST_NAME,
 ) -> Drawing:
     """Shares with their intervals, one below the other.
 
@@ -88,9 +94,10 @@ def interval_chart(
         width: of the axis, in pixels.
         ticks: shares with a line and a number above.
         overall: a share with a dashed line.
+        longest: characters of a name that there is room for.
     """
     step, top = 24, 22 if ticks else 0
-    left = max(len(_cut(row.name, _LONGEST_NAME)) for row in rows) * _CHARACTER + 12
+    left = max(len(_cut(row.name, longest)) for row in rows) * _CHARACTER + 12
     height = top + step * len(rows)
 
     def x(share: float) -> float:
@@ -104,7 +111,7 @@ def interval_chart(
     for number, row in enumerate(rows):
         y = top + step * (number + 0.5)
         marks += [
-            text(0, y + 4, _cut(row.name, _LONGEST_NAME), tip=row.name),
+            text(0, y + 4, _cut(row.name, longest), tip=row.name),
             line(left, y, left + width, y, "axis"),
             line(x(row.low), y, x(row.high), y, "interval"),
             dot(x(row.value), y, 4.5, "value", f"{row.name}: {percent(row.value)}"),
@@ -159,17 +166,46 @@ def matrix_chart(matrix: np.ndarray, names: Sequence[str], numbers: Sequence[int
         samples, total = int(matrix[row, column]), int(matrix[row].sum())
         tip = f"{names[row]} → {names[column]}: {samples} of {total}"
         place = f"cell={numbers[row]},{numbers[column]}"
-        # Even one of many samples that are taken for another class is to be seen.
-        strength = (samples / max(total, 1)) ** (1 if row == column else 0.5)
         x, y = left + _CELL * column, top + _CELL * row
         if not samples:
             marks.append(rectangle(x, y, _CELL - 1, _CELL - 1, "empty", tip, {"id": place}))
             continue
-        kind, shade = "right" if row == column else "wrong", round(0.1 + 0.9 * strength, 2)
+        kind, shade = _shade(row == column, samples / total)
         marks.append(rectangle(x, y, _CELL - 1, _CELL - 1, kind, tip, {"id": place, "fill-opacity": shade}))
-        style = "strong" if strength > 0.5 else "weak"
+        style = "strong" if shade > _PALE else "pale"
         marks.append(text(x + _CELL / 2, y + _CELL / 2 + 4, str(samples), "middle", style))
     return Drawing((0, 0, math.ceil(left + side + 2), math.ceil(top + side + left)), marks, "Confusion matrix")
+
+
+def matrix_overview(matrix: np.ndarray, names: Sequence[str]) -> Drawing:
+    """A large confusion matrix, a small square for every pair of classes that has samples, without names and counts.
+
+    Args:
+        matrix: int (C, C).
+        names: of the C classes, shown by browsers.
+    """
+    left, top, cell = 20, 20, max(_SIDE / len(names), 0.5)
+    side = cell * len(names)
+    turned = {"transform": f"translate(12 {top + side / 2:.1f}) rotate(-90)", "text-anchor": "middle", "class": "title"}
+    marks = [text(left + side / 2, 12, "predicted", "middle", "title"), Mark("text", turned, "class")]
+    marks.append(rectangle(left, top, side, side, "frame"))
+    totals = matrix.sum(axis=1)
+    for row, column in np.argwhere(matrix).tolist():
+        samples, total = int(matrix[row, column]), int(totals[row])
+        tip = f"{names[row]} → {names[column]}: {samples} of {total}"
+        kind, shade = _shade(row == column, samples / total)
+        shade = max(shade, _FAINTEST)
+        place = {"x": f"{left + cell * column:.2f}", "y": f"{top + cell * row:.2f}"}
+        marks.append(rectangle(0, 0, cell, cell, kind, tip, {**place, "fill-opacity": shade}))
+    return Drawing((0, 0, math.ceil(left + side + 2), math.ceil(top + side + 2)), marks, "Confusion matrix")
+
+
+def _shade(right: bool, share: float) -> tuple[str, float]:
+    """Class and opacity of a cell that has a share of its row's samples.
+
+    Even one of many samples that are taken for another class is to be seen, so that it is the root for these.
+    """
+    return ("cell-right", round(0.1 + 0.9 * share, 2)) if right else ("cell-wrong", round(0.1 + 0.9 * share**0.5, 2))
 
 
 def _cut(name: str, most: int) -> str:

@@ -1,10 +1,17 @@
-"""HTML pages from Jinja2 templates: all text is escaped, and nothing is loaded from anywhere."""
+"""HTML pages and SVG files from Jinja2 templates: all text is escaped, and nothing is loaded from anywhere."""
 
 import base64
 import hashlib
+import re
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from shards.command_line import counted
+from shards.page.drawing import Drawing
+
+# What XML has no way to write.
+_NOT_IN_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
 
 
 def render(package: str, name: str, data: object = None, /, **values: object) -> str:
@@ -19,24 +26,40 @@ def render(package: str, name: str, data: object = None, /, **values: object) ->
         data: what the script works on, as JSON in the element `data`; None: a page without script.
         values: what the template names.
     """
-    loader = ChoiceLoader([PackageLoader(package), PackageLoader("shards.page")])
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = _environment(package)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-
-    def source(file: str) -> Markup:
-        return Markup(loader.get_source(environment, file)[0])  # noqa: S704  our own files
-
-    script = None if data is None else source(f"{name}.js")
+    script = None if data is None else _source(environment, f"{name}.js")
+    styles = [_source(environment, file) for file in ("page.css", "charts.css", f"{name}.css")]
     return environment.get_template(f"{name}.html").render(
         values,
-        style=source("page.css") + source(f"{name}.css"),
+        style=Markup().join(styles),
         script=script,
         script_hash=script and base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         data=data,
         percent=percent,
+        counted=counted,
     )
+
+
+def svg_file(drawing: Drawing) -> bytes:
+    """A drawing as an SVG file in the light theme; colors stand as they are, since most programs but browsers know no
+    CSS variables."""
+    environment = _environment("shards.page")
+    theme = dict(re.findall(r"(--[\w-]+): ([^;]+);", _source(environment, "page.css").partition("}")[0]))
+    style = re.sub(r"var\((--[\w-]+)\)", lambda found: theme[found[1]], _source(environment, "charts.css"))
+    text = environment.get_template("figure.svg").render(drawing=drawing, style=Markup(style))  # noqa: S704  our own
+    return _NOT_IN_XML.sub("\ufffd", text).lstrip().encode()
+
+
+def _environment(package: str) -> Environment:
+    loader = ChoiceLoader([PackageLoader(package), PackageLoader("shards.page")])
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _source(environment: Environment, file: str) -> Markup:
+    if environment.loader is None:
+        raise ValueError("an environment without templates")
+    return Markup(environment.loader.get_source(environment, file)[0])  # noqa: S704  our own files
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -45,5 +68,5 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.9292 → "92.9 %"."""
-    return f"{100 * share:.{digits}f} %"
+    """0.9292 → "92.9 %", with a space that no line ends at."""
+    return f"{100 * share:.{digits}f}\u00a0%"

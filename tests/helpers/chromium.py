@@ -1,11 +1,15 @@
 """Headless Chromium for the tests of pages."""
 
 import http.server
+import json
+import re
 import shutil
 import subprocess
 import threading
 from contextlib import contextmanager
+from html import escape, unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -62,3 +66,20 @@ def recording_proxy(document: bytes):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def measure(profile: Path, page: Path, width: int, dark: bool) -> dict[str, Any]:
+    """What `page_measures.js` finds out about a page in a window of a width, in the light or the dark theme."""
+    document = page.read_text()
+    policy = re.search(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", document)
+    assert policy, "every page has one, and it would not run our script"
+    script = (Path(__file__).parent / "page_measures.js").read_text()
+    copy = profile.with_name(f"{profile.name}.html")
+    framed = escape(f"{document.replace(policy[0], '')}<script>{script}</script>")
+    # In a frame, since a window of Chromium's has 500 pixels or more.
+    copy.write_text(f'<iframe srcdoc="{framed}" style="width: {width}px; height: 1600px; border: 0"></iframe>')
+    theme = ["--blink-settings=preferredColorScheme=0"] if dark else []
+    shown = run_chromium(profile, copy.as_uri(), *theme, "--window-size=1400,1700", "--dump-dom")
+    found = re.search(r'<pre id="measures">(.*?)</pre>', shown, re.DOTALL)
+    assert found, "the script did not run"
+    return json.loads(unescape(found[1]))

@@ -14,6 +14,7 @@ FILE = click.Path(path_type=Path)
 @click.command(
     cls=ManyValuesCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
+@click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
 @click.option(
     "--predictions", multiple=True, type=FILE, metavar="FILE.csv...", help="CSV id,class, as `predict --out` writes it."
 )
@@ -27,15 +28,23 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--labels", type=FILE, help="The truth: CSV id,class, or a clip list.  [default: that of --shards]")
 @click.option(
-    "--each", is_flag=True, help="The files are folds or seeds: the scores of each, mean ± standard deviation."
+    "--each",
+    is_flag=True,
+    help="The files are folds or seeds: the scores of each, and their mean ± sample standard deviation (n - 1).",
 )
 @click.option(
     "--against",
     type=FILE,
     metavar="FILE.npz|CSV",
-    help="Another model's answers to the same samples: is the difference more than chance?",
+    help="Another model's answers to the same samples: the difference with its interval (paired bootstrap), and "
+    "McNemar's test.",
 )
-@click.option("--table", type=FILE, metavar="FILE.md|FILE.tex", help="Write the scores as a table for a paper.")
+@click.option(
+    "--table",
+    type=FILE,
+    metavar="FILE.md|FILE.tex",
+    help="Write the scores as a table for a paper, as Markdown or LaTeX.",
+)
 @click.option(
     "--weights", help="Of the --logits files, such as 0.6,0.4, or a file of --save-weights.  [default: equal]"
 )
@@ -51,7 +60,7 @@ FILE = click.Path(path_type=Path)
     "--save-weights", type=FILE, help="JSON file for the weights that --val-logits chose: `predict --weights` takes it."
 )
 @click.option("--classes", type=FILE, help="Class names: CSV with the header ClassId,NAME[,EN].")
-@click.option("--report", type=FILE, help="Folder for index.html, report.json and CSV files.")
+@click.option("--report", type=FILE, help="Folder for index.html, report.json, CSV files and figures as SVG.")
 @click.option(
     "--shards",
     type=ShardPattern(),
@@ -60,13 +69,19 @@ FILE = click.Path(path_type=Path)
 )
 @cache_options
 @version_option
-def main(**options: Any) -> None:
-    """Compare predictions with labels: accuracy over all samples, and the mean over classes; with logits, top-5, too.
+def main(files: tuple[Path, ...], **options: Any) -> None:
+    """Compare predictions with labels: accuracy, the mean over classes, macro precision and F1; with logits, top-5 and
+    top-10, too.
+
+    FILE is one of --logits where its name ends in .npz, else one of --predictions.
 
     The report adds confidence intervals, signers, classes, confusions, calibration and the worst samples.
     """
+    options["logits"] += tuple(path for path in files if path.suffix == ".npz")
+    options["predictions"] += tuple(path for path in files if path.suffix != ".npz")
     # SciPy takes 0.3 s to import: not for --help.
-    from train.evaluate.evaluate import EvaluateOptions, evaluate
+    from train.evaluate.evaluate import evaluate
+    from train.evaluate.options import EvaluateOptions
 
     evaluate(settings_from(options, EvaluateOptions, cache=settings_from(options, CacheSettings)))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import binom
 
-from shards.command_line import print_line
 from shards.errors import InputError
 from train.evaluate.intervals import LEVEL, RESAMPLES, SEED, Interval
 from train.evaluate.outcome import Outcome
@@ -38,7 +37,10 @@ def spreads(outcomes: Sequence[Outcome]) -> dict[str, Spread]:
 class Paired:
     """Model A against model B on the same N samples."""
 
+    against: str  # B's file
+    other: float  # B's accuracy
     samples: int
+    both_right: int
     difference: float  # accuracy of A minus that of B
     interval: Interval  # of the difference, 95 %, by the paired bootstrap over samples
     only_first: int  # samples that A has right and B wrong
@@ -69,23 +71,23 @@ def compare(first: Outcome, second: Outcome) -> Paired:
     drawn = np.random.default_rng(SEED).multinomial(count, chances, RESAMPLES)
     tail = (1 - LEVEL) / 2
     low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / count, (tail, 1 - tail))
-    unlike_answers = only_first + only_second
-    p_value = min(1.0, 2 * float(binom.cdf(min(only_first, only_second), unlike_answers, 0.5)))
-    difference = (only_first - only_second) / count
-    return Paired(count, difference, Interval(float(low), float(high)), only_first, only_second, p_value)
+    return Paired(
+        against=second.source,
+        other=float(theirs.mean()),
+        samples=count,
+        difference=(only_first - only_second) / count,
+        interval=Interval(float(low), float(high)),
+        both_right=int((mine & theirs).sum()),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=min(1.0, 2 * float(binom.cdf(min(only_first, only_second), only_first + only_second, 0.5))),
+    )
 
 
-def print_paired(first: Outcome, second: Outcome) -> None:
-    """Two models on the same samples: the difference, its interval, and how likely it is by chance."""
-    found = compare(first, second)
-    print_line(
-        f"against {second.source}: accuracy {found.difference:+.4f} (95 % interval {found.interval.low:+.4f} to "
-        f"{found.interval.high:+.4f}, paired bootstrap)"
-    )
-    print_line(
-        f"McNemar: {found.only_first} samples are right here alone, {found.only_second} there alone, "
-        f"p = {found.p_value:.3g}"
-    )
+def mixed(outcomes: Sequence[Outcome]) -> bool:
+    """Whether runs are about neither the same samples, as seeds are, nor samples of their own, as folds are."""
+    samples = [frozenset(outcome.ids) for outcome in outcomes]
+    return len(set(samples)) > 1 and len(frozenset().union(*samples)) < sum(map(len, samples))
 
 
 def pooled(outcomes: Sequence[Outcome]) -> Outcome | None:

@@ -9,6 +9,7 @@ says, and its weights have no best value that can be found for certain; here the
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ def fuse(parts: Sequence[Logits], weights: np.ndarray) -> Logits:
     used = [(part, weight) for part, weight in zip(parts, weights, strict=True) if weight > 0]
     terms = np.stack([log_softmax(part.logits, axis=1) + np.log(weight) for part, weight in used])
     source = " + ".join(f"{weight:.3g}·{part.source}" for part, weight in zip(parts, weights, strict=True))
-    return Logits(source, parts[0].ids, np.logaddexp.reduce(terms, axis=0), parts[0].classes)
+    models = tuple(replace(model, weight=model.weight * weight) for part, weight in used for model in part.models)
+    return Logits(source, parts[0].ids, np.logaddexp.reduce(terms, axis=0), parts[0].classes, models)
 
 
 def choose_weights(parts: Sequence[Logits], labels: np.ndarray) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Logits files: the `.npz` that `predict --save-logits` writes."""
 
+import json
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,26 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
+class ModelRecord:
+    """A model that gave logits, and what is known of how it was made."""
+
+    checkpoint: str  # the file
+    weight: float  # its share where several were fused
+    settings: dict[str, str]  # by name, such as `learning_rate`
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def _model_from_json(text: str) -> ModelRecord:
+    """ValueError, TypeError or KeyError where `ModelRecord.to_json` did not write it."""
+    value = json.loads(text)
+    settings = {str(name): str(setting) for name, setting in dict(value["settings"]).items()}
+    return ModelRecord(str(value["checkpoint"]), float(value["weight"]), settings)
+
+
+@dataclass(frozen=True)
 class Logits:
     """What a model, or several, said of N samples."""
 
@@ -36,10 +57,12 @@ class Logits:
     ids: list[str]
     logits: np.ndarray  # float64 (N, C), finite
     classes: list[str]  # C names
+    models: tuple[ModelRecord, ...] = ()  # that gave them; files of earlier versions do not say it
 
 
 def read_logits(path: Path) -> Logits:
-    """Read the arrays `ids` (N,), `logits` (N, C) and `classes` (C,). Nothing is unpickled.
+    """Read the arrays `ids` (N,), `logits` (N, C), `classes` (C,) and, where it is there, `models` (M,), the JSON of
+    `ModelRecord`. Nothing is unpickled.
 
     Raises:
         InputError: not such a file, an id twice, or logits that are not finite.
@@ -50,6 +73,7 @@ def read_logits(path: Path) -> Logits:
             if sum(part.file_size for part in file.zip.infolist()) > _LARGEST:
                 raise InputError(f"{path}: unfolds to more than {_LARGEST / 1e9:.0f} GB; {hint}")
             ids, logits, classes = file["ids"], file["logits"], file["classes"]
+            models = tuple(map(_model_from_json, file["models"].tolist())) if "models" in file else ()
     except (*_DAMAGE, AttributeError, TypeError) as error:
         # np.load gives a plain array for a .npy file, which is no context manager: AttributeError or TypeError.
         raise InputError(f"{path}: cannot be read ({_first_line(error)}); {hint}") from error
@@ -64,7 +88,7 @@ def read_logits(path: Path) -> Logits:
     if not np.isfinite(logits).all():
         broken = ids[~np.isfinite(logits).all(axis=1)]
         raise InputError(f"{path}: {len(broken)} samples have logits that are not finite, e.g. {broken[0]}; {hint}")
-    return Logits(str(path), ids.tolist(), logits.astype(np.float64), classes.tolist())
+    return Logits(str(path), ids.tolist(), logits.astype(np.float64), classes.tolist(), models)
 
 
 def read_together(paths: Sequence[Path]) -> list[Logits]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.tables import read_classes
-from train.evaluate.logits import Logits
+from train.evaluate.logits import Logits, ModelRecord
 from train.evaluate.metrics import macro_precision_and_f1, per_class_mean, top_k_hits
 from train.evaluate.truth import Truth, truth_of_file
 
@@ -23,27 +23,26 @@ class Outcome:
     logits: np.ndarray | None  # float (N, C), where known
     classes: list[str]  # C names
     unpredicted: list[str]  # ids of labels without a prediction; not among the N
+    models: tuple[ModelRecord, ...] = ()  # that gave the logits, where they say it
 
     def hits(self) -> dict[str, np.ndarray]:
-        """bool (N,): top1, and top5 where there are logits."""
+        """bool (N,): top1 and, where there are logits, top5 and top10, each of more classes than that."""
         hits = {"top1": self.predicted == self.truth}
         if self.logits is not None:
-            hits["top5"] = top_k_hits(self.logits, self.truth, 5)
+            ranks = [k for k in (5, 10) if k < self.logits.shape[1]]
+            hits |= {f"top{k}": top_k_hits(self.logits, self.truth, k) for k in ranks}
         return hits
 
     def scores(self) -> dict[str, float]:
-        """top1, class_mean, and top5 where there are logits."""
+        """The shares of hits, and class_mean, the mean of the classes' recall."""
         hits = self.hits()
         scores = {name: float(values.mean()) for name, values in hits.items()}
         return scores | {"class_mean": per_class_mean(hits["top1"], self.truth)}
 
     def measures(self) -> dict[str, float]:
-        """The scores and, for papers, top10 where there are logits of over 10 classes, macro precision and macro F1."""
-        further = {}
-        if self.logits is not None and self.logits.shape[1] > 10:
-            further["top10"] = float(top_k_hits(self.logits, self.truth, 10).mean())
+        """The scores, macro precision and macro F1."""
         precision, f1 = macro_precision_and_f1(self.truth, self.predicted)
-        return self.scores() | further | {"precision": precision, "f1": f1}
+        return self.scores() | {"precision": precision, "f1": f1}
 
 
 def evaluate_predictions(predictions: Path, truth: Truth, classes: Path | None = None) -> Outcome:
@@ -76,7 +75,7 @@ def evaluate_logits(logits: Logits, truth: Truth, classes: Path | None = None) -
     known = set(logits.ids)
     absent = [sample_id for sample_id in truth.labels if sample_id not in known]
     answers = logits.logits.argmax(axis=1)
-    return Outcome(logits.source, logits.ids, expected, answers, logits.logits, names, absent)
+    return Outcome(logits.source, logits.ids, expected, answers, logits.logits, names, absent, logits.models)
 
 
 def _check_range(source: str, count: int, names: list[str], where: str) -> None:

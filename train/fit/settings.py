@@ -131,6 +131,11 @@ def differing(classes: list[str], others: list[str], source: Path | str) -> str:
     )
 
 
+def flag_name(name: str) -> str:
+    """The flag's name of a setting that `in_files` named."""
+    return next((flag for flag, in_file in _NAMES_IN_FILES.items() if in_file == name), name)
+
+
 def in_files(settings: Any) -> dict[str, Any]:
     """A dataclass of settings as `config.json` and checkpoints keep it."""
 

@@ -14,6 +14,7 @@ from train.evaluate.logits import Logits
 from train.fit.checkpoint import Checkpoint, read_checkpoint
 from train.fit.settings import differing
 from train.models.streams import stream_of
+from train.predict.model_records import model_records
 from train.predict.prediction_files import Prediction
 from train.predict.recognizer import ComputeSettings, Recognizer
 from train.predict.sliding import plan_windows
@@ -88,13 +89,14 @@ class Ensemble:
         span = max(checkpoint.span for checkpoint in self._checkpoints)
         windows = plan_windows(shards, span, settings.sliding) if settings.sliding else None
         found = [recognizer.predict(shards, settings, windows) for recognizer in self._recognizers]
+        models = model_records(self._paths, self._checkpoints, self._weights, settings)
         if len(found) == 1:
-            return found[0]
+            return replace(found[0], models=models)
         parts = [
             Logits(str(path), one.ids, one.logits.astype(np.float64), one.classes)
             for path, one in zip(self._paths, found, strict=True)
         ]
-        return replace(found[0], logits=fuse(parts, self._weights).logits.astype(np.float32))
+        return replace(found[0], logits=fuse(parts, self._weights).logits.astype(np.float32), models=models)
 
     def seen_frames(self, frames: int, settings: ViewSettings) -> tuple[int, int]:
         """The first and the last frame that any of the models sees of a clip of T frames."""

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from shards.files import whole_file
+from train.evaluate.logits import ModelRecord
 
 HEADER = ("id", "rank", "class", "name", "probability")
 SLIDING_HEADER = ("id", "start", "end", *HEADER[1:])
@@ -25,6 +26,7 @@ class Prediction:
     logits: np.ndarray  # float32 (N, C)
     classes: list[str]  # C names
     times: np.ndarray | None = None  # float64 (N, 2): start and end of each window, in seconds
+    models: tuple[ModelRecord, ...] = ()  # that gave the logits
 
 
 def likeliest(logits: np.ndarray, count: int) -> list[tuple[int, float]]:
@@ -62,13 +64,16 @@ def write_likeliest(path: Path, prediction: Prediction, template: Sequence[str] 
 
 
 def write_logits(path: Path, prediction: Prediction) -> None:
-    """Write `ids`, `logits` (N, C) and `classes` as a `.npz` file that loads without unpickling.
+    """Write `ids`, `logits` (N, C), `classes` and `models`, a line of JSON each, as a `.npz` file that loads without
+    unpickling.
 
     Raises:
         OSError: the file cannot be written.
     """
     with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, ids=np.array(prediction.ids), logits=prediction.logits, classes=np.array(prediction.classes))
+        ids, classes = np.array(prediction.ids), np.array(prediction.classes)
+        models = np.array([model.to_json() for model in prediction.models], dtype=np.str_)
+        np.savez(file, ids=ids, logits=prediction.logits, classes=classes, models=models)
 
 
 def _order(prediction: Prediction, template: Sequence[str] | None) -> list[int]:

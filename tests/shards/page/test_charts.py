@@ -4,7 +4,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from shards.page.charts import SERIES, IntervalRow, bar_chart, binned, interval_chart, matrix_chart, reliability_chart
+from shards.page.charts import (
+    SERIES,
+    IntervalRow,
+    bar_chart,
+    binned,
+    interval_chart,
+    matrix_chart,
+    matrix_overview,
+    reliability_chart,
+)
 from shards.page.drawing import Drawing, Mark
 
 
@@ -90,8 +99,8 @@ def test_a_small_matrix_has_names_and_counts() -> None:
     cells = {mark.attributes["id"]: mark for mark in marks(drawing, "rect")}
     assert len(cells) == 9
     found = {place: (mark.attributes["class"], mark.tip) for place, mark in cells.items()}
-    assert found["cell=7,7"] == ("right", "a → a: 4 of 5")
-    assert found["cell=5,3"] == ("wrong", "c → <b>: 2 of 4")
+    assert found["cell=7,7"] == ("cell-right", "a → a: 4 of 5")
+    assert found["cell=5,3"] == ("cell-wrong", "c → <b>: 2 of 4")
     assert found["cell=3,3"] == ("empty", "<b> → <b>: 0 of 0")
     # A larger share is darker.
     assert cells["cell=7,7"].attributes["fill-opacity"] > cells["cell=5,5"].attributes["fill-opacity"]
@@ -102,3 +111,17 @@ def test_a_small_matrix_has_names_and_counts() -> None:
     turned = [str(mark.attributes["transform"]) for mark in drawing.marks if "transform" in mark.attributes]
     assert len(turned) == 3
     assert all(transform.endswith(" rotate(-90)") for transform in turned)
+
+
+def test_a_large_matrix_has_a_square_for_every_pair_with_samples() -> None:
+    matrix = np.diag(np.full(100, 4))
+    matrix[3, 5] = 1
+    drawing = matrix_overview(matrix, [f"sign {n}" for n in range(100)])
+    cells = [mark for mark in marks(drawing, "rect") if mark.attributes["class"] != "frame"]
+    assert len(cells) == 101
+    (wrong,) = (mark for mark in cells if mark.attributes["class"] == "cell-wrong")
+    assert wrong.tip == "sign 3 → sign 5: 1 of 5"
+    (frame,) = (mark.attributes for mark in marks(drawing, "rect") if mark.attributes["class"] == "frame")
+    places = [float(wrong.attributes[axis]) - frame[axis] for axis in "xy"]
+    assert places == pytest.approx([5 / 100 * frame["width"], 3 / 100 * frame["height"]], abs=0.01)
+    assert {mark.text for mark in marks(drawing, "text")} == {"class", "predicted"}

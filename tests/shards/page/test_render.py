@@ -1,10 +1,13 @@
 import json
+import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 from jinja2 import UndefinedError
 
-from shards.page.render import percent, render
+from shards.page.drawing import Drawing, rectangle, text
+from shards.page.render import percent, render, svg_file
 
 NASTY = "</script><script>alert(1)</script> & \"'<img src=x onerror=alert(1)>"
 TEMPLATE = """{% extends "page.html" %}
@@ -76,4 +79,22 @@ def test_a_name_that_is_missing_is_an_error(package):
 
 
 def test_percent():
-    assert [percent(0.9292), percent(0.9292, 2), percent(1, 0)] == ["92.9 %", "92.92 %", "100 %"]
+    assert [percent(0.9292), percent(0.9292, 2), percent(1, 0)] == ["92.9\u00a0%", "92.92\u00a0%", "100\u00a0%"]
+
+
+def test_a_drawing_as_a_file_is_xml_with_colors_of_its_own():
+    words = text(3, 4, f"{NASTY}\x00\ud800", tip=NASTY)
+    file = svg_file(
+        Drawing((0, 0, 20, 10), [words, rectangle(0, 0, 2, 2, "cell-right", "", {"fill-opacity": 0.5})], "t")
+    )
+    root = ElementTree.fromstring(file)  # noqa: S314  our own file
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert (root.get("width"), root.get("height"), root.get("viewBox")) == ("20", "10", "0 0 20 10")
+    assert [child.tag.partition("}")[2] for child in root] == ["title", "style", "text", "rect"]
+    title, style, written, _ = root
+    assert title.text == "t"
+    assert written[0].text == NASTY
+    assert written[0].tail == f"{NASTY}\ufffd\ufffd"
+    assert "var(" not in style.text
+    assert re.search(r"\.cell-right { fill: #[0-9a-f]{6};", style.text)
+    assert b"href" not in file

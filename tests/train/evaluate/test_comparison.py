@@ -1,5 +1,8 @@
 """Folds and seeds together, two models against each other, and tables for papers."""
 
+import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,12 @@ def test_precision_and_f1_are_those_of_scikit_learn() -> None:
         for score in (precision_score, f1_score)
     ]
     assert macro_precision_and_f1(truth, predicted) == pytest.approx(expected)
+
+
+def test_classes_that_are_absent_do_not_count() -> None:
+    """Class 2 is predicted and never the truth; class 1 is never predicted, and its precision counts as 0."""
+    truth, predicted = np.array([0, 0, 1]), np.array([0, 2, 0])
+    assert macro_precision_and_f1(truth, predicted) == pytest.approx(((1 / 2 + 0) / 2, (2 / 4 + 0) / 2))
 
 
 def test_mcnemar_and_the_bootstrap_of_two_models() -> None:
@@ -129,4 +138,51 @@ def test_runs_on_the_command_line_and_tables(answers: list[Path], small: Path, t
 def test_against_on_the_command_line(answers: list[Path], small: Path) -> None:
     text = run("--predictions", answers[0], "--against", answers[1], "--shards", f"{small}/val-*.tar")
     assert "accuracy +0.2000" in text
-    assert "1 samples are right here alone, 0 there alone, p = 1" in text
+    assert "McNemar: right here alone 1, right there alone 0, p = 1" in text
+
+
+def test_both_models_are_in_the_table_and_in_the_report(answers: list[Path], small: Path, tmp_path: Path) -> None:
+    files = ("--table", tmp_path / "both.md", "--report", tmp_path / "report", "--shards", f"{small}/val-*.tar")
+    run(answers[0], "--against", answers[1], *files)
+    assert [row.split(" | ")[:3] for row in (tmp_path / "both.md").read_text().splitlines()[2:]] == [
+        ["| model1", "5", "80.00"],
+        ["| model2", "5", "60.00"],
+    ]
+    found = json.loads((tmp_path / "report" / "report.json").read_text())["against"]
+    expected = {"other": 0.6, "samples": 5, "both_right": 3, "only_first": 1, "only_second": 0, "p_value": 1.0}
+    assert {name: found[name] for name in expected} == expected
+    page = unescape((tmp_path / "report" / "index.html").read_text()).replace("\u00a0", " ")
+    assert "Top-1 accuracy 80.00 % against 60.00 %" in page
+    assert re.search(r"right here</th><td>3</td><td>1</td>.*\n?<tr><th>wrong here</th><td>0</td><td>1</td>", page)
+
+
+def test_rows_of_files_with_one_name_are_told_apart(answers: list[Path], small: Path, tmp_path: Path) -> None:
+    for number, path in enumerate(answers):
+        (tmp_path / str(number)).mkdir()
+        path.rename(tmp_path / str(number) / "test.csv")
+    paths = [tmp_path / "0" / "test.csv", tmp_path / "1" / "test.csv"]
+    run(*paths, "--each", "--shards", f"{small}/val-*.tar", "--table", tmp_path / "runs.md")
+    rows = [row.split(" | ")[0] for row in (tmp_path / "runs.md").read_text().splitlines()[2:]]
+    assert rows == [f"| {paths[0]}", f"| {paths[1]}", "| mean ± sample SD of 2"]
+
+
+def test_runs_that_are_neither_folds_nor_seeds_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("a,0\nb,1\nc,1\nd,0\n")
+    texts = {"seed1": "a,0\nb,1\n", "seed2": "b,0\na,1\n", "fold2": "c,1\n", "odd": "b,1\nc,1\n"}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+
+    def warnings(*names: str) -> str:
+        files = [str(tmp_path / f"{name}.csv") for name in names]
+        return CliRunner().invoke(main, [*files, "--each", "--labels", str(tmp_path / "labels.csv")]).stderr
+
+    assert "neither folds nor seeds" in warnings("seed1", "odd")
+    for names in (("seed1", "seed2"), ("seed1", "fold2")):
+        assert "neither folds nor seeds" not in warnings(*names)
+    assert "1 label without a prediction, not counted, e.g. d" in warnings("seed1", "fold2")
+
+
+def test_the_standard_deviation_says_what_it_is(answers: list[Path], small: Path) -> None:
+    text = run(*answers, "--each", "--shards", f"{small}/val-*.tar")
+    assert "accuracy 0.7000 ± 0.1414 (2 runs)" in text  # with n it would be 0.1000
+    assert "sample standard deviation over the runs (with n - 1)" in text

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from train.evaluate.cli import main
-from train.evaluate.evaluate import REPORT_FILES
+from train.evaluate.options import FIGURE_FILES, REPORT_FILES
 
 ROOT = Path(__file__).parents[3]
 NAMES = ["hello", "bye", "thanks"]
@@ -59,8 +59,13 @@ def test_predictions_by_hand(tmp_path, labels):
     predictions = tmp_path / "p.csv"
     predictions.write_text("signer1_sample2,2\nsigner0_sample2,1\nsigner0_sample1,2\n")
     result = run("--predictions", predictions, "--labels", labels)
-    assert result.stdout.splitlines() == ["accuracy 0.6667 (2 of 3)", "per-class mean 0.6667"]
-    expected = f"warning: {labels}: 1 labels have no prediction and are not counted, e.g. signer1_sample1\n"
+    assert result.stdout.splitlines() == [
+        "accuracy 0.6667 (2 of 3)",
+        "per-class mean 0.6667",
+        "macro precision 0.5000",  # of the classes 0, never predicted; 1, 1 of 1; and 2, 1 of 2
+        "macro F1 0.5556",
+    ]
+    expected = f"warning: {labels}: 1 label without a prediction, not counted, e.g. signer1_sample1\n"
     assert result.stderr == expected
 
 
@@ -97,7 +102,7 @@ def test_nothing_heavy_is_imported_for_help_and_no_torch_for_a_report(tmp_path, 
     for arguments, absent in (
         (("--help",), ("scipy", "sklearn", "torch", "pyarrow", "PIL", "jinja2")),
         (("--predictions", labels, "--labels", labels), ("scipy.stats", "sklearn", "torch", "PIL", "jinja2")),
-        (("--predictions", labels, "--labels", labels, "--report", tmp_path / "r"), ("torch", "train.data")),
+        (("--predictions", labels, "--labels", labels, "--report", tmp_path / "r"), ("torch", "train.data", "sklearn")),
     ):
         check = f"sys.exit([name for name in {absent} if name in sys.modules] or 0)"
         subprocess.run([sys.executable, "-c", code + check, *map(str, arguments)], cwd=ROOT, check=True)
@@ -123,7 +128,22 @@ def test_logits_give_top_5(tmp_path, labels):
         "accuracy 0.2500 (1 of 4)",
         "per-class mean 0.1667",
         "top-5 0.7500 (3 of 4)",
+        "macro precision 0.3333",
+        "macro F1 0.2222",
     ]
+
+
+@pytest.mark.parametrize(
+    ("classes", "ranks"), [(3, []), (5, []), (6, ["top-5"]), (10, ["top-5"]), (11, ["top-5", "top-10"])]
+)
+def test_top_k_is_of_more_than_k_classes(tmp_path, labels, classes, ranks):
+    """With k classes or fewer it would be 1, whatever the model."""
+    rows = {row.split(",")[0]: np.arange(classes, dtype=float).tolist() for row in labels.read_text().split()}
+    path = write_logits(tmp_path / "a.npz", rows, [f"sign {n}" for n in range(classes)])
+    lines = run("--logits", path, "--labels", labels).stdout.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("top")] == ranks
+    # The likeliest is the last class; of 11, the label 1 is among the likeliest 10, and 0 is not.
+    assert classes < 11 or "top-10 0.7500 (3 of 4)" in lines
 
 
 @pytest.fixture
@@ -236,7 +256,17 @@ def test_options_that_do_not_go_together(two_models, labels):
     assert "by itself" in refused("--each", "--logits", a, b, "--weights", "1,1", *truth)
     assert "two runs" in refused("--each", "--logits", a, *truth)
     assert ".tex" in refused("--logits", a, "--table", "scores.pdf", *truth)
+    assert "given twice" in refused("--each", a, two_models / "." / a.name, *truth)
+    assert "with itself" in refused(a, "--against", a, *truth)
     assert "3 weights for 2 models" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
+
+
+def test_files_need_no_option(two_models, labels):
+    a, b = two_models / "test_a.npz", two_models / "test_b.npz"
+    truth = ("--labels", labels)
+    assert run(a, "--against", b, *truth).stdout == run("--logits", a, "--against", b, *truth).stdout
+    assert run(labels, *truth).stdout == run("--predictions", labels, *truth).stdout
+    assert "either --predictions or --logits" in refused(a, labels, *truth)
 
 
 def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):
@@ -247,7 +277,10 @@ def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):
     assert truth.read_text() == labels.read_text()
     report = tmp_path / "report"
     assert run("--predictions", labels, "--labels", truth, "--report", report).exit_code == 0
-    assert {path.name for path in report.iterdir()} == set(REPORT_FILES)
+    assert {path.name for path in report.iterdir()} == {*REPORT_FILES, *FIGURE_FILES} - {
+        "calibration.svg",
+        "confidence.svg",
+    }
 
 
 def test_a_mistyped_class_does_not_take_all_memory(tmp_path, labels):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shards.errors import InputError
-from train.evaluate.logits import read_logits, read_together
+from train.evaluate.logits import ModelRecord, read_logits, read_together
 
 GOOD = {
     "ids": np.array(["b", "a", "c"]),
@@ -142,3 +142,14 @@ def test_files_that_do_not_go_together(tmp_path):
     other = write(tmp_path / "c.npz", ids=np.array(["b", "a", "d"]))
     with pytest.raises(InputError, match="2 ids are not in both"):
         read_together([first, other])
+
+
+def test_models_are_read_and_are_not_needed(tmp_path):
+    assert read_logits(write(tmp_path / "old.npz")).models == ()
+    record = ModelRecord("run/best.pt", 0.5, {"model": "POSE"})
+    assert read_logits(write(tmp_path / "new.npz", models=np.array([record.to_json()]))).models == (record,)
+
+
+@pytest.mark.parametrize("models", [["{"], ["[]"], ["{}"], ['"a"'], ["[" * 100_000], [3], [["{}"]]])
+def test_models_that_were_not_written_so_are_damage(tmp_path, models):
+    assert "cannot be read" in refused(write(tmp_path / "l.npz", models=np.array(models)))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.metrics import confusion_matrix
 
+from train.evaluate.comparison import Paired
 from train.evaluate.intervals import Interval, over_samples, over_signers, wilson
-from train.evaluate.metrics import Calibration, calibrate, cross_entropy
+from train.evaluate.metrics import Calibration, calibrate, cross_entropy, macro_precision_and_f1, per_class_mean
 from train.evaluate.outcome import Outcome
 from train.evaluate.report.confusion import ConfusedPair, confused_pairs
 
@@ -40,6 +40,24 @@ class Group:
 
 
 @dataclass(frozen=True)
+class ClassGroup(Group):
+    """The samples of a class; its accuracy is its recall."""
+
+    predicted: int  # samples of any class that were predicted as this one
+    precision: float | None  # None where it was never predicted; it counts as 0 in the mean
+    f1: float | None  # None where it has neither samples nor predictions
+
+
+@dataclass(frozen=True)
+class Macro:
+    """Means over the classes that have samples."""
+
+    precision: float
+    recall: float  # the per-class mean
+    f1: float
+
+
+@dataclass(frozen=True)
 class Worst:
     """A wrong answer. Confidences are None where only the classes are known."""
 
@@ -56,30 +74,37 @@ class Report:
     """What the page and the JSON say; classes are numbers, `outcome.classes` has their names."""
 
     scores: dict[str, Score]
+    macro: Macro
+    against: Paired | None  # another model's answers to the same samples
     signers: list[Group]  # most accurate first; [] where signers are not known
-    classes: list[Group]  # in class order, those without samples too
+    classes: list[ClassGroup]  # in class order, those without samples too
     pairs: list[ConfusedPair]
     worst: list[Worst]
     calibration: Calibration | None
 
 
-def make_report(outcome: Outcome, signers: Sequence[str]) -> Report:
+def make_report(outcome: Outcome, signers: Sequence[str], against: Paired | None = None) -> Report:
     """The figures of an outcome.
 
     Args:
         outcome: N samples.
         signers: whose they are, N names; "" where not known, which leaves signers out.
+        against: the comparison with another model.
     """
     hits, names = outcome.hits(), np.array(signers)
     known = bool((names != "").all())
     samples = over_samples(outcome.truth, hits)
     people = over_signers(outcome.truth, hits, names) if known else {}
-    pairs = confused_pairs(confusions(outcome))
+    matrix = confusions(outcome)
+    pairs = confused_pairs(matrix)
+    precision, f1 = macro_precision_and_f1(outcome.truth, outcome.predicted)
     by_signer = [_group(str(name), hits["top1"][names == name]) for name in np.unique(names)] if known else []
     return Report(
         {name: Score(value, people.get(name), samples[name]) for name, value in outcome.scores().items()},
+        Macro(precision, per_class_mean(hits["top1"], outcome.truth), f1),
+        against,
         sorted(by_signer, key=lambda group: (-group.accuracy, group.name)),
-        [_group(name, hits["top1"][outcome.truth == number]) for number, name in enumerate(outcome.classes)],
+        [_class_group(name, number, matrix) for number, name in enumerate(outcome.classes)],
         pairs,
         _worst(outcome, pairs),
         None if outcome.logits is None else calibrate(outcome.logits, outcome.truth),
@@ -88,12 +113,23 @@ def make_report(outcome: Outcome, signers: Sequence[str]) -> Report:
 
 def confusions(outcome: Outcome) -> np.ndarray:
     """int (C, C): samples of class `row` that were predicted as class `column`."""
-    return confusion_matrix(outcome.truth, outcome.predicted, labels=np.arange(len(outcome.classes)))
+    # Not scikit-learn's `confusion_matrix`, whose import takes a second, and which warns of a single class.
+    count = len(outcome.classes)
+    return np.bincount(outcome.truth * count + outcome.predicted, minlength=count**2).reshape(count, count)
 
 
 def _group(name: str, hits: np.ndarray) -> Group:
     right, count = int(hits.sum()), len(hits)
-    return Group(name, count, right, wilson(right, count) if count else None)
+    return Group(name, count, right, wilson(right, count))
+
+
+def _class_group(name: str, number: int, matrix: np.ndarray) -> ClassGroup:
+    right, samples, predicted = (
+        int(n) for n in (matrix[number, number], matrix[number].sum(), matrix[:, number].sum())
+    )
+    precision = right / predicted if predicted else None
+    f1 = 2 * right / (samples + predicted) if samples + predicted else None
+    return ClassGroup(name, samples, right, wilson(right, samples) if samples else None, predicted, precision, f1)
 
 
 def _worst(outcome: Outcome, pairs: list[ConfusedPair]) -> list[Worst]:

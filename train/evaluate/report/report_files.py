@@ -1,4 +1,4 @@
-"""The files of a report: `index.html`, `report.json` and CSV tables, in one folder."""
+"""The files of a report: `index.html`, `report.json`, CSV tables and figures, in one folder."""
 
 import csv
 import json
@@ -10,9 +10,13 @@ from shards.errors import InputError
 from shards.files import whole_file, write_whole
 from shards.format.shardset import ShardSet
 from shards.names import signer_of
+from shards.page.render import svg_file
 from shards.page.strips import SampleStrips, StripReader
+from train.evaluate.comparison import Paired
 from train.evaluate.metrics import cross_entropy
+from train.evaluate.options import FIGURE_FILES
 from train.evaluate.outcome import Outcome
+from train.evaluate.report.figures import figures
 from train.evaluate.report.report import Group, Report, Worst, make_report
 from train.evaluate.report.report_page import report_page
 
@@ -21,7 +25,9 @@ MOST_CLASSES = 5000
 COLUMNS = 8  # frames of a sample
 
 
-def write_report(folder: Path, outcome: Outcome, labels: str, shards: ShardSet | None = None) -> None:
+def write_report(
+    folder: Path, outcome: Outcome, labels: str, shards: ShardSet | None = None, against: Paired | None = None
+) -> None:
     """Write the report's files into `folder`, `index.html` last.
 
     Args:
@@ -30,6 +36,7 @@ def write_report(folder: Path, outcome: Outcome, labels: str, shards: ShardSet |
         labels: the file of labels, or the shards, to be named.
         shards: shards with the samples, for pictures of the worst and for signers; without, signers are those in the
             ids (`signer<S>_sample<N>`).
+        against: the comparison with another model.
 
     Raises:
         InputError: a sample of the shards that cannot be read, or too many classes.
@@ -39,12 +46,18 @@ def write_report(folder: Path, outcome: Outcome, labels: str, shards: ShardSet |
         raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
     known = dict(zip(shards.ids.to_pylist(), shards.signers.to_pylist(), strict=True)) if shards else {}
     signers = [known.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
-    report = make_report(outcome, signers)
+    report = make_report(outcome, signers, against)
     strips = _strips(shards, report.worst) if shards else None
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, outcome, report, signers)
     write_whole(folder / "report.json", _json(outcome, report, labels))
-    write_whole(folder / "index.html", report_page(outcome, report, labels, strips).encode("utf-8", "replace"))
+    charts = figures(outcome, report)
+    for name in FIGURE_FILES:
+        if drawing := charts.get(name.removesuffix(".svg")):
+            write_whole(folder / name, svg_file(drawing))
+        else:
+            (folder / name).unlink(missing_ok=True)  # of an earlier report, which had logits
+    write_whole(folder / "index.html", report_page(outcome, report, labels, strips, charts).encode("utf-8", "replace"))
 
 
 def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]:
@@ -63,6 +76,7 @@ def _json(outcome: Outcome, report: Report, labels: str) -> bytes:
         "samples": len(outcome.ids),
         "labels_without_prediction": len(outcome.unpredicted),
         "class_names": outcome.classes,
+        "models": [asdict(model) for model in outcome.models],
         **asdict(report),
     }
     # Names of files may have bytes that are not UTF-8.
@@ -78,8 +92,11 @@ def _write_tables(folder: Path, outcome: Outcome, report: Report, signers: list[
     _write_csv(folder / "signers.csv", ("signer", *header), ((g.name, *_figures(g)) for g in report.signers))
     _write_csv(
         folder / "classes.csv",
-        ("class", "name", *header),
-        ((number, group.name, *_figures(group)) for number, group in enumerate(report.classes)),
+        ("class", "name", *header, "predicted", "precision", "f1"),
+        (
+            (number, group.name, *_figures(group), group.predicted, group.precision, group.f1)
+            for number, group in enumerate(report.classes)
+        ),
     )
     _write_csv(
         folder / "confusions.csv",

@@ -11,12 +11,13 @@ from train.evaluate.outcome import Outcome
 if TYPE_CHECKING:  # it brings scipy.stats, half a second
     from train.evaluate.comparison import Spread
 
+# The per-class mean has the name here that stands beside precision and F1.
 HEADINGS = {
     "top1": "Top-1",
     "top5": "Top-5",
     "top10": "Top-10",
-    "class_mean": "Per-class mean",
     "precision": "Macro precision",
+    "class_mean": "Macro recall",
     "f1": "Macro F1",
 }
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -38,14 +39,24 @@ def write_table(path: Path, outcomes: Sequence[Outcome], spread: "dict[str, Spre
     scores = [outcome.measures() for outcome in outcomes]
     columns = [name for name in HEADINGS if all(name in score for score in scores)]
     rows = [
-        [Path(outcome.source).stem, str(len(outcome.ids)), *(f"{score[name] * 100:.2f}" for name in columns)]
-        for outcome, score in zip(outcomes, scores, strict=True)
+        [name, str(len(outcome.ids)), *(f"{score[name] * 100:.2f}" for name in columns)]
+        for name, outcome, score in zip(_row_names(outcomes), outcomes, scores, strict=True)
     ]
     if spread:
         values = (f"{spread[name].mean * 100:.2f} ± {spread[name].deviation * 100:.2f}" for name in columns)
-        rows.append([f"mean of {len(outcomes)}", "", *values])
+        rows.append([f"mean ± sample SD of {len(outcomes)}", "", *values])
     header = ["", "Samples", *(HEADINGS[name] for name in columns)]
     write_whole(path, (_latex if path.suffix == ".tex" else _markdown)(header, rows).encode())
+
+
+def _row_names(outcomes: Sequence[Outcome]) -> list[str]:
+    """The names of the files, without folders where that tells them apart."""
+    names = []
+    for outcome in outcomes:
+        # Of fused models: "0.6·a.npz + 0.4·b.npz".
+        parts = [part.rpartition("·") for part in outcome.source.split(" + ")]
+        names.append(" + ".join(f"{weight}{dot}{Path(file).stem}" for weight, dot, file in parts))
+    return names if len(set(names)) == len(names) else [outcome.source for outcome in outcomes]
 
 
 def _markdown(header: list[str], rows: list[list[str]]) -> str:

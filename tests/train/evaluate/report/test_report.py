@@ -3,17 +3,22 @@ import csv
 import io
 import json
 import re
+from html import unescape
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.chromium import recording_proxy, run_chromium
+from helpers.chromium import measure, recording_proxy, run_chromium
 from PIL import Image
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from shards.format.shardset import open_shards
 from train.evaluate.cli import main
+from train.evaluate.logits import ModelRecord
+from train.evaluate.options import FIGURE_FILES
 from train.evaluate.report.confusion import cell_size
-from train.evaluate.report.report_page import MOST_NAMED
+from train.evaluate.report.figures import MOST_NAMED
 
 NASTY = ["<script>alert(1)</script>", "</script><img src=http://evil.test/x.png onerror=alert(1)>", "a\"b'c & <b>d</b>"]
 
@@ -67,6 +72,28 @@ def nasty_lens(made, tmp_path_factory):
     """So many classes that the matrix is a picture with a lens."""
     plan = {"splits": {"test": MOST_NAMED + 4}, "classes": MOST_NAMED + 2, "frames": 6}
     return nasty_report(made(**plan), tmp_path_factory.mktemp("nasty_lens"), MOST_NAMED + 2)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Eight classes, every share of right answers in the matrix, logits of two fused models, and another to compare."""
+    folder = tmp_path_factory.mktemp("compared")
+    random = np.random.default_rng(0)
+    truth = np.repeat(np.arange(8), 40)
+    ids = [f"signer{n % 5}_sample{n}" for n in range(len(truth))]
+    (folder / "labels.csv").write_text("".join(f"{key},{label}\n" for key, label in zip(ids, truth, strict=True)))
+    names = np.array(["hello", "thank you very much indeed, my friend", *(f"sign {n}" for n in range(2, 8))])
+    for model in "abc":
+        # Class c is right in about c of 8.
+        wrong = (truth + 1 + random.integers(0, 2, len(truth))) % 8
+        answer = np.where(random.random(len(truth)) < truth / 7, truth, wrong)
+        logits = random.normal(0, 0.3, (len(truth), 8)) + 3 * np.eye(8)[answer]
+        record = ModelRecord(f"runs/{model}/best.pt", 1.0, {"model": "VTN_HCPF", "seed": model, NASTY[0]: NASTY[1]})
+        models = np.array([record.to_json()])
+        np.savez(folder / f"{model}.npz", ids=np.array(ids), logits=logits, classes=names, models=models)
+    files = (folder / "a.npz", folder / "b.npz", "--weights", "0.25,0.75", "--labels", folder / "labels.csv")
+    evaluate("--logits", *files, "--against", folder / "c.npz", "--report", folder / "report")
+    return folder / "report"
 
 
 def rows(path):
@@ -176,22 +203,27 @@ def test_nothing_is_loaded(name, request, tmp_path):
     assert [address for address in asked if not address.endswith("/favicon.ico")] == ["http://report.test/index.html"]
 
 
-def test_a_narrow_screen_scrolls_only_within(nasty, published, tmp_path):
-    """The page itself is no wider than the screen: the right edge shows the ground from top to bottom."""
-    for folder in (nasty, published):
-        picture = tmp_path / "page.png"
-        sizes = ("--window-size=420,3000", f"--screenshot={picture}")
-        run_chromium(tmp_path / "profile", (folder / "index.html").as_uri(), *sizes)
-        pixels = np.asarray(Image.open(picture).convert("RGB")).astype(int)
-        assert pixels.shape[1] == 420
-        assert (np.abs(pixels[:, -4:] - (245, 247, 249)).max(axis=(1, 2)) < 5).all()
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [420, 1200])
+@pytest.mark.parametrize("name", ["nasty", "nasty_lens", "compared", "published"])
+def test_a_page_fits_and_can_be_read(name, width, dark, request, tmp_path):
+    """It is no wider than the screen, and texts have the contrast with their ground that WCAG 2 wants (AA)."""
+    found = measure(tmp_path / "profile", request.getfixturevalue(name) / "index.html", width, dark)
+    assert found["width"] == width
+    assert found["overflow"] <= 0
+    assert found["texts"] > 40
+    assert found["worst"]["contrast"] >= 4.5, found["worst"]
+    assert (found["ground"] < 0.05) is dark
 
 
-def test_a_dark_theme(nasty, tmp_path):
-    picture = tmp_path / "page.png"
-    dark = ("--blink-settings=preferredColorScheme=0", f"--screenshot={picture}")
-    run_chromium(tmp_path / "profile", (nasty / "index.html").as_uri(), *dark)
-    assert np.median(np.asarray(Image.open(picture).convert("L"))) < 60
+def test_what_does_not_fit_and_cannot_be_read_is_noticed(tmp_path):
+    page = tmp_path / "page.html"
+    policy = '<meta http-equiv="Content-Security-Policy" content="">'
+    page.write_text(f'{policy}<body><p style="width: 600px; color: #777">gray</p><p>black</p>')
+    found = measure(tmp_path / "profile", page, 420, False)
+    assert found["overflow"] > 150
+    assert found["worst"]["text"] == "gray"
+    assert found["worst"]["contrast"] == pytest.approx(4.48, abs=0.01)  # as the WCAG's examples have it
 
 
 def test_loading_would_be_noticed(tmp_path):
@@ -236,6 +268,112 @@ def test_classes_without_samples_and_answers_are_not_in_the_matrix(tmp_path, use
     drawn = Image.open(io.BytesIO(png)).size
     assert drawn == (used * cell_size(used),) * 2
     assert tuple(int(re.search(rf'{side}="(\d+)"', image)[1]) for side in ("width", "height")) == drawn
+
+
+def shown(folder) -> str:
+    """The text of a page, without its elements, on one line."""
+    page = re.sub(r"<(script|style)[^>]*>.*?</\1>", "", (folder / "index.html").read_text(), flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_page_and_json_agree(compared):
+    report, page = json.loads((compared / "report.json").read_text()), shown(compared)
+    titles = {"top1": "Top-1 accuracy", "class_mean": "Per-class mean (macro recall)", "top5": "Top-5 accuracy"}
+    assert report["scores"].keys() == titles.keys()
+    for name, title in titles.items():
+        score = report["scores"][name]
+        intervals = [score[over] for over in ("over_signers", "over_samples")]
+        ends = [f"{100 * found['low']:.1f} – {100 * found['high']:.1f} %" for found in intervals]
+        # A dot has its tip, and after it the interval.
+        assert re.search(rf"{re.escape(title)} {100 * score['value']:.2f} % .*?{ends[0]} .*?{ends[1]}", page)
+    macro, against = report["macro"], report["against"]
+    assert (
+        "precision {:.2f} % recall {:.2f} % F1 {:.2f} %".format(
+            *(100 * macro[n] for n in ("precision", "recall", "f1"))
+        )
+        in page
+    )
+    assert macro["recall"] == report["scores"]["class_mean"]["value"]
+    assert f"a difference of {100 * against['difference']:+.2f} points".replace("-", "−") in page
+    assert f"p = {against['p_value']:.3g}" in page
+    assert f"is {100 * report['calibration']['ece']:.1f} %." in page
+    for signer in report["signers"]:
+        assert f"{100 * signer['hits'] / signer['samples']:.1f} %, {signer['hits']} of {signer['samples']}" in page
+    for group in report["classes"]:
+        shares = (group["hits"] / group["samples"], group["precision"], group["f1"])
+        accuracy, precision, f1 = (f"{100 * share:.0f} %" for share in shares)
+        row = rf"{accuracy} {group['hits']} of {group['samples']} \d+ – \d+ % {precision} {f1} "
+        assert re.search(rf"{re.escape(group['name'])} \d {row}", page), row
+
+
+def test_precision_and_f1_of_classes_are_those_of_scikit_learn(compared):
+    samples = rows(compared / "samples.csv")
+    truth, predicted = ([int(row[name]) for row in samples] for name in ("class", "predicted"))
+    expected = precision_recall_fscore_support(truth, predicted, labels=range(8), zero_division=0)
+    found = rows(compared / "classes.csv")
+    for name, values in zip(("precision", "accuracy", "f1", "samples"), expected, strict=True):
+        assert [float(row[name]) for row in found] == pytest.approx(list(values))
+    matrix = confusion_matrix(truth, predicted, labels=range(8))
+    cells = {
+        (int(row["class"]), int(row["predicted"])): int(row["samples"]) for row in rows(compared / "confusions.csv")
+    }
+    assert cells == {(i, j): matrix[i, j] for i, j in np.argwhere(matrix - np.diag(np.diag(matrix))).tolist()}
+
+
+def test_the_settings_of_the_models_are_in_the_report(compared, published):
+    report, page = json.loads((compared / "report.json").read_text()), (compared / "index.html").read_text()
+    assert [(model["checkpoint"], model["weight"]) for model in report["models"]] == [
+        ("runs/a/best.pt", 0.25),
+        ("runs/b/best.pt", 0.75),
+    ]
+    assert '<tr class="differs"><th>seed</th><td>a</td><td>b</td></tr>' in page
+    assert "<tr><th>model</th><td>VTN_HCPF</td><td>VTN_HCPF</td></tr>" in page
+    assert "does not name the model" in (published / "index.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["nasty", "nasty_lens", "compared", "published"])
+def test_figures_are_svg_files_in_which_names_are_text(name, request):
+    folder = request.getfixturevalue(name)
+    without_logits = {"calibration.svg", "confidence.svg"} if name == "published" else set()
+    assert {path.name for path in folder.glob("*.svg")} == {*FIGURE_FILES} - without_logits
+    for path in folder.glob("*.svg"):
+        elements = {element.tag.partition("}")[2] for element in ElementTree.parse(path).iter()}  # noqa: S314  our own
+        assert elements <= {"svg", "title", "style", "text", "line", "rect", "circle", "polyline"}
+
+
+def test_figures_of_an_earlier_report_do_not_stay(compared, tmp_path):
+    for name in ("labels.csv", "a.npz"):
+        (tmp_path / name).write_bytes((compared.parent / name).read_bytes())
+    report = ("--labels", tmp_path / "labels.csv", "--report", tmp_path / "report")
+    evaluate(tmp_path / "a.npz", *report)
+    assert (tmp_path / "report" / "calibration.svg").exists()
+    evaluate(tmp_path / "labels.csv", *report)
+    assert not (tmp_path / "report" / "calibration.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "answers", "says"),
+    [
+        ("a,0\n", "a,0\n", "1 sample, 1 class "),
+        ("a,0\nb,0\n", "a,0\nb,0\n", "2 samples, 1 class "),
+        ("a,1\nb,1\n", "a,0\nb,0\n", "1 pair of classes is confused at least once."),
+        ("signer1_sample1,0\n", "signer1_sample1,1\n", "1 sample, 1 class, 1 signer "),
+    ],
+)
+@pytest.mark.parametrize("with_logits", [False, True])
+def test_the_smallest_reports(labels, answers, says, with_logits, tmp_path):
+    (tmp_path / "labels.csv").write_text(labels)
+    (tmp_path / "p.csv").write_text(answers)
+    if with_logits:
+        found = dict(line.split(",") for line in answers.split())
+        count = 1 + max(int(line.split(",")[1]) for line in (labels + answers).split())
+        logits = np.eye(count)[[int(answer) for answer in found.values()]]
+        np.savez(tmp_path / "p.npz", ids=np.array(list(found)), logits=logits, classes=np.array(["x", "y"][:count]))
+    file = tmp_path / ("p.npz" if with_logits else "p.csv")
+    command = [str(file), "--labels", str(tmp_path / "labels.csv"), "--report", str(tmp_path / "report")]
+    result = CliRunner().invoke(main, command)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert says in shown(tmp_path / "report")
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -21,12 +21,23 @@
   const samplesOf = (truth, predicted) => count.get(truth * classes + predicted) || 0;
   const themeColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
 
-  // As `draw_matrix` in confusion.py colors the picture.
+  // As `draw_matrix` in confusion.py colors the picture: red, green, blue, opacity.
   function colorOf(truth, predicted) {
     const share = samplesOf(truth, predicted) / total[truth];
     const [low, high] = truth === predicted ? data.right : data.wrong;
     const way = truth === predicted ? share : Math.sqrt(share);
-    return `rgba(${low.map((value, i) => value + (high[i] - value) * way).join(",")})`;
+    return low.map((value, i) => value + (high[i] - value) * way);
+  }
+
+  // Black or white, whichever has the larger contrast on a color over the page: at least 4.5 (WCAG 2, relative luminance).
+  function textOn([red, green, blue, opacity]) {
+    const page = themeColor("--panel").trim().replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3");
+    const linear = [red, green, blue].map((value, i) => {
+      const ground = parseInt(page.slice(1 + 2 * i, 3 + 2 * i), 16);
+      const share = (value * opacity + ground * (1 - opacity)) / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 ? "#000" : "#fff";
   }
 
   function nameAt(position) {
@@ -37,10 +48,11 @@
   function drawCell(draw, truth, predicted, x, y) {
     const samples = samplesOf(truth, predicted);
     if (!samples) return;
-    draw.fillStyle = colorOf(truth, predicted);
+    const color = colorOf(truth, predicted);
+    draw.fillStyle = `rgba(${color.join(",")})`;
     draw.fillRect(x, y, cell - 1, cell - 1);
     if (truth !== predicted) {
-      draw.fillStyle = themeColor("--ink");
+      draw.fillStyle = textOn(color);
       draw.textAlign = "center";
       draw.fillText(samples, x + cell / 2, y + 13);
     }
@@ -88,7 +100,8 @@
     const [truth, predicted] = current.map((position) => data.order[position]);
     const answer = truth === predicted ? "recognized" : `taken for ${data.names[predicted]} (${predicted})`;
     const samples = samplesOf(truth, predicted);
-    caption.textContent = `${data.names[truth]} (${truth}) ${answer}: ${samples} of ${total[truth]} samples`;
+    const plural = total[truth] === 1 ? "" : "s";
+    caption.textContent = `${data.names[truth]} (${truth}) ${answer}: ${samples} of ${total[truth]} sample${plural}`;
     const side = picture.clientWidth / size;
     mark.style.display = "block";
     mark.style.left = current[1] * side - 4 + "px";
