@@ -323,6 +323,7 @@ next(batches)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_memory_and_open_files_do_not_grow_with_epochs(shards):
     memory_after(shards, 10)
     before, files = memory_after(shards, 1), open_files()
