@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from shards.command_line import Commands, ShardPattern, cache_options, settings_from, version_option
+from shards.command_line import Commands, ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
 from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.remote.cache import CacheSettings
 from shards.remote.urls import is_url
@@ -72,7 +72,14 @@ def verify(folder: Path | str, full: bool, jobs: int, **cache: Any) -> None:
     sys.exit(verify_command(folder, full, jobs, CacheSettings(**cache)))
 
 
-@main.command(context_settings=_SETTINGS)
+_SPLIT_GROUPS = {
+    "Samples": ("labels", "shards", "cache", "cache_gb"),
+    "Splits": ("holdout_signers", "by", "fractions", "keep", "per_class", "names", "seed"),
+    "Folds": ("folds", "leave_one_signer_out"),
+}
+
+
+@main.command(cls=ManyValuesCommand, groups=_SPLIT_GROUPS, context_settings=_SETTINGS)
 @click.option(
     "--labels", type=_FILE, help="CSV id,class[,split], or a clip list with columns id, label, signer, split."
 )
@@ -101,7 +108,20 @@ def split(**options: object) -> None:
     split_command(settings_from(options, SplitSettings, cache=settings_from(options, CacheSettings)))
 
 
-@main.command(context_settings=_SETTINGS)
+_RESHARD_GROUPS = {
+    "Samples": ("shards", "assign", "signers", "cache", "cache_gb"),
+    "Classes": ("only_classes", "most_frequent", "renumber"),
+    "Merging": ("merge_classes", "allow_unlike"),
+    "New shards": ("out", "samples_per_shard", "drop", "jobs"),
+}
+
+
+@main.command(
+    cls=ManyValuesCommand,
+    groups=_RESHARD_GROUPS,
+    old_names={"--classes": "--only-classes"},
+    context_settings=_SETTINGS,
+)
 @click.option(
     "--shards",
     type=ShardPattern(),
@@ -112,7 +132,9 @@ def split(**options: object) -> None:
 @click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed run, which then goes on.")
 @click.option("--assign", type=_FILE, help="CSV id,split or id,class,split; other ids are left out.")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), default=SAMPLES_PER_SHARD, help="Samples in a tar.")
-@click.option("--classes", metavar="LIST|FILE", help="Only these: numbers, ranges (0-19), names, or a CSV of those.")
+@click.option(
+    "--only-classes", metavar="LIST|FILE", help="Only these: numbers, ranges (0-19), names, or a CSV of those."
+)
 @click.option("--most-frequent", type=click.IntRange(1), help="Only so many classes, those with the most samples.")
 @click.option(
     "--renumber", is_flag=True, help="Number the classes that have samples 0, 1, 2, …; else they keep theirs."

@@ -13,8 +13,21 @@ from train.ranks.threads import wait_passively
 FILE = click.Path(path_type=Path)
 
 
+_GROUPS = {
+    "Model": ("checkpoints", "weights", "any_estimator"),
+    "From shards": ("shards", "folds", "test_fold", "cache", "cache_gb"),
+    "From videos": (
+        *("videos", "pose", "keypoints", "openpose_bin", "openpose_models", "rtmw_detector", "rtmw_model", "overlay"),
+    ),
+    "Views": ("windows", "mirror", "sliding"),
+    "Output": ("out", "top_k", "template", "save_logits"),
+    "Machine": ("batch_size", "num_workers", "device"),
+}
+
+
 @click.command(
     cls=ManyValuesCommand,
+    groups=_GROUPS,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option(

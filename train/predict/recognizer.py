@@ -8,6 +8,7 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
+from shards.progress import progress
 from train.data.loader import make_loader
 from train.data.shard_dataset import LoaderSettings
 from train.data.views import View
@@ -148,7 +149,8 @@ class Recognizer:
         loader = make_loader(shards, self._feed, self._stream.reader, False, self._device.type == "cuda")
         loader.dataset.views = views
         batches = predict_batches(self._model, loader, self._device, self._checkpoint.image_size)
-        return np.concatenate([logits for _, logits, _ in batches])
+        shown = progress(batches, len(shards), "predict", "window", lambda batch: len(batch[0]), may_be_short=True)
+        return np.concatenate([logits for _, logits, _ in shown])
 
     def _check(self, shards: ShardSet) -> None:
         """InputError for shards of another recipe or other classes than the checkpoint's."""
