@@ -105,8 +105,8 @@ def main(**options: Any) -> None:
     wait_passively()
     # They import torch, which --help can do without.
     from pipeline.from_videos import PoseSource
+    from train.predict.checkpoint_model import ComputeSettings
     from train.predict.predict import PredictOptions, predict
-    from train.predict.recognizer import ComputeSettings
     from train.predict.view_average import ViewSettings
 
     source, views = settings_from(options, PoseSource), settings_from(options, ViewSettings)
