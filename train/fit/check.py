@@ -101,6 +101,6 @@ def _passes(settings: SessionSettings, trainer: Trainer, batches: list[Batch]) -
             nn.utils.clip_grad_norm_(model.parameters(), step.gradient_clip_val or float("inf"))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            loss_sum += float(loss) * len(batch.ids)
+            loss_sum += float(loss.detach()) * len(batch.ids)
             hits += float((logits.argmax(1) == batch.labels).sum())
         yield loss_sum / count, hits / count
