@@ -109,7 +109,10 @@ def _command(name: str, *arguments: str | Path) -> None:
     words = [str(argument) for argument in arguments]
     click.echo(f"\n$ {name} {shlex.join(words)}")
     sys.stdout.flush()
-    with subprocess.Popen([sys.executable, "-m", _MODULES[name], *words]) as process:
+    # From 3.11 on, Python then does not look in the working directory, where a user may have a `train.py`.
+    ours = f"{Path(__file__).parents[2]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": ours.rstrip(os.pathsep)}
+    with subprocess.Popen([sys.executable, "-m", _MODULES[name], *words], env=environment) as process:
         try:
             status = process.wait()
         except StoppedBySignal:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from shards.errors import InputError
 from train.fit.checkpoint import Checkpoint, read_checkpoint
@@ -56,7 +56,7 @@ def take_weights(model: AnyModel, path: Path, classes: list[str], estimator: str
     return lines
 
 
-def _check_kind(model: nn.Module, checkpoint: Checkpoint, path: Path) -> None:
+def _check_kind(model: AnyModel, checkpoint: Checkpoint, path: Path) -> None:
     """InputError for a model of another kind, or with another ResNet, whose blocks have the same names and shapes."""
     here, there = model.settings, checkpoint.model_settings
     if stream_of(here.name).settings is not stream_of(there.name).settings:
