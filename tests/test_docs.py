@@ -21,7 +21,7 @@ WITH_EXAMPLES = [page for page in PAGES if examples(page.read_text())]
 SIGNERS = (0, 1, 12, 14)
 # Options of others' programs that the pages name in their text.
 FOREIGN = {"--signals-to-handle", "--signal", "--requeue", "--array", "--ntasks", "--gres"}
-FOREIGN |= {"--ntasks-per-node", "--cpus-per-task", "--kill-on-bad-exit"}
+FOREIGN |= {"--no-python", "--ntasks-per-node", "--cpus-per-task", "--kill-on-bad-exit"}
 MODEL = (
     "--cnn rn18 --weights none --image-size 32 --sequence-length 8 --temporal-stride 4 --num-layers 1 --num-heads 2 "
     "--embed-size 16"
