@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.workspace.paths import STAGES
-from shards.command_line import Commands, NumberPair, settings_from, version_option
+from shards.command_line import Commands, ManyValuesCommand, NumberPair, settings_from, version_option
 
 _LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
@@ -60,7 +60,23 @@ def clips(
     clips_command(layout, paths, out, classes_out, missing, pattern, assign)
 
 
-@main.command(context_settings={"show_default": True})
+_RUN_GROUPS = {
+    "Clips": ("data", "labels", "classes", "no_depth", "depth_range", "damaged"),
+    "Run": ("work", "stage", "jobs", "scheduler", "part", "ffmpeg"),
+    "Keypoints": (
+        *("pose", "openpose_bin", "openpose_models", "rtmw_detector", "rtmw_model", "no_face", "gpus"),
+        *("keypoints", "keypoint_layout", "person", "picture_size", "mirrored", "poseflow"),
+    ),
+    "Shards": ("shards_out", "samples_per_shard", "recipe", "quality"),
+}
+
+
+@main.command(
+    cls=ManyValuesCommand,
+    groups=_RUN_GROUPS,
+    old_names={"--shards": "--shards-out"},
+    context_settings={"show_default": True},
+)
 @click.option(
     "--data",
     required=True,
@@ -127,7 +143,7 @@ def clips(
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes.  [default: the number of cores]")
 @click.option("--scheduler", help="Dask scheduler, tcp://HOST:PORT: run on its workers.  [default: local processes]")
 @click.option("--part", help="I/N: only part I of N of the clips, with no shards; N drivers may run side by side.")
-@click.option("--shards", type=click.Path(path_type=Path), help="Folder for the shards.  [default: WORK/shards]")
+@click.option("--shards-out", type=click.Path(path_type=Path), help="Folder for the shards.  [default: WORK/shards]")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), help="Samples in a tar.  [default: 256]")
 @click.option("--quality", type=click.IntRange(1, 100), default=95, help="JPEG quality of the crops.")
 @click.option("--no-depth", is_flag=True, help="Leave the depth videos out.")

@@ -1,4 +1,4 @@
-"""Shards straight from videos, for `predict --video`.
+"""Shards straight from videos, or from keypoints, for `predict --video` and `Recognizer.predict`.
 
 It runs the stages of `pipeline run`, in a workspace that is gone afterwards, so that a clip gives the same sample, and
 the same prediction, as through shards on disk.
@@ -17,7 +17,8 @@ import numpy as np
 from pipeline.errors import ClipError, RunError, is_disk_trouble
 from pipeline.overlay import Answer, draw_video
 from pipeline.pose.importing import LOOK
-from pipeline.pose.source import PoseSource, keypoint_source
+from pipeline.pose.layouts.keypoint_files import kind_of
+from pipeline.pose.source import KeypointSource, PoseSource, keypoint_source, own_keypoints
 from pipeline.run_stages import RunSettings, run_stages
 from pipeline.stages.handcrops import HandCrops
 from pipeline.video.program import ffmpeg_binary, refuse_old
@@ -59,20 +60,20 @@ class ModelNeeds:
 def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
     """Video files by id: the file's name without suffix and, as in AUTSL, without `_color`.
 
-    A folder stands for the videos in it, those named `<id>_depth` left out.
+    A folder stands for the videos in it, those named `<id>_depth` left out; one of a clip's keypoints for these.
 
     Raises:
         InputError: nothing there, a name that cannot be an id, or two files of one id.
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if path.is_dir() and kind_of(path) is None:
             inside = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
             inside = [file for file in inside if not file.name.startswith(".") and not file.stem.endswith("_depth")]
             if not inside:
                 raise InputError(f"{path}: no videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})")
             files += inside
-        elif path.is_file():
+        elif path.exists():
             files.append(path)
         else:
             raise InputError(f"{path}: no such file or folder")
@@ -116,7 +117,7 @@ def _scratch() -> Path:
 def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNeeds) -> VideoShards:
     refuse_old(ffmpeg_binary())
     workspace = Workspace(folder)
-    source = keypoint_source(pose, list(clips), LOOK)
+    source = _source(clips, pose, needs)
     if needs.estimator not in (None, source.name):
         raise InputError(
             f"keypoints would be those of {source.name}, but the model was trained on those of {needs.estimator}; "
@@ -143,11 +144,27 @@ def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNee
     return VideoShards(workspace.shards, {sample.id: clips[sample.id] for sample in usable}, failed)
 
 
+def _source(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds) -> KeypointSource:
+    """Where keypoints come from: what `pose` says, or, of clips that are keypoints, these themselves."""
+    own = {sample_id: str(path) for sample_id, path in clips.items() if kind_of(path)}
+    if not own:
+        return keypoint_source(pose, list(clips), LOOK)
+    first = next(iter(own.values()))
+    if needs.with_crops:
+        raise InputError(f"{first}: keypoints alone, but the model sees hand crops; give the video")
+    if len(own) < len(clips):
+        raise InputError(f"{first}: keypoints among videos; give one kind at a time")
+    return own_keypoints(own.values(), LOOK)
+
+
 def _samples(clips: dict[str, Path], with_depth: bool) -> tuple[list[Sample], list[str]]:
     """The clips as the pipeline knows them, and a line for each that lacks its depth video."""
     samples: list[Sample] = []
     failed: list[str] = []
     for sample_id, color in sorted(clips.items()):
+        if kind_of(color):
+            samples.append(Sample(sample_id, "video", "", None, None, None, str(color.absolute())))
+            continue
         depth = color.with_name(f"{sample_id}_depth{color.suffix}").absolute() if with_depth else None
         if depth is not None and not depth.is_file():
             failed.append(f"{sample_id}: the checkpoint's model sees depth, and there is no {depth}")

@@ -35,7 +35,7 @@ class RunOptions:
     jobs: int | None = None
     scheduler: str | None = None
     part: str | None = None
-    shards: Path | None = None
+    shards_out: Path | None = None
     samples_per_shard: int | None = None
     quality: int = 95
     no_depth: bool = False
@@ -54,7 +54,7 @@ class RunOptions:
                 "--jobs does not go with --scheduler: the cluster's workers say how many clips run at once; "
                 "leave it out"
             )
-        for flag, value in (("--shards", self.shards), ("--samples-per-shard", self.samples_per_shard)):
+        for flag, value in (("--shards-out", self.shards_out), ("--samples-per-shard", self.samples_per_shard)):
             if self.part and value:
                 raise InputError(f"{flag} does not go with --part: give it to the run that makes the shards")
         if self.no_depth and self.depth_range:

@@ -89,7 +89,7 @@ def _settings(options: RunOptions, samples: Sequence[Sample], names: list[str] |
         recipe=RECIPES[options.recipe],
         quality=options.quality,
         flow_archive=tuple(archive_parts(options.poseflow)) if options.poseflow else (),
-        shards=options.shards.absolute() if options.shards else None,
+        shards=options.shards_out.absolute() if options.shards_out else None,
         samples_per_shard=options.samples_per_shard or SAMPLES_PER_SHARD,
         jobs=options.jobs or len(os.sched_getaffinity(0)),
         scheduler=options.scheduler,

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from shards.command_line import Commands, ShardPattern, cache_options, settings_from, version_option
+from shards.command_line import Commands, ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
 from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.remote.cache import CacheSettings
-from shards.remote.urls import is_url
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -18,23 +17,14 @@ from shards.remote.urls import is_url
 def main() -> None:
     """Look after shard sets: list, verify, split, reshard, inspect, fetch.
 
-    DIR is a folder with a dataset.json, or the URL of one, which ends in /. A PATTERN may begin with a URL, too: see
-    `shards fetch --help`. Exit status: 0 all right; 2 the command line or an input file is wrong; 3
-    `verify` found faults; 1 anything else.
+    DIR is a folder with a dataset.json, or the URL of one, which ends in /. A PATTERN names some of its shards and may
+    begin with a URL, too (of list and verify only DIR): see `shards fetch --help`. Exit status: 0 all right; 2 the
+    command line or an input file is wrong; 3 `verify` found faults; 1 anything else.
     """
-
-
-class _FolderOrUrl(click.Path):
-    """A folder, as a Path, or the URL of one, as it was typed."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Click's hook."""
-        return value if is_url(str(value)) else super().convert(value, param, ctx)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_FOLDER_OR_URL = _FolderOrUrl(path_type=Path, file_okay=False)
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -46,22 +36,22 @@ _SETTINGS = {"show_default": True}
 
 
 @main.command("list", context_settings=_SETTINGS)
-@click.argument("folder", metavar="DIR", type=_FOLDER_OR_URL)
+@click.argument("pattern", metavar="DIR|PATTERN", type=ShardPattern())
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with the classes' names and counts.")
 @cache_options
-def list_shards(folder: Path | str, as_json: bool, **cache: Any) -> None:
+def list_shards(pattern: str, as_json: bool, **cache: Any) -> None:
     """Show what a shard set holds: splits, samples, bytes, classes, signers, recipe."""
     from shards.commands.listing import list_command
 
-    list_command(folder, as_json, CacheSettings(**cache))
+    list_command(pattern, as_json, CacheSettings(**cache))
 
 
 @main.command(context_settings=_SETTINGS)
-@click.argument("folder", metavar="DIR", type=_FOLDER_OR_URL)
+@click.argument("pattern", metavar="DIR|PATTERN", type=ShardPattern())
 @click.option("--full", is_flag=True, help="Every byte: SHA-256, every JPEG decoded, offsets, shapes, finite values.")
 @_JOBS
 @cache_options
-def verify(folder: Path | str, full: bool, jobs: int, **cache: Any) -> None:
+def verify(pattern: str, full: bool, jobs: int, **cache: Any) -> None:
     """Check that a shard set is what its dataset.json and its indexes say.
 
     The quick check looks at sizes, tar headers and JSON members; it cannot see a changed pixel, --full can. Faults are
@@ -69,10 +59,17 @@ def verify(folder: Path | str, full: bool, jobs: int, **cache: Any) -> None:
     """
     from shards.commands.verify import verify_command
 
-    sys.exit(verify_command(folder, full, jobs, CacheSettings(**cache)))
+    sys.exit(verify_command(pattern, full, jobs, CacheSettings(**cache)))
 
 
-@main.command(context_settings=_SETTINGS)
+_SPLIT_GROUPS = {
+    "Samples": ("labels", "shards", "cache", "cache_gb"),
+    "Splits": ("holdout_signers", "by", "fractions", "keep", "per_class", "names", "seed"),
+    "Folds": ("folds", "leave_one_signer_out"),
+}
+
+
+@main.command(cls=ManyValuesCommand, groups=_SPLIT_GROUPS, context_settings=_SETTINGS)
 @click.option(
     "--labels", type=_FILE, help="CSV id,class[,split], or a clip list with columns id, label, signer, split."
 )
@@ -101,7 +98,20 @@ def split(**options: object) -> None:
     split_command(settings_from(options, SplitSettings, cache=settings_from(options, CacheSettings)))
 
 
-@main.command(context_settings=_SETTINGS)
+_RESHARD_GROUPS = {
+    "Samples": ("shards", "assign", "signers", "cache", "cache_gb"),
+    "Classes": ("only_classes", "most_frequent", "renumber"),
+    "Merging": ("merge_classes", "allow_unlike"),
+    "New shards": ("out", "samples_per_shard", "drop", "jobs"),
+}
+
+
+@main.command(
+    cls=ManyValuesCommand,
+    groups=_RESHARD_GROUPS,
+    old_names={"--classes": "--only-classes"},
+    context_settings=_SETTINGS,
+)
 @click.option(
     "--shards",
     type=ShardPattern(),
@@ -112,7 +122,9 @@ def split(**options: object) -> None:
 @click.option("--out", required=True, type=_FOLDER, help="A new folder; or that of a killed run, which then goes on.")
 @click.option("--assign", type=_FILE, help="CSV id,split or id,class,split; other ids are left out.")
 @click.option("--samples-per-shard", type=click.IntRange(min=1), default=SAMPLES_PER_SHARD, help="Samples in a tar.")
-@click.option("--classes", metavar="LIST|FILE", help="Only these: numbers, ranges (0-19), names, or a CSV of those.")
+@click.option(
+    "--only-classes", metavar="LIST|FILE", help="Only these: numbers, ranges (0-19), names, or a CSV of those."
+)
 @click.option("--most-frequent", type=click.IntRange(1), help="Only so many classes, those with the most samples.")
 @click.option(
     "--renumber", is_flag=True, help="Number the classes that have samples 0, 1, 2, …; else they keep theirs."

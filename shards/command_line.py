@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import click
@@ -76,7 +77,37 @@ def _open_standard_streams() -> None:
 
 
 class Command(click.Command):
-    """A command, of which an OSError is one line."""
+    """A command, of which an OSError is one line, and whose options may be in groups and have had other names."""
+
+    def __init__(
+        self,
+        *args: Any,
+        groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        old_names: Mapping[str, str] = MappingProxyType({}),
+        **kwargs: Any,
+    ) -> None:
+        """Make it.
+
+        Args:
+            args: as click has them.
+            groups: heading in `--help`: the parameters under it; what is in none of them comes under "Options".
+            old_names: `--name` that an option had in earlier versions, and still may be given by: its name now.
+            kwargs: as click has them.
+        """
+        super().__init__(*args, **kwargs)
+        self.groups, self.old_names = groups, old_names
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Click's hook: the options under their headings."""
+        heading = {parameter: group for group, names in self.groups.items() for parameter in names}
+        lines: dict[str, list[tuple[str, str]]] = {group: [] for group in [*self.groups, "Options"]}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                lines[heading.get(parameter.name or "", "Options")].append(record)
+        for group, records in lines.items():
+            if records:
+                with formatter.section(group):
+                    formatter.write_dl(records)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""
@@ -85,6 +116,8 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Click's hook."""
+        words = [argument.partition("=") for argument in args]
+        args = [f"{self.old_names.get(name, name)}{sign}{value}" for name, sign, value in words]
         try:
             return super().parse_args(ctx, args)
         except click.BadOptionUsage as error:
@@ -100,6 +133,8 @@ class Command(click.Command):
 
 class Commands(click.Group):
     """Subcommands, of which an OSError is one line."""
+
+    command_class = Command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""

@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from helpers.doc_examples import blocks, commands, examples, matches, named_options, options_of, run
@@ -20,7 +21,7 @@ WITH_EXAMPLES = [page for page in PAGES if examples(page.read_text())]
 SIGNERS = (0, 1, 12, 14)
 # Options of others' programs that the pages name in their text.
 FOREIGN = {"--signals-to-handle", "--signal", "--requeue", "--array", "--ntasks", "--gres"}
-FOREIGN |= {"--ntasks-per-node", "--cpus-per-task", "--kill-on-bad-exit"}
+FOREIGN |= {"--no-python", "--ntasks-per-node", "--cpus-per-task", "--kill-on-bad-exit"}
 MODEL = (
     "--cnn rn18 --weights none --image-size 32 --sequence-length 8 --temporal-stride 4 --num-layers 1 --num-heads 2 "
     "--embed-size 16"
@@ -85,6 +86,15 @@ def test_every_command_has_a_page_with_examples_and_no_page_is_left_over() -> No
     assert pages.keys() == commands().keys()
     for command, page in pages.items():
         assert any(example.command.startswith(command) for example in examples(page.read_text())), page
+
+
+def test_grouped_options_are_all_in_a_group() -> None:
+    for name, command in commands().items():
+        grouped = [option for group in command.groups.values() for option in group]
+        options = {option.name for option in command.params if isinstance(option, click.Option)}
+        assert len(grouped) == len(set(grouped))
+        assert not grouped or options - set(grouped) <= {"version", "out"}, name
+        assert set(grouped) <= options, name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

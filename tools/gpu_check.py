@@ -145,7 +145,7 @@ def resume_figures(model: str, check: CheckSettings) -> dict[str, Any]:
             for number, count in enumerate(epochs):
                 options = ["--shards", check.shards, "--run-dir", str(folder / run), "--max-epochs", str(count)]
                 options += [*train_options(model, check.small), *(["--resume"] if number else [])]
-                options += ["--weights", "none"] if "weights" in DEFAULTS[model] else []
+                options += ["--cnn-weights", "none"] if "cnn_weights" in DEFAULTS[model] else []
                 _run("-m", "train.cli", *options, folder=Path.cwd())
         first = _weights(folder / "whole"), _losses(folder / "whole")
         found = {}

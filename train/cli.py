@@ -23,8 +23,25 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
     return click.option(name, type=kind, help=f"{text}  {default}")
 
 
+_GROUPS = {
+    "Data": ("shards", "val_shards", "folds", "test_fold", "val_fold", "recipe", "cache", "cache_gb"),
+    "Run": ("run_dir", "resume", "check", "keep_every", "checkpoint_steps"),
+    "Model": (
+        *("model", "init", "cnn", "cnn_weights", "freeze_layers", "sequence_length", "temporal_stride", "image_size"),
+        *("num_layers", "num_heads", "embed_size", "dropout"),
+    ),
+    "Optimization": (
+        *("max_epochs", "patience", "batch_size", "accumulate_grad_batches", "learning_rate", "schedule"),
+        *("lr_step_size", "warmup_epochs", "weight_decay", "gradient_clip_val", "label_smoothing", "ema_decay", "seed"),
+    ),
+    "Machine": ("num_workers", "device", "precision", "compiled"),
+}
+
+
 @click.command(
     cls=ManyValuesCommand,
+    groups=_GROUPS,
+    old_names={"--weights": "--cnn-weights"},
     context_settings={
         "show_default": True,
         "max_content_width": 110,
@@ -65,14 +82,19 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
 @click.option(
     "--init",
     type=click.Path(path_type=Path),
-    help="Start from another run's best.pt; where the classes are others, with a new head.",
+    help="Start from another run's best.pt; the head is taken by the names of the classes.",
 )
 @click.option(
     "--check", is_flag=True, help="Train nothing: overfit two batches, look at the labels, say what is wrong."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, exactly where it was.")
-@model_option("--weights", click.STRING, "ResNet's start: imagenet (torchvision's download), none, or a file.")
 @model_option("--cnn", click.Choice(("rn18", "rn34")), "ResNet for the crops.")
+@model_option(
+    "--cnn-weights",
+    click.STRING,
+    "Its start: imagenet (torchvision's download), none, or a file: torchvision's, or another run's best.pt, of which "
+    "only the ResNet is taken.",
+)
 @model_option("--sequence-length", click.IntRange(1), "Frames in a window; POSE: of a whole clip.")
 @model_option("--temporal-stride", click.IntRange(1), "From one frame of the window to the next.")
 @model_option("--image-size", click.IntRange(32), "Side of a crop as the ResNet sees it.")

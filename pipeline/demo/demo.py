@@ -19,7 +19,7 @@ from shards.errors import InputError
 from shards.files import write_whole
 
 # Small enough for two cores and no pretrained weights: eight 32-pixel crops per hand, spread over 29 frames.
-_MODEL = "--cnn rn18 --weights none --image-size 32 --sequence-length 8 --temporal-stride 4"
+_MODEL = "--cnn rn18 --cnn-weights none --image-size 32 --sequence-length 8 --temporal-stride 4"
 _ATTENTION = "--num-layers 2 --num-heads 4 --embed-size 128"
 _SCHEDULE = "--learning-rate 3e-4 --schedule cosine --warmup-epochs 1 --max-epochs 30 --patience 30"
 _CLIPS = DemoSettings()
@@ -109,7 +109,10 @@ def _command(name: str, *arguments: str | Path) -> None:
     words = [str(argument) for argument in arguments]
     click.echo(f"\n$ {name} {shlex.join(words)}")
     sys.stdout.flush()
-    with subprocess.Popen([sys.executable, "-m", _MODULES[name], *words]) as process:
+    # From 3.11 on, Python then does not look in the working directory, where a user may have a `train.py`.
+    ours = f"{Path(__file__).parents[2]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    environment = os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": ours.rstrip(os.pathsep)}
+    with subprocess.Popen([sys.executable, "-m", _MODULES[name], *words], env=environment) as process:
         try:
             status = process.wait()
         except StoppedBySignal:

@@ -30,7 +30,7 @@ class Workspace:
 
     @property
     def shards(self) -> Path:
-        """Where shards go unless `--shards` says otherwise."""
+        """Where shards go unless `--shards-out` says otherwise."""
         return self.root / "shards"
 
     def keypoints(self, sample_id: str) -> Path:

@@ -27,9 +27,9 @@ def shards_folder(
             ledger (`rows`) does not know. In the workspace's own folder for shards everything counts as its own.
     """
     if not is_utf8(str(folder)):
-        raise InputError(f"{str(folder)!r}: its name is not UTF-8; rename it, or give another --shards")
+        raise InputError(f"{str(folder)!r}: its name is not UTF-8; rename it, or give another --shards-out")
     if folder.resolve() in {path.resolve() for path in (workspace.root, *workspace.folders)}:
-        raise InputError(f"--shards {folder}: the workspace keeps other files there; give another folder")
+        raise InputError(f"--shards-out {folder}: the workspace keeps other files there; give another folder")
     with ExitStack() as lock:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def shards_folder(
             _refuse_strangers(folder, splits, workspace, rows)
             lock.enter_context(file_lock(folder / ".lock", "these shards"))
         except OSError as error:
-            raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --shards") from error
+            raise InputError(f"{folder}: cannot be written ({error.strerror}); give another --shards-out") from error
         _refuse_strangers(folder, splits, workspace, rows)  # which may have come since
         yield
 
@@ -52,7 +52,7 @@ def _refuse_strangers(folder: Path, splits: set[str], workspace: Workspace, rows
     if found := tars + [name for name in ours if (folder / name).exists()]:
         raise InputError(
             f"{folder}: holds {found[0]}, which this workspace's ledger does not know; "
-            "move it away, or give another --shards"
+            "move it away, or give another --shards-out"
         )
 
 

@@ -2,27 +2,35 @@
 
 import json
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.dataset import Dataset, index_name, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index
+from shards.format.pattern import folder_and_names
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
+from shards.remote.urls import is_url
 
 
-def collect(folder: Path) -> dict[str, Any]:
+def collect(folder: Path, names: Set[str] | None = None) -> dict[str, Any]:
     """The set's recipe, settings and classes, and per split: shards, samples, bytes, frames, classes, signers.
+
+    Args:
+        folder: of the set.
+        names: of the shards to look at; None: all.
 
     Raises:
         InputError: there is no shard set, or an index cannot be read.
     """
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder).of_shards(folder, names)
     return {
         "recipe": dataset.recipe.name,
         "settings": dataset.settings,
@@ -34,6 +42,7 @@ def collect(folder: Path) -> dict[str, Any]:
 def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     path = folder / index_name(split)
     table = read_index(path)
+    table = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in dataset.splits[split]])))
     if not len(table):
         raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
     shards = dataset.splits[split]
@@ -58,10 +67,10 @@ def _count(table: pa.Table, member: str) -> int:
     return len(places) - places.null_count
 
 
-def list_command(name: Path | str, as_json: bool, cache: CacheSettings) -> None:
+def list_command(pattern: str, as_json: bool, cache: CacheSettings) -> None:
     """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
-    folder = local_folder(name, cache, with_shards=False)
-    found = collect(folder)
+    folder, names = (local_folder(pattern, cache, False), None) if is_url(pattern) else folder_and_names(pattern)
+    found = collect(folder, names)
     if as_json:
         for line in json.dumps(found, indent=1).splitlines():
             print_line(line)

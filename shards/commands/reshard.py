@@ -37,7 +37,7 @@ class ReshardSettings:
     out: Path
     assign: Path | None
     samples_per_shard: int
-    classes: str | None
+    only_classes: str | None
     most_frequent: int | None
     renumber: bool
     merge_classes: bool
@@ -74,9 +74,9 @@ def reshard_command(settings: ReshardSettings) -> None:
 
 def _chosen(dataset: Dataset, sources: list[SourceSample], settings: ReshardSettings) -> list[SourceSample]:
     """The samples of the new set, in its splits."""
-    if settings.classes is not None and settings.most_frequent:
-        raise InputError("--classes and --most-frequent both say which classes are taken: give one of the two")
-    classes = None if settings.classes is None else wanted_classes(settings.classes, dataset.classes)
+    if settings.only_classes is not None and settings.most_frequent:
+        raise InputError("--only-classes and --most-frequent both say which classes are taken: give one of the two")
+    classes = None if settings.only_classes is None else wanted_classes(settings.only_classes, dataset.classes)
     signers = None if settings.signers is None else {part.strip() for part in settings.signers.split(",")}
     if settings.most_frequent:
         classes = most_frequent(sources, settings.most_frequent)

@@ -15,7 +15,7 @@ _RANGE = re.compile(r"(\d+)-(\d+)", re.ASCII)
 
 
 def wanted_classes(text: str, names: Sequence[str]) -> set[int]:
-    """The classes that `--classes` means: numbers, ranges and names with commas between them, or a file of them.
+    """The classes that `--only-classes` means: numbers, ranges and names with commas between them, or a file of them.
 
     Args:
         text: such as `0,3`, `0-19`, `hello,thanks`, or the path of a CSV whose first column has one in each row; a
@@ -25,7 +25,7 @@ def wanted_classes(text: str, names: Sequence[str]) -> set[int]:
     Raises:
         InputError: something that is neither a number nor a name of a class, or a file that cannot be read.
     """
-    parts = [(part.strip(), "--classes") for part in text.split(",")]
+    parts = [(part.strip(), "--only-classes") for part in text.split(",")]
     if Path(text).is_file():
         rows = read_cells(Path(text))
         parts = [(cells[0], f"{text}:{line}") for line, cells in rows if cells[0] != "ClassId"]

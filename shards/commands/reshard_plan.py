@@ -153,7 +153,7 @@ def select(sources: list[SourceSample], classes: set[int] | None, signers: set[s
         InputError: a class or signer that no sample has, or nothing is left.
     """
     for option, wanted, there in (
-        ("--classes", classes, {source.label for source in sources}),
+        ("--only-classes", classes, {source.label for source in sources}),
         ("--signers", signers, {source.signer for source in sources}),
     ):
         if unknown := (wanted or set()) - there:
@@ -188,7 +188,7 @@ def assign(
 
 def _some_left(sources: Iterable[SourceSample]) -> list[SourceSample]:
     if not (chosen := list(sources)):
-        raise InputError("no sample is left; do the ids of --assign, --classes and --signers fit --shards?")
+        raise InputError("no sample is left; do the ids of --assign, --only-classes and --signers fit --shards?")
     return chosen
 
 

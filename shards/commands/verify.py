@@ -6,7 +6,7 @@ bytes are those that were written (SHA-256), and every member is what the format
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +15,12 @@ from shards.commands.contents import content_faults
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
-from shards.format.pattern import tars_in
+from shards.format.pattern import folder_and_names, tars_in
 from shards.format.tar import padded
 from shards.progress import progress
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
+from shards.remote.urls import is_url
 from shards.workers import in_workers
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
@@ -36,10 +37,10 @@ class VerifyResult(NamedTuple):
     faults: list[str]  # one line each, each naming a file
 
 
-def verify_command(name: Path | str, full: bool, jobs: int, cache: CacheSettings) -> int:
-    """Check a shard set and print what was found; returns the exit status."""
-    folder = local_folder(name, cache)
-    report = verify(folder, full, jobs)
+def verify_command(pattern: str, full: bool, jobs: int, cache: CacheSettings) -> int:
+    """Check a shard set, or some shards of one, and print what was found; returns the exit status."""
+    folder, names = (local_folder(pattern, cache), None) if is_url(pattern) else folder_and_names(pattern)
+    report = verify(folder, full, jobs, names)
     for fault in report.faults:
         print_line(fault)
     what = f"{report.shards} shards, {report.samples} samples, {report.bytes / 1e6:.1f} MB"
@@ -50,17 +51,18 @@ def verify_command(name: Path | str, full: bool, jobs: int, cache: CacheSettings
     return 0
 
 
-def verify(folder: Path, full: bool, jobs: int) -> VerifyResult:
-    """Check the shard set in a folder.
+def verify(folder: Path, full: bool, jobs: int, names: Set[str] | None = None) -> VerifyResult:
+    """Check the shard set in a folder, or only the shards of some names.
 
     Raises:
         InputError: there is no `dataset.json` that can be read.
         OneLineError: a worker process was killed.
     """
     dataset = read_dataset(folder)
-    shards = [shard for split in dataset.splits.values() for shard in split]
     faults, rows = _indexes(folder, dataset)
-    faults += _strangers(folder, shards) + _doubles(folder, rows)
+    faults += _strangers(folder, dataset) if names is None else []
+    faults += _doubles(folder, rows)
+    shards = [shard for split in dataset.of_shards(folder, names).splits.values() for shard in split]
     classes = len(dataset.classes) if full else None
     # Processes cost half a second to start; a few shards are looked at sooner here.
     jobs = min(jobs, len(shards)) if full or len(shards) > 8 else 1
@@ -104,8 +106,8 @@ def _class_faults(rows: list[dict[str, Any]], classes: int) -> Iterator[str]:
         yield f"{row['id']} has class {row['label']}, but {FILE_NAME} names {classes} classes; is it of another run?"
 
 
-def _strangers(folder: Path, shards: list[Shard]) -> list[str]:
-    known = {shard.name for shard in shards}
+def _strangers(folder: Path, dataset: Dataset) -> list[str]:
+    known = {shard.name for shards in dataset.splits.values() for shard in shards}
     strange = [path for path in tars_in(folder) if path.name not in known]
     return [f"{path}: not in {FILE_NAME}; it does not belong to this shard set" for path in strange]
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Set
+from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Shard:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """A shard set: several splits made with one recipe and one estimator.
 
@@ -46,6 +46,24 @@ class Dataset:
     settings: dict[str, Any]
     classes: list[str]  # names; the place in the list is the class
     splits: dict[str, list[Shard]] = field(default_factory=dict)
+
+    def of_shards(self, folder: Path, names: Set[str] | None) -> "Dataset":
+        """The set without the shards that have other names; `folder` is named in errors. None: all of it.
+
+        Raises:
+            InputError: one is not in the set.
+        """
+        if names is None:
+            return self
+        known = {shard.name for shards in self.splits.values() for shard in shards}
+        if unknown := names - known:
+            raise InputError(f"{folder / min(unknown)}: not in {FILE_NAME} beside it; it does not belong to this set")
+        kept = {split: [one for one in shards if one.name in names] for split, shards in self.splits.items()}
+        return replace(self, splits={split: shards for split, shards in kept.items() if shards})
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {sum(one.samples for one in shards)}" for split, shards in self.splits.items())
+        return f"<Dataset of recipe {self.recipe.name}, {len(self.classes)} classes: {splits}>"
 
     def write(self, folder: Path) -> None:
         """Write `dataset.json` into the folder of the shards."""

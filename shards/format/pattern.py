@@ -45,6 +45,21 @@ def whole_folders(pattern: str) -> list[Path]:
     return [path.resolve() for path in map(Path, expand_braces(pattern)) if path.is_dir()]
 
 
+def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
+    """The folder that a pattern names, and None; or the one in which its shards lie, and their names.
+
+    Raises:
+        InputError: see `expand`; or the shards lie in several folders.
+    """
+    if Path(pattern).is_dir() or (not set(pattern) & set("*?[{<") and not pattern.endswith(".tar")):
+        return Path(pattern), None
+    paths = expand(pattern)
+    folders = sorted({path.parent for path in paths})
+    if len(folders) > 1:
+        raise InputError(f"{pattern}: shards of {len(folders)} folders; give those of one folder at a time")
+    return folders[0], {path.name for path in paths}
+
+
 def tars_in(folder: Path) -> list[Path]:
     """The tars in a folder, sorted; names with a dot in front are none (macOS leaves `._train-000.tar`)."""
     return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))

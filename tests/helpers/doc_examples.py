@@ -20,11 +20,13 @@ from click.testing import CliRunner
 from pipeline.cli import main as pipeline
 from shards.cli import main as shards
 from train.cli import main as train
+from train.convert.cli import main as checkpoint
 from train.evaluate.cli import main as evaluate
 from train.predict.cli import main as predict
 
 PROGRAMS: dict[str, click.Command] = {main[0]: main[1] for main in (
-    ("pipeline", pipeline), ("train", train), ("predict", predict), ("evaluate", evaluate), ("shards", shards)
+    ("pipeline", pipeline), ("train", train), ("predict", predict), ("evaluate", evaluate), ("shards", shards),
+    ("checkpoint", checkpoint)
 )}  # fmt: skip
 _FENCE = re.compile(r"^```(.*)$")
 _STATUS = re.compile(r"^\[exit (\d+)\]$")

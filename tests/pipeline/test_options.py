@@ -36,7 +36,7 @@ def invoke(*arguments: object) -> tuple[int, list[str]]:
         ("--pose mediapipe --openpose-bin openpose.bin", "--openpose-bin is for OpenPose, but keypoints come from Med"),
         ("--gpus 0", "come from MediaPipe, since no OpenPose binary was found (--openpose-bin, PATH); leave it out"),
         ("--keypoints kp --jobs 2 --scheduler tcp://127.0.0.1:9", "--jobs does not go with --scheduler"),
-        ("--keypoints kp --part 1/2 --shards s", "--shards does not go with --part: give it to the run that makes"),
+        ("--keypoints kp --part 1/2 --shards s", "--shards-out does not go with --part: give it to the run that makes"),
         ("--keypoints kp --part 1/2 --samples-per-shard 256", "--samples-per-shard does not go with --part"),
         ("--keypoints kp --ffmpeg /nonexistent", "/nonexistent: no such program; --ffmpeg names FFmpeg's binary"),
         ("--keypoints kp --ffmpeg kp", "kp: no such program"),

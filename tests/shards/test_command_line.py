@@ -50,6 +50,20 @@ def test_an_os_error_is_one_line_that_names_the_file(number: int, code: int) -> 
     assert ("make room" in line) == (number == errno.ENOSPC)
 
 
+def test_options_come_in_groups_and_old_names_are_taken() -> None:
+    @click.command(cls=Command, groups={"Input": ("data",)}, old_names={"--out": "--into"})
+    @click.option("--into", help="Where to.")
+    @click.option("--data", help="What.")
+    def main(into: str, data: str) -> None:
+        click.echo(f"{data} {into}")
+
+    said = CliRunner().invoke(main, ["--help"]).output
+    assert said.index("Input:") < said.index("--data") < said.index("Options:") < said.index("--into")
+    assert "--out" not in said
+    for given in (["--out", "x"], ["--out=x"], ["--into=x"]):
+        assert CliRunner().invoke(main, ["--data=--out=y", *given]).output == "--out=y x\n"
+
+
 def test_so_it_is_of_a_command_without_subcommands() -> None:
     @click.command(cls=Command)
     def main() -> None:

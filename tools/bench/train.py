@@ -58,7 +58,7 @@ def _metrics(shards: Path, run: Path, options: list[str]) -> list[dict[str, str]
     Raises:
         InputError: `train` failed.
     """
-    fixed = ["--shards", f"{shards}/train-*.tar", "--weights", "none", "--accumulate-grad-batches", "1"]
+    fixed = ["--shards", f"{shards}/train-*.tar", "--cnn-weights", "none", "--accumulate-grad-batches", "1"]
     command = [sys.executable, "-m", "train.cli", *fixed, "--run-dir", str(run), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -11,8 +11,18 @@ from shards.remote.cache import CacheSettings
 FILE = click.Path(path_type=Path)
 
 
+_GROUPS = {
+    "Answers": ("predictions", "logits", "each", "against"),
+    "Truth": ("labels", "shards", "classes", "cache", "cache_gb"),
+    "Fusing models": ("weights", "val_logits", "val_labels", "save_weights"),
+    "Output": ("table", "report"),
+}
+
+
 @click.command(
-    cls=ManyValuesCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=ManyValuesCommand,
+    groups=_GROUPS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
 @click.option(

@@ -77,15 +77,25 @@ def parse_weights(text: str | None, models: int) -> np.ndarray:
         return np.full(models, 1 / models)
     try:
         numbers = _read_weights(Path(text)) if text.endswith(".json") else text.split(",")
-        weights = np.array([float(number) for number in numbers])
+        weights = [float(number) for number in numbers]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"--weights {text}: expected numbers such as 0.6,0.4, or a .json file of `evaluate --save-weights`"
         ) from error
+    return model_weights(weights, models, f"--weights {text}")
+
+
+def model_weights(numbers: Sequence[float], models: int, source: str) -> np.ndarray:
+    """Weights of models, divided by their sum; `source` is named in errors.
+
+    Raises:
+        InputError: not as many numbers as models, a negative one, or only zeros.
+    """
+    weights = np.array(numbers, float)
     if len(weights) != models:
-        raise InputError(f"--weights {text}: {len(weights)} weights for {models} models; give one for each")
+        raise InputError(f"{source}: {len(weights)} weights for {models} models; give one for each")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum():
-        raise InputError(f"--weights {text}: weights are 0 or more, and not all 0")
+        raise InputError(f"{source}: weights are 0 or more, and not all 0")
     return weights / weights.sum()
 
 

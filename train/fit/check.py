@@ -16,6 +16,7 @@ from train.data.batch import Batch
 from train.data.feeding import batches_on
 from train.data.loader import make_loader
 from train.data.order import epoch_order
+from train.fit.label_check import check_labels, check_names
 from train.fit.optimizer import make_optimizer
 from train.fit.settings import SessionSettings
 from train.fit.trainer import Trainer
@@ -28,19 +29,24 @@ FIRST_PASSES = 20  # in which the loss has to fall by 2 % at least
 LARGEST_FIRST_LOSS = 5.0
 
 
-def check_training(settings: SessionSettings, trainer: Trainer, train: ShardSet) -> str:
-    """Overfit two batches, without augmentation; whatever can be trained at all learns them by heart.
+def check_training(settings: SessionSettings, trainer: Trainer, train: ShardSet, val: ShardSet | None) -> str:
+    """Look at labels, then overfit two batches, without augmentation; whatever can be trained learns them by heart.
 
     Prints how it goes; returns one line that says that all is well.
 
     Raises:
         InputError: one line that says what is wrong.
     """
-    _check_labels(train)
+    check_labels(train)
+    for shards in filter(None, (train, val)):
+        if warning := check_names(shards):
+            print(f"warning: {warning}", file=sys.stderr)
     batches = _two_batches(settings, trainer, train)
     chance = math.log(len(train.dataset.classes))
+    most = np.bincount(train.labels).max() / len(train)
     print(
-        f"check: chance is a loss of {chance:.3f} and an accuracy of {1 / len(train.dataset.classes):.4f}",
+        f"check: chance is a loss of {chance:.3f} and an accuracy of {1 / len(train.dataset.classes):.4f}; "
+        f"who always names the most frequent class has {most:.4f}",
         file=sys.stderr,
     )
     losses: list[float] = []
@@ -61,18 +67,6 @@ def check_training(settings: SessionSettings, trainer: Trainer, train: ShardSet)
         f"{losses[0]:.3f} to {losses[-1]:.3f}; look at --learning-rate and --freeze-layers, and with `shards inspect` "
         "at the samples"
     )
-
-
-def _check_labels(train: ShardSet) -> None:
-    """InputError for labels that can teach nothing, or that count from 1."""
-    names, used = train.dataset.classes, np.unique(train.labels)
-    if len(used) < 2:
-        raise InputError(f"{train.source}: all samples have class {used[0]} ({names[used[0]]}); are the labels right?")
-    if used[0] == 1 and len(used) == len(names) - 1 and len(names) > 2:
-        raise InputError(
-            f"{train.source}: class 0 ({names[0]}) has no sample, all others have: the labels count from 1, it seems, "
-            "so every sample has its neighbor's name; make them count from 0"
-        )
 
 
 def _two_batches(settings: SessionSettings, trainer: Trainer, train: ShardSet) -> list[Batch]:
@@ -107,6 +101,6 @@ def _passes(settings: SessionSettings, trainer: Trainer, batches: list[Batch]) -
             nn.utils.clip_grad_norm_(model.parameters(), step.gradient_clip_val or float("inf"))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            loss_sum += float(loss) * len(batch.ids)
+            loss_sum += float(loss.detach()) * len(batch.ids)
             hits += float((logits.argmax(1) == batch.labels).sum())
         yield loss_sum / count, hits / count

@@ -22,7 +22,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _LARGEST = 10**5  # beyond all use, of a side in pixels or a stride in frames
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """What a checkpoint file holds."""
 
@@ -35,6 +35,9 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)  # for --resume; empty in a file that is only for prediction
     estimator: str | None = None  # whose keypoints it was trained on; None where that is not known
     clip_frames: int | None = None  # the median of its training clips, likewise
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint of {self.model_settings}, recipe {self.recipe.name}, {len(self.model)} weights>"
 
     @property
     def span(self) -> int:
@@ -94,9 +97,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     _check_sums(path)
     value = load_untrusted(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: not a checkpoint of signshards; for one of the 2021 reference: python -m tools.import_checkpoint"
-        )
+        raise InputError(f"{path}: not a checkpoint of signshards; for one of the 2021 reference: checkpoint import")
     try:
         return _checkpoint(value, path)
     except (KeyError, TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from shards.errors import InputError
 from shards.files import whole_file, writing
 
+_ESTIMATE_SECONDS = 10.0
 COLUMNS = (
     "epoch",
     "learning_rate",
@@ -95,6 +96,38 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     return [row | {"epoch": str(int(row["epoch"]) + 1 - first)} for row in rows]
 
 
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 12 min, 3.5 h, 2.1 days."""
+    for most, size, unit in ((90, 1, "s"), (90 * 60, 60, "min")):
+        if seconds < most:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 3600:.1f} h" if seconds < 36 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+class EpochTime:
+    """How long an epoch will take: one line, some seconds after the first step, which takes longer than others."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs  # that are to come
+        self._begun: tuple[float, int] | None = None
+        self._said = False
+
+    def line(self, done: int, total: int) -> str | None:
+        """To be called after every step, with the samples seen; the line once, else None."""
+        now = time.monotonic()
+        if self._begun is None or done <= self._begun[1]:  # an epoch that was shorter has a line of its own
+            self._begun = now, done
+        start, before = self._begun
+        if self._said or now - start < _ESTIMATE_SECONDS:
+            return None
+        self._said = True
+        epoch = (now - start) / (done - before) * total
+        return (
+            f"an epoch takes about {duration(epoch)}, all {self._epochs} at most {duration(self._epochs * epoch)}, "
+            "without validation"
+        )
+
+
 class ProgressLine:
     """The line that shows an epoch as it goes: rewritten on a terminal, repeated now and then in a log file."""
 
@@ -111,14 +144,23 @@ class ProgressLine:
         """Show how far it is."""
         self._last = time.monotonic()
         left = (self._last - self._start) / max(done - self._begun, 1) * (self._total - done)
-        text = f"{self._name} {done}/{self._total}  {figures}  {left:.0f} s left"
+        text = "  ".join(filter(None, (f"{self._name} {done}/{self._total}", figures, f"{duration(left)} left")))
         if self._terminal:
             print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
         else:
             print(text, file=sys.stderr, flush=True)
 
+    def say(self, text: str) -> None:
+        """Print a line of its own."""
+        if self._speak:
+            self.clear()
+            print(text, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._speak and self._terminal:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+
     def end(self, figures: str) -> None:
         """Show the whole epoch's figures."""
-        if self._speak:
-            start = "\r\x1b[2K" if self._terminal else ""
-            print(f"{start}{self._name}  {figures}", file=sys.stderr, flush=True)
+        self.say(f"{self._name}  {figures}")

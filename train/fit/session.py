@@ -40,7 +40,7 @@ def check_session(settings: SessionSettings, ranks: Ranks) -> None:
     settings = fitted(settings, train_shards, val_shards, ranks)
     print(*start_summary(settings, train_shards, val_shards, ranks), sep="\n", file=sys.stderr, flush=True)
     trainer = Trainer(_new_model(settings, train_shards, ranks), settings.step, settings.optimizer, ranks)
-    print(check_training(settings, trainer, train_shards))
+    print(check_training(settings, trainer, train_shards, val_shards))
 
 
 def train_command(options: Mapping[str, Any]) -> int:
@@ -107,12 +107,12 @@ def _new_model(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume
     torch.manual_seed(settings.step.seed)
     stream = stream_of(settings.model.name)
     model = stream.build(settings.model, settings.loader.recipe)
-    start = "none" if resumed or settings.init else settings.weights
-    stream.begin(model, start, settings.freeze_layers)
+    stream.begin(model, "none" if resumed else settings.cnn_weights, settings.freeze_layers)
     if settings.init and not resumed:
-        taken = take_weights(model, settings.init, shards.dataset.classes)
+        dataset = shards.dataset
+        taken = take_weights(model, settings.init, dataset.classes, dataset.settings.get("estimator"))
         if ranks.first:
-            print(taken, file=sys.stderr)
+            print(*taken, sep="\n", file=sys.stderr)
     return model
 
 

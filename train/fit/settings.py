@@ -27,6 +27,7 @@ _NAMES_IN_FILES = {
     "accumulate_grad_batches": "accumulate",
     "gradient_clip_val": "clip_norm",
     "lr_step_size": "step_size",
+    "cnn_weights": "weights",
 }
 
 
@@ -46,7 +47,7 @@ class SessionSettings:
     keep_every: int
     checkpoint_steps: int
     cache: CacheSettings
-    weights: str = "none"  # or "imagenet", or a file
+    cnn_weights: str = "none"  # or "imagenet", or a file
     freeze_layers: int = 0
     init: Path | None = None  # a checkpoint to start from
     folds: Path | None = None  # CSV id,fold; then shards are divided by it
@@ -62,7 +63,11 @@ def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSetting
     """
     if options["run_dir"] is None and not options["check"]:
         raise InputError("give --run-dir, a folder for checkpoints and logs")
+    # What --init lacks starts at random, unless --cnn-weights is given, too.
+    begun = options["init"] is not None and options["cnn_weights"] is None
     options = with_defaults(options)
+    if begun and "cnn_weights" in options:
+        options["cnn_weights"] = "none"
     window = Window(options["sequence_length"], options.get("temporal_stride", 1))
     precision = options["precision"] or ("bf16" if on_gpu else "fp32")
     stream = stream_of(options["model"])

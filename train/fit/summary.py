@@ -47,6 +47,8 @@ def _warnings(settings: SessionSettings, train: ShardSet, val: ShardSet | None, 
                 f"the window spans {span} frames, and half of the clips have {median} or fewer; give a smaller "
                 "--temporal-stride or --sequence-length"
             )
+    if settings.freeze_layers and settings.cnn_weights == "none" and settings.init is None:
+        yield "--freeze-layers keeps parts of the ResNet as they are, which is random: give --cnn-weights or --init"
     yield from _label_warnings(train, val)
     if val and (both := sorted(_signers(train) & _signers(val))):
         yield (

@@ -20,7 +20,7 @@ from train.data.order import evaluation_rounds
 from train.evaluate.metrics import summarise
 from train.fit.guards import FiniteWatch
 from train.fit.optimizer import OptimizerSettings, learning_rate, make_average, make_optimizer
-from train.fit.run_log import ProgressLine
+from train.fit.run_log import EpochTime, ProgressLine
 from train.models.streams import AnyModel, predict_batches
 from train.ranks.distributed import Ranks
 from train.ranks.stopping import StopRequest, TrainingStopped
@@ -71,6 +71,7 @@ class Trainer:
             self._wrapped = DistributedDataParallel(self._wrapped, find_unused_parameters=unused)
         self._statistics = [buffer for buffer in self.model.buffers() if buffer.is_floating_point()]
         self._watch = FiniteWatch(ranks.device)
+        self._epoch_time: EpochTime | None = None
 
     def train_step(self, group: Iterable[Batch], size: int) -> torch.Tensor:
         """One optimizer step over `size` batches.
@@ -130,6 +131,7 @@ class Trainer:
         loader.dataset.epoch, loader.dataset.position = progress.epoch, progress.position
         left, begun, clock = len(loader), progress.position, Clock()
         line = ProgressLine(f"epoch {progress.epoch + 1}", begun, samples, self.ranks.first)
+        self._epoch_time = self._epoch_time or EpochTime(self.schedule.max_epochs - progress.epoch)
         # Every rank starts with its share of what all of them, perhaps another number, have so far.
         sums = torch.tensor(progress.sums, dtype=torch.float64, device=self.ranks.device) / self.ranks.count
         self._wrapped.train()
@@ -141,6 +143,8 @@ class Trainer:
                     parameters["lr"] = learning_rate(self.schedule, progress.epoch + progress.position / samples)
                 sums += self.train_step(islice(batches, size), size)
                 left -= size
+                if time_line := self._epoch_time.line(progress.position, samples):
+                    line.say(time_line)
                 if line.due():
                     line.show(progress.position, f"{_figures(sums)}  {clock.figures(progress.position - begun)}")
                 stopped, due = stop.agreed(), save_steps and progress.step % save_steps == 0
@@ -172,11 +176,15 @@ class Trainer:
         batches = predict_batches(model, loader, self.ranks.device, self.settings.image_size, self.autocast)
         parts = []
         # A rank may have one batch less than another: it still takes part in agreeing on whether to stop.
-        settings = loader.dataset.settings
-        for _ in range(evaluation_rounds(len(loader.dataset.shards), settings.batch_size, settings.ranks)):
+        settings, samples = loader.dataset.settings, len(loader.dataset.shards)
+        line = ProgressLine("validation", 0, samples, self.ranks.first)
+        for number in range(evaluation_rounds(samples, settings.batch_size, settings.ranks)):
             parts += [(logits, labels) for _, logits, labels in islice(batches, 1)]
             if stop.agreed():
                 raise TrainingStopped
+            if line.due():
+                line.show(min((number + 1) * settings.batch_size * settings.ranks, samples), "")
+        line.clear()
         gathered = [part for rank in self.ranks.gather(parts) for part in rank]
         logits, labels = (np.concatenate(column) for column in zip(*gathered, strict=True))
         return summarise(logits, labels)

@@ -7,7 +7,7 @@ from shards.errors import InputError
 
 # The published settings of the 2021 entry.
 _VTN: dict[str, Any] = {
-    "weights": "imagenet",
+    "cnn_weights": "imagenet",
     "cnn": "rn34",
     "sequence_length": 16,
     "temporal_stride": 2,

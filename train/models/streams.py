@@ -29,7 +29,7 @@ class Stream:
 
     settings: type[AnySettings]
     build: Callable[[Any, Recipe], AnyModel]
-    begin: Callable[[Any, str, int], None]  # a run's start: --weights, --freeze-layers
+    begin: Callable[[Any, str, int], None]  # a run's start: --cnn-weights, --freeze-layers
     reader: type[BatchReader]  # of samples
     # Sees clips as a whole: there is no window, nor anything else of which a recipe has quirks.
     whole_clips: bool = False

@@ -5,6 +5,7 @@ CVPRW 2021. A ResNet sees each crop, self-attention the sequence. Parameter name
 every recipe. Statistics of the normalizations, the residual stream and the logits are float32 also under autocast.
 """
 
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,19 +183,23 @@ def freeze(model: VTN, layers: int) -> None:
 
 
 def load_imagenet(model: VTN, weights: str) -> None:
-    """Start each ResNet of `model` from weights trained on ImageNet.
+    """Start each ResNet of `model` from weights trained on ImageNet, or from those in another run's checkpoint.
 
     Args:
         model: changed in place.
-        weights: "imagenet" for torchvision's download (kept in torch's cache), or the path of such a file.
+        weights: "imagenet" for torchvision's download (kept in torch's cache), or the path of such a file or of a
+            checkpoint of ours.
 
     Raises:
-        InputError: the download failed, or the file is not a state dict of that ResNet.
+        InputError: the download failed, or the file does not have that ResNet.
     """
     cnn = model.settings.cnn
     state = _download(cnn) if weights == "imagenet" else load_untrusted(Path(weights))
     if not isinstance(state, dict):
         raise InputError(f"{weights}: holds no weights; give a state dict of torchvision's {RESNETS[cnn].__name__}")
+    if isinstance(state.get("model"), dict):
+        _load_resnets(model, state["model"], weights)
+        return
     trunk_of = RESNETS[cnn](weights=None)
     trunk_of.fc = nn.Identity()
     load_state(trunk_of, {name: value for name, value in state.items() if not str(name).startswith("fc.")}, weights)
@@ -202,10 +207,21 @@ def load_imagenet(model: VTN, weights: str) -> None:
         extractor.resnet.load_state_dict(_trunk(trunk_of).state_dict())
 
 
+def _load_resnets(model: VTN, state: dict[str, Any], source: str) -> None:
+    """The ResNets of a model of ours, whose weights `state` is; that of depth from color where there is no other."""
+    for name, extractor in model.named_children():
+        if isinstance(extractor, FeatureExtractor):
+            prefixes = (f"{name}.resnet.", "feature_extractor.resnet.")
+            own = [{key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)} for prefix in prefixes]
+            if not any(own):
+                raise InputError(f"{source}: the model in it has no ResNet; give one that sees hand crops")
+            load_state(extractor.resnet, next(filter(None, own)), source)
+
+
 def _download(cnn: str) -> dict[str, Any]:
     weights = IMAGENET[cnn]
     try:
-        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        return weights.get_state_dict(progress=sys.stderr.isatty(), check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"{weights.url}: cannot be downloaded ({error}); fetch it where there is a network and give the file's path"

@@ -13,8 +13,21 @@ from train.ranks.threads import wait_passively
 FILE = click.Path(path_type=Path)
 
 
+_GROUPS = {
+    "Model": ("checkpoints", "weights", "any_estimator"),
+    "From shards": ("shards", "folds", "test_fold", "cache", "cache_gb"),
+    "From videos": (
+        *("videos", "pose", "keypoints", "openpose_bin", "openpose_models", "rtmw_detector", "rtmw_model", "overlay"),
+    ),
+    "Views": ("windows", "mirror", "sliding"),
+    "Output": ("out", "top_k", "template", "save_logits"),
+    "Machine": ("batch_size", "num_workers", "device"),
+}
+
+
 @click.command(
     cls=ManyValuesCommand,
+    groups=_GROUPS,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option(
@@ -92,8 +105,8 @@ def main(**options: Any) -> None:
     wait_passively()
     # They import torch, which --help can do without.
     from pipeline.from_videos import PoseSource
+    from train.predict.checkpoint_model import ComputeSettings
     from train.predict.predict import PredictOptions, predict
-    from train.predict.recognizer import ComputeSettings
     from train.predict.view_average import ViewSettings
 
     source, views = settings_from(options, PoseSource), settings_from(options, ViewSettings)

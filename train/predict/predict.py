@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.from_videos import ModelNeeds, PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output
@@ -16,9 +16,9 @@ from shards.remote.localize import open_patterns
 from shards.tables import read_rows
 from train.data.folds import in_fold
 from train.evaluate.fusion import parse_weights
-from train.predict.ensemble import Ensemble
+from train.predict.checkpoint_model import ComputeSettings
 from train.predict.prediction_files import Prediction, likeliest, write_classes, write_likeliest, write_logits
-from train.predict.recognizer import ComputeSettings
+from train.predict.recognizer import Recognizer
 from train.predict.sliding import frame_rates
 from train.predict.view_average import ViewSettings
 
@@ -66,21 +66,20 @@ def predict(options: PredictOptions) -> int:
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
     weights = parse_weights(options.weights, len(options.checkpoints))
     # Before clips are worked on: it says what is wrong with the device or the weights.
-    ensemble = Ensemble(options.checkpoints, weights, options.compute, options.any_estimator)
-    ensemble.check(options.views)
+    recognizer = Recognizer(options.checkpoints, weights, options.compute, options.any_estimator)
+    recognizer.check(options.views)
     if shards:
-        _write(ensemble.predict(shards, options.views), template, options)
+        _write(recognizer.predict(shards, options.views), template, options)
         return 0
-    needs = ModelNeeds(ensemble.recipe, ensemble.classes, ensemble.with_depth, ensemble.with_crops, ensemble.estimator)
-    with shards_of_videos(clips, options.pose_source, needs) as videos:
+    with shards_of_videos(clips, options.pose_source, recognizer.needs) as videos:
         for line in videos.failed:
             print_line(f"failed: {line}", err=True)
         if videos.clips:
             shards = open_shards(str(videos.folder))
-            prediction = ensemble.predict(shards, options.views)
+            prediction = recognizer.predict(shards, options.views)
             _write(prediction, template, options)
             if options.overlay:
-                seen = ensemble.seen_frames(int(shards.frames[0]), options.views)
+                seen = recognizer.seen_frames(int(shards.frames[0]), options.views)
                 _draw(videos, shards, seen, prediction, options.overlay)
     return SOME_FAILED if videos.failed else 0
 

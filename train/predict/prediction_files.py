@@ -18,7 +18,7 @@ HEADER = ("id", "rank", "class", "name", "probability")
 SLIDING_HEADER = ("id", "start", "end", *HEADER[1:])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Logits of some samples or, with `times`, of windows of samples, whose ids are then repeated."""
 
@@ -27,6 +27,14 @@ class Prediction:
     classes: list[str]  # C names
     times: np.ndarray | None = None  # float64 (N, 2): start and end of each window, in seconds
     models: tuple[ModelRecord, ...] = ()  # that gave the logits
+
+    def best(self, count: int = 1) -> list[list[tuple[str, float]]]:
+        """Of each sample or window the `count` most likely classes: name and probability."""
+        return [[(self.classes[label], share) for label, share in likeliest(row, count)] for row in self.logits]
+
+    def __repr__(self) -> str:
+        first = f"{self.ids[0]}: {self.best()[0][0][0]}" if self.ids else "none"
+        return f"<Prediction of {len(self.ids)}, {len(self.classes)} classes; {first}{', …' * (len(self.ids) > 1)}>"
 
 
 def likeliest(logits: np.ndarray, count: int) -> list[tuple[int, float]]:

@@ -1,183 +1,207 @@
-"""A checkpoint's model, and what it says of the samples of a shard set."""
+"""One or several checkpoints as one recognizer: the weighted mean of the models' probabilities, as in `evaluate`."""
 
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from pipeline.from_videos import ModelNeeds, PoseSource, find_clips, shards_of_videos
+from shards.command_line import print_line
 from shards.errors import InputError
-from shards.format.shardset import ShardSet
-from train.data.loader import make_loader
-from train.data.shard_dataset import LoaderSettings
-from train.data.views import View
-from train.data.window import window_frames
+from shards.format.recipe import Recipe
+from shards.format.shardset import ShardSet, open_shards
+from train.evaluate.fusion import fuse, model_weights
+from train.evaluate.logits import Logits
 from train.fit.checkpoint import Checkpoint, read_checkpoint
-from train.fit.guards import enough_memory
 from train.fit.settings import differing
-from train.models.streams import predict_batches, stream_of
+from train.models.streams import stream_of
+from train.predict.checkpoint_model import CheckpointModel, ComputeSettings
+from train.predict.model_records import model_records
 from train.predict.prediction_files import Prediction
-from train.predict.sliding import SlidingWindows, window_view
-from train.predict.view_average import ViewSettings, mean_of_views
-from train.ranks.distributed import choose_device
-
-_NAMED = 5  # samples in an error
-
-
-@dataclass(frozen=True)
-class ComputeSettings:
-    """Where the model runs, and how it is fed; fields are named as the options of `predict`."""
-
-    batch_size: int = 8
-    num_workers: int = 2
-    device: str | None = None  # as torch names it; None: cuda where there is one
+from train.predict.sliding import plan_windows
+from train.predict.view_average import ViewSettings
 
 
 class Recognizer:
-    """A checkpoint's model on a device, in evaluation mode."""
+    """The models of one or several checkpoints, and what they say of samples in shards, videos or keypoints."""
 
-    def __init__(self, checkpoint: Checkpoint, source: Path, settings: ComputeSettings) -> None:
-        """Build it.
+    def __init__(
+        self, paths: Sequence[Path], weights: np.ndarray, settings: ComputeSettings, any_estimator: bool = False
+    ) -> None:
+        """Read the checkpoints and build their models.
 
         Args:
-            checkpoint: weights, window, recipe, classes.
-            source: the checkpoint's file, for errors.
+            paths: the checkpoints.
+            weights: float (M,), of each, not negative, of sum 1.
             settings: device and batches.
+            any_estimator: take keypoints of another estimator than a checkpoint's.
 
         Raises:
-            InputError: no such device, or weights that do not fit the checkpoint's settings.
+            InputError: a file that is no checkpoint, or checkpoints that do not fit together.
         """
-        self._checkpoint, self._source, self._settings = checkpoint, source, settings
-        self._stream = stream_of(checkpoint.model_settings.name)
-        self._device = choose_device(settings.device)
-        self._model = checkpoint.build(source).to(self._device)
-        self._feed = LoaderSettings(
-            checkpoint.window,
-            checkpoint.recipe,
-            checkpoint.model_settings.with_depth,
-            settings.batch_size,
-            settings.num_workers,
-        )
-
-    @classmethod
-    def load(cls, path: Path | str, settings: ComputeSettings = ComputeSettings()) -> "Recognizer":
-        """The recognizer of a checkpoint file, such as a run's `best.pt`.
-
-        Raises:
-            InputError: no such checkpoint, a damaged one, or no such device.
-        """
-        return cls(read_checkpoint(Path(path)), Path(path), settings)
-
-    def __repr__(self) -> str:
-        settings = self._checkpoint.model_settings
-        return f"<Recognizer {self._source}: {settings.name}, {settings.num_classes} classes, on {self._device}>"
-
-    def check(self, settings: ViewSettings) -> None:
-        """InputError for views that the model has not."""
-        if not self._stream.whole_clips:
-            settings.check(self._checkpoint.recipe)
-
-    def predict(
-        self, shards: ShardSet, settings: ViewSettings | None = None, windows: SlidingWindows | None = None
-    ) -> Prediction:
-        """Logits of every sample once, with the checkpoint's window and recipe.
-
-        Several views of a sample are averaged; with `windows` there is a row for each of them instead.
-
-        Raises:
-            InputError: shards that are unreadable or do not go with the checkpoint, views that its recipe does not
-                have, or logits that are not finite.
-        """
-        settings = settings or ViewSettings()
-        self.check(settings)
-        self._check(shards)
-        with enough_memory(f"for --batch-size {self._settings.batch_size}: give a smaller one"):
-            if windows:
-                samples, times = windows.samples, windows.times
-                logits = self.logits(shards, samples, self._sliding_views(windows, shards), settings.mirror)
-            else:
-                samples, times = np.arange(len(shards)), None
-                views = settings.views(self._stream.whole_clips)
-                logits = self.logits(shards, samples.repeat(len(views)), views * len(shards), settings.mirror)
-                logits = logits.reshape(len(shards), -1, logits.shape[-1])
-        prediction = Prediction(
-            shards.ids.take(samples).to_pylist(), mean_of_views(logits), self._class_names(shards), times
-        )
-        self._refuse_not_finite(prediction, shards)
-        return prediction
-
-    def _sliding_views(self, windows: SlidingWindows, shards: ShardSet) -> list[View]:
-        span, whole_clips = self._checkpoint.span, self._stream.whole_clips
-        frames = shards.frames[windows.samples].tolist()
-        return [
-            window_view(start, windows.span, span, count, whole_clips)
-            for start, count in zip(windows.starts, frames, strict=True)
+        self._paths, self._weights, self._any_estimator = paths, weights, any_estimator
+        self._checkpoints = [read_checkpoint(path) for path in paths]
+        for path, checkpoint in zip(paths[1:], self._checkpoints[1:], strict=True):
+            _check_together(path, checkpoint, paths[0], self._checkpoints[0], any_estimator)
+        self._models = [
+            CheckpointModel(checkpoint, path, settings)
+            for checkpoint, path in zip(self._checkpoints, paths, strict=True)
         ]
 
-    def seen_frames(self, frames: int, settings: ViewSettings) -> tuple[int, int]:
-        """The first and the last frame that the views of a clip of T frames show."""
-        kept, views = self._checkpoint, settings.views(self._stream.whole_clips)
-        if self._stream.whole_clips:
-            seen = np.rint([np.array(view.part) * (frames - 1) for view in views]).astype(int)
-        else:
-            seen = np.array([window_frames(frames, kept.window, kept.recipe, view.start) for view in views])
-        return int(seen.min()), int(seen.max())
-
-    def logits(self, shards: ShardSet, samples: np.ndarray, views: Sequence[View], mirror: bool) -> np.ndarray:
-        """Logits of samples, each under a view of its own and, if asked for, its mirror image.
+    @classmethod
+    def load(
+        cls,
+        paths: Path | str | Sequence[Path | str],
+        weights: Sequence[float] | None = None,
+        settings: ComputeSettings | None = None,
+        any_estimator: bool = False,
+    ) -> "Recognizer":
+        """The recognizer of a checkpoint file, such as a run's `best.pt`, or of several together.
 
         Args:
-            shards: where the samples are.
-            samples: int (N,), places in `shards`; one may occur several times.
-            views: N, not mirrored.
-            mirror: show the mirrored views, too.
-
-        Returns:
-            float32 (N, 1 or 2, C).
+            paths: the checkpoints.
+            weights: of each in the mean of the probabilities, in any unit; equal by default.
+            settings: device and batches.
+            any_estimator: take keypoints of another estimator than a checkpoint's.
 
         Raises:
-            InputError: a sample cannot be read.
+            InputError: a file that is no checkpoint, checkpoints or weights that do not fit together, no such device.
         """
-        rows = shards.take(samples)
-        found = [self._pass(rows, views)]
-        if mirror:
-            found.append(self._pass(rows, [replace(view, mirrored=True) for view in views]))
-        return np.stack(found, axis=1)
+        files = [Path(path) for path in ([paths] if isinstance(paths, Path | str) else paths)]
+        if not files:
+            raise InputError("no checkpoint to load; give a run's best.pt")
+        given = [1.0] * len(files) if weights is None else list(weights)
+        return cls(files, model_weights(given, len(files), "weights"), settings or ComputeSettings(), any_estimator)
 
-    def _pass(self, shards: ShardSet, views: Sequence[View]) -> np.ndarray:
-        loader = make_loader(shards, self._feed, self._stream.reader, False, self._device.type == "cuda")
-        loader.dataset.views = views
-        batches = predict_batches(self._model, loader, self._device, self._checkpoint.image_size)
-        return np.concatenate([logits for _, logits, _ in batches])
+    def __repr__(self) -> str:
+        return f"<Recognizer {'; '.join(map(repr, self._models))}>"
 
-    def _check(self, shards: ShardSet) -> None:
-        """InputError for shards of another recipe or other classes than the checkpoint's."""
-        kept, source, dataset = self._checkpoint, self._source, shards.dataset
-        if kept.recipe != dataset.recipe:
-            raise InputError(
-                f"{shards.source}: made with the {dataset.recipe.name} recipe, but {source} was trained with "
-                f"{kept.recipe.name}; make shards with `pipeline run --recipe {kept.recipe.name}`"
-            )
-        names = dataset.classes
-        # Clips without labels, or whose classes have only numbers, may be of any model that has as many.
-        numbered = names == [str(number) for number in range(min(len(names), kept.model_settings.num_classes))]
-        if kept.classes is not None and kept.classes != names and not numbered:
-            raise InputError(f"{source}: {differing(kept.classes, names, shards.source)}")
+    def check(self, settings: ViewSettings) -> None:
+        """InputError for views that one of the models has not."""
+        for model in self._models:
+            model.check(settings)
 
-    def _class_names(self, shards: ShardSet) -> list[str]:
-        numbers = [str(number) for number in range(self._checkpoint.model_settings.num_classes)]
-        names = shards.dataset.classes
-        return self._checkpoint.classes or (names if len(names) == len(numbers) else numbers)
+    @property
+    def recipe(self) -> Recipe:
+        """The one of all checkpoints."""
+        return self._checkpoints[0].recipe
 
-    def _refuse_not_finite(self, prediction: Prediction, shards: ShardSet) -> None:
-        """InputError for logits that are NaN or infinite: `argmax` would make class 0 of them, without a word."""
-        finite = np.isfinite(prediction.logits).all(axis=1)
-        if finite.all():
-            return
-        broken = [sample_id for sample_id, whole in zip(prediction.ids, finite, strict=True) if not whole]
-        names = list(dict.fromkeys(broken))
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    @property
+    def classes(self) -> list[str]:
+        """Names, or numbers where no checkpoint has names."""
+        numbers = [str(number) for number in range(self._checkpoints[0].model_settings.num_classes)]
+        return next((one.classes for one in self._checkpoints if one.classes), numbers)
+
+    @property
+    def with_crops(self) -> bool:
+        """Whether a model sees hand crops."""
+        return not all(stream_of(one.model_settings.name).whole_clips for one in self._checkpoints)
+
+    @property
+    def with_depth(self) -> bool:
+        """Whether a model sees depth."""
+        return any(one.model_settings.with_depth for one in self._checkpoints)
+
+    @property
+    def estimator(self) -> str | None:
+        """Whose keypoints are wanted; None: whoever's."""
+        known = next((one.estimator for one in self._checkpoints if one.estimator), None)
+        return None if self._any_estimator else known
+
+    @property
+    def needs(self) -> ModelNeeds:
+        """What the models ask of a clip's sample."""
+        return ModelNeeds(self.recipe, self.classes, self.with_depth, self.with_crops, self.estimator)
+
+    def predict(
+        self,
+        source: ShardSet | Path | str | np.ndarray | Sequence[Path | str],
+        settings: ViewSettings | None = None,
+        pose: PoseSource | None = None,
+    ) -> Prediction:
+        """Logits of every clip, or of every sliding window; of several models, the logarithms of the mean
+        probabilities.
+
+        Args:
+            source: samples, as `open_shards` gives them; the path of a video, or of keypoints in a known layout, a
+                folder of videos, or several of these; or the keypoints of a clip, float (T, 135, 3) or an array of
+                another known layout. Keypoints alone are for models that see nothing else.
+            settings: how a clip is shown; by default once, as in evaluation.
+            pose: where the keypoints of videos come from; by default as in `predict --video`.
+
+        Returns:
+            Of each clip id, logits and class names. Videos that cannot be used are left out, and named on stderr.
+
+        Raises:
+            InputError: shards or videos that do not go with the checkpoints, a clip's name that cannot be an id, no
+                clip that can be used, or logits that are not finite.
+            RunError: a signal, or no room for the clips' samples.
+        """
+        if isinstance(source, ShardSet):
+            return self.predict_shards(source, settings or ViewSettings())
+        if isinstance(source, np.ndarray):
+            with tempfile.TemporaryDirectory(prefix="signshards-keypoints-") as folder:
+                np.save(Path(folder, "keypoints.npy"), source, allow_pickle=False)
+                return self.predict(Path(folder, "keypoints.npy"), settings, pose)
+        paths = [source] if isinstance(source, Path | str) else source
+        clips = find_clips([Path(path) for path in paths])
+        with shards_of_videos(clips, pose or PoseSource(), self.needs) as videos:
+            if not videos.clips:
+                raise InputError(f"no clip could be used: {'; '.join(videos.failed)}")
+            for line in videos.failed:
+                print_line(f"failed: {line}", err=True)
+            return self.predict_shards(open_shards(str(videos.folder)), settings or ViewSettings())
+
+    def predict_shards(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
+        """`predict` for samples in shards.
+
+        Raises:
+            InputError: as `CheckpointModel.predict`; keypoints of another estimator than a checkpoint's.
+        """
+        self._check_estimator(shards)
+        span = max(checkpoint.span for checkpoint in self._checkpoints)
+        windows = plan_windows(shards, span, settings.sliding) if settings.sliding else None
+        found = [model.predict(shards, settings, windows) for model in self._models]
+        models = model_records(self._paths, self._checkpoints, self._weights, settings)
+        if len(found) == 1:
+            return replace(found[0], models=models)
+        parts = [
+            Logits(str(path), one.ids, one.logits.astype(np.float64), one.classes)
+            for path, one in zip(self._paths, found, strict=True)
+        ]
+        return replace(found[0], logits=fuse(parts, self._weights).logits.astype(np.float32), models=models)
+
+    def seen_frames(self, frames: int, settings: ViewSettings) -> tuple[int, int]:
+        """The first and the last frame that any of the models sees of a clip of T frames."""
+        firsts, lasts = zip(*(one.seen_frames(frames, settings) for one in self._models), strict=True)
+        return min(firsts), max(lasts)
+
+    def _check_estimator(self, shards: ShardSet) -> None:
+        """Two estimators place the points differently, and no number in the keypoints tells which one it was."""
+        theirs = shards.dataset.settings.get("estimator")
+        for path, checkpoint in zip(self._paths, self._checkpoints, strict=True):
+            if not self._any_estimator and checkpoint.estimator and theirs and theirs != checkpoint.estimator:
+                raise InputError(
+                    f"{shards.source}: has keypoints of {theirs}, but {path} was trained on those of "
+                    f"{checkpoint.estimator}; make shards with the same, or take them as they are with --any-estimator"
+                )
+
+
+def _check_together(path: Path, one: Checkpoint, first_path: Path, first: Checkpoint, any_estimator: bool) -> None:
+    """InputError where a checkpoint cannot be fused with the first one."""
+    if one.recipe != first.recipe:
         raise InputError(
-            f"{shards.source}: the logits of {', '.join(names[:_NAMED])}{more} are not finite; look at these samples "
-            f"with `shards verify --full`, else at the weights in {self._source}"
+            f"{path}: of the {one.recipe.name} recipe, {first_path} of {first.recipe.name}; no shards are of both"
+        )
+    count, first_count = one.model_settings.num_classes, first.model_settings.num_classes
+    if count != first_count:
+        raise InputError(f"{path}: knows {count} classes, {first_path} {first_count}; give models of the same classes")
+    if one.classes and first.classes and one.classes != first.classes:
+        raise InputError(f"{path}: {differing(one.classes, first.classes, first_path)}")
+    if one.estimator and first.estimator and one.estimator != first.estimator and not any_estimator:
+        raise InputError(
+            f"{path}: trained on keypoints of {one.estimator}, {first_path} on those of {first.estimator}; "
+            "fuse models of the same, or take them as they are with --any-estimator"
         )

@@ -34,18 +34,22 @@ POSE_TRAINING = "--model POSE --max-epochs 1 --batch-size 8 --num-workers 0"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def small() -> Iterator[None]:
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    """Few clips and one thread for all tests of this file."""
     with pytest.MonkeyPatch.context() as patch:
         plan = generate.plan
         patch.setattr(generate, "plan", lambda settings: [clip for clip in plan(settings) if clip.label < SIGNS])
         patch.setenv("OMP_NUM_THREADS", "1")  # on busy cores, threads wait for each other
-        yield
+        yield patch
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The demo's folder, and what it printed itself."""
+def demo(tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch) -> tuple[Path, str]:
+    """The demo's folder, and what it printed itself; run where a user has a `train.py`."""
     out = tmp_path_factory.mktemp("demo") / "out"
+    patch.chdir(tmp_path_factory.mktemp("here"))
+    if sys.version_info >= (3, 11):
+        Path("train.py").write_text("raise SystemExit('this is not signshards')\n")
     with redirect_stdout(io.StringIO()) as said:
         run_demo(out, SETTINGS, TRAINING, POSE_TRAINING)
     return out, said.getvalue()

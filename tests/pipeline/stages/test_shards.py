@@ -365,7 +365,8 @@ def test_a_folder_with_something_of_others_is_refused_and_left_alone(
     with pytest.raises(InputError) as caught:
         Run(workspace, [item(workspace, "a")], folder=folder)
     assert caught.value.message == (
-        f"{folder}: holds {name}, which this workspace's ledger does not know; move it away, or give another --shards"
+        f"{folder}: holds {name}, which this workspace's ledger does not know; move it away, or give another "
+        "--shards-out"
     )
     assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, "theirs")]
 
@@ -391,11 +392,11 @@ def test_folders_that_shards_cannot_go_to(workspace: Workspace, tmp_path: Path) 
     for folder in (workspace.root, *workspace.folders, workspace.root / "shards" / ".."):
         with pytest.raises(InputError, match="the workspace keeps other files there"):
             Run(workspace, [item(workspace, "a")], folder=folder)
-    with pytest.raises(InputError, match="its name is not UTF-8; rename it, or give another --shards"):
+    with pytest.raises(InputError, match="its name is not UTF-8; rename it, or give another --shards-out"):
         Run(workspace, [item(workspace, "a")], folder=tmp_path / "\udcff")
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match=r"cannot be written .*; give another --shards"):
+        with pytest.raises(InputError, match=r"cannot be written .*; give another --shards-out"):
             Run(workspace, [item(workspace, "a")], folder=folder)
     assert workspace.manifest.read_text() == "manifest"
 

@@ -66,3 +66,18 @@ def test_nothing_there(run, tmp_path: Path) -> None:
     result = run("list", tmp_path)
     assert result.exit_code == 2
     assert "dataset.json: not found" in result.stderr
+
+
+def test_some_shards_of_a_set_by_a_pattern(run, tiny_work: Path) -> None:
+    result = run("list", tiny_work / "shards" / "train-*.tar")
+    assert [line.split()[:3] for line in result.stdout.splitlines()[2:]] == [["train", "2", "4"]]
+    one = json.loads(run("list", "--json", tiny_work / "shards" / "train-<001..001>.tar").stdout)["splits"]["train"]
+    assert (one["shards"], one["samples"], sum(one["classes"].values())) == (1, 1, 1)
+    assert "no such shard" in run("list", tiny_work / "shards" / "test-*.tar").stderr
+
+
+def test_shards_of_several_folders_are_refused(run, shards: Path, tiny_work: Path, tmp_path: Path) -> None:
+    both = f"{{{shards}/train-000.tar,{tiny_work}/shards/train-000.tar}}"
+    result = run("list", both)
+    assert result.exit_code == 2
+    assert "shards of 2 folders" in result.stderr

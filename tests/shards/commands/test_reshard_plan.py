@@ -75,7 +75,7 @@ def test_selection(tiny_work: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (({7}, None), "--classes: no sample has 7"),
+        (({7}, None), "--only-classes: no sample has 7"),
         ((None, {"0", "9"}), "--signers: no sample has 9"),
         (({0}, {"2"}), "no sample is left"),
     ],

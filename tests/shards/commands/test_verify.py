@@ -201,3 +201,16 @@ def test_count_in_dataset_json(shards: Path) -> None:
 def test_samples_with_and_without_video(mixed: Path) -> None:
     assert faults(mixed) == faults(mixed, full=True) == []
     assert verify(mixed, True, 1).samples == 2
+
+
+def test_some_shards_by_a_pattern(run, shards: Path) -> None:
+    """What is wrong with the others, or lies beside them, is not looked at."""
+    (shards / "val-000.tar").write_bytes(b"")
+    (shards / "stranger-000.tar").write_bytes(b"")
+    assert run("verify", shards).exit_code == 3
+    result = run("verify", "--full", shards / "train-*.tar")
+    assert result.exit_code == 0, result.output
+    assert "2 shards, 4 samples" in result.stdout
+    result = run("verify", shards / "*.tar")
+    assert result.exit_code == 2
+    assert "stranger-000.tar: not in dataset.json" in result.stderr

@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from shards.errors import InputError
-from train.fit.run_log import COLUMNS, ProgressLine, RunLog, read_metrics
+from train.fit import run_log as module
+from train.fit.run_log import COLUMNS, EpochTime, ProgressLine, RunLog, duration, read_metrics
 
 
 def row(epoch: int, **more) -> dict[str, float]:
@@ -112,7 +113,7 @@ def test_the_time_left_counts_from_where_this_process_began(capsys, monkeypatch)
     line.show(60, "loss 1")
     assert not line.due()
     # 10 of the 50 samples that were left took 31 seconds.
-    assert capsys.readouterr().err == "epoch 3 60/100  loss 1  124 s left\n"
+    assert capsys.readouterr().err == "epoch 3 60/100  loss 1  2 min left\n"
     line.end("loss 2")
     assert capsys.readouterr().err == "epoch 3  loss 2\n"
 
@@ -150,3 +151,29 @@ def test_rows_of_earlier_versions_which_counted_from_0_are_counted_from_1(tmp_pa
     log.close()
     assert [line["epoch"] for line in read_metrics(tmp_path / "metrics.csv")] == ["1", "2", "3"]
     assert [line["train_loss"] for line in read_metrics(tmp_path / "metrics.csv")] == ["3", "2", "0.333333"]
+
+
+def test_the_time_of_an_epoch_is_said_once_after_the_first_seconds(monkeypatch) -> None:
+    """100 samples in 10 s, after a first step that took longer: an epoch of 36,000 takes an hour."""
+    times = iter([50.0, 55.0, 60.5, 61.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
+    pace = EpochTime(20)
+    found = [pace.line(done, 36_000) for done in (4, 54, 109, 120)]
+    assert found[:2] == [None, None]
+    assert found[2] == "an epoch takes about 60 min, all 20 at most 20.0 h, without validation"
+    assert found[3] is None
+
+
+def test_an_epoch_of_under_ten_seconds_is_not_measured_across_its_end(monkeypatch) -> None:
+    times = iter([0.0, 6.0, 12.0, 23.0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
+    pace = EpochTime(2)
+    assert [pace.line(done, 8) for done in (4, 8, 4)] == [None, None, None]
+    assert pace.line(8, 8) == "an epoch takes about 22 s, all 2 at most 44 s, without validation"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(42.4, "42 s"), (600, "10 min"), (4 * 3600, "4.0 h"), (2.1 * 86400, "2.1 days")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

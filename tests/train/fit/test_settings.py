@@ -14,7 +14,7 @@ from train.models.vtn import ModelSettings
 
 # Every option, with a value that is neither its default nor another option's.
 ALL = tiny_options(
-    "--shards T.tar --val-shards V.tar --run-dir R --recipe reference --weights W.pth",
+    "--shards T.tar --val-shards V.tar --run-dir R --recipe reference --cnn-weights W.pth",
     "--model VTN_HCPF_D --cnn rn18 --sequence-length 12 --temporal-stride 3 --num-layers 6 --num-heads 7",
     "--embed-size 21 --dropout 0.11 --image-size 96 --freeze-layers 5 --batch-size 9 --accumulate-grad-batches 13",
     "--gradient-clip-val 0.17 --learning-rate 0.19 --weight-decay 0.23 --schedule cosine --lr-step-size 14",
@@ -63,7 +63,7 @@ def test_every_option_arrives_where_it_belongs():
             max_epochs=16,
             ema_decay=0.31,
         ),
-        weights="W.pth",
+        cnn_weights="W.pth",
         freeze_layers=5,
         init=Path("I.pt"),
         folds=Path("F.csv"),
@@ -79,3 +79,9 @@ def test_every_option_arrives_where_it_belongs():
 def test_precision_without_the_option_is_the_devices():
     options = main.make_context("train", ["--shards", "S", "--run-dir", "."]).params
     assert [session_settings(options, on_gpu).step.precision for on_gpu in (False, True)] == ["fp32", "bf16"]
+
+
+def test_with_init_the_resnet_of_imagenet_is_taken_only_where_it_is_asked_for():
+    for more, wanted in (([], "imagenet"), (["--init", "I.pt"], "none"), (["--init", "I.pt", "--weights", "W"], "W")):
+        given = main.make_context("train", ["--shards", "S", "--run-dir", ".", *more]).params
+        assert session_settings(given, on_gpu=False).cnn_weights == wanted

@@ -22,7 +22,7 @@ from train.data.shard_dataset import LoaderSettings
 from train.data.views import View
 from train.data.window import window_frames
 from train.models.streams import predict_batches
-from train.predict.recognizer import ComputeSettings, Recognizer
+from train.predict.checkpoint_model import CheckpointModel, ComputeSettings
 from train.predict.sliding import plan_windows, window_starts
 from train.predict.view_average import ViewSettings, mean_of_views
 
@@ -42,7 +42,10 @@ def checkpoint(tmp_path_factory):
 
 
 def predict(checkpoint, shards: Path, settings: ViewSettings = ONCE):
-    recognizer, found = Recognizer(checkpoint, Path("best.pt"), ComputeSettings(3, 0, "cpu")), open_shards(str(shards))
+    recognizer, found = (
+        CheckpointModel(checkpoint, Path("best.pt"), ComputeSettings(3, 0, "cpu")),
+        open_shards(str(shards)),
+    )
     windows = plan_windows(found, checkpoint.span, settings.sliding) if settings.sliding else None
     return recognizer.predict(found, settings, windows)
 

@@ -10,7 +10,8 @@ from helpers.skeleton_making import made_keypoints
 
 from shards.errors import InputError
 from shards.format.recipe import RECIPES, REFERENCE
-from tools.export_model import METADATA, example_inputs, export_program, main, write_onnx, write_program
+from train.convert.cli import export_command as main
+from train.convert.export_model import METADATA, example_inputs, export_program, write_onnx, write_program
 from train.data.window import Window
 from train.fit.checkpoint import Checkpoint
 from train.models.vtn import VTN, ModelSettings

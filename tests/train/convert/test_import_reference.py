@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from helpers.golden_weights import golden_inputs, golden_logits, golden_state
 
 from shards.format.recipe import DEFAULT, REFERENCE, recipe_from_json
-from tools.import_checkpoint import main
+from train.convert.cli import import_command as main
 from train.models.vtn import VTN, ModelSettings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = {"cnn": "rn18", "sequence_length": 3, "num_layers": 2, "num_heads": 4, "embed_size": 24}
 LIGHTNING = [
     "callbacks.early_stopping.EarlyStopping",
