@@ -11,7 +11,7 @@ import pyarrow as pa
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.dataset import Dataset, index_name, read_dataset
-from shards.format.index import PLACE_COLUMNS, read_index
+from shards.format.index import PLACE_COLUMNS, check_counts, read_index
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
 
@@ -20,7 +20,7 @@ def collect(folder: Path) -> dict[str, Any]:
     """The set's recipe, settings and classes, and per split: shards, samples, bytes, frames, classes, signers.
 
     Raises:
-        InputError: there is no shard set, or an index cannot be read.
+        InputError: there is no shard set, or an index cannot be read, or is of other shards.
     """
     dataset = read_dataset(folder)
     return {
@@ -37,6 +37,7 @@ def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     if not len(table):
         raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
     shards = dataset.splits[split]
+    check_counts(path, table, shards)
     labels = Counter(table["label"].to_pylist())
     frames = table["frames"].to_numpy()
     return {

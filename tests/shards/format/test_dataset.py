@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,50 @@ def test_recipe_of_another_version(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps(value))
     with pytest.raises(InputError, match="not one this version has"):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"abla"', '"ablb"'),
+        ('"quality": 95', '"quality": 85'),
+        ('"bytes": 10240', '"bytes": 10241'),
+        ('"samples": 2', '"samples": 3'),
+        ('"ab"', '"ac"'),
+    ],
+)
+def test_a_change_after_it_was_written_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    _DATASET.write(tmp_path)
+    path = tmp_path / "dataset.json"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError, match=r"dataset\.json: changed after it was written .*remove the key sha256"):
+        read_dataset(tmp_path)
+    # As the message says: a change that was meant, which is also how sets of earlier versions look.
+    value = json.loads(path.read_text(encoding="utf-8"))
+    del value["sha256"]
+    path.write_text(json.dumps(value))
+    assert read_dataset(tmp_path) != _DATASET
+
+
+def test_another_layout_of_the_same_content_is_no_change(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    path = tmp_path / "dataset.json"
+    text = path.read_text(encoding="utf-8")
+    for other in (json.dumps(json.loads(text), sort_keys=True), text.replace("\n", "\r\n")):
+        path.write_text(other, encoding="utf-8", newline="")
+        assert read_dataset(tmp_path) == _DATASET
+
+
+def test_the_sum_is_that_of_the_page(tmp_path: Path) -> None:
+    """`docs/format.md` gives the rule, for other writers."""
+    settings = _DATASET.settings | {"depth_range": [0.1, 1e300, -0.0], "größe": None, "size": 256}
+    replace(_DATASET, settings=settings).write(tmp_path)
+    value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
+    found = value.pop("sha256")
+    assert found == hashlib.sha256(json.dumps(value, sort_keys=True).encode("ascii")).hexdigest()
+    assert read_dataset(tmp_path).settings == settings
 
 
 def test_sha256(tmp_path: Path) -> None:
