@@ -54,11 +54,10 @@ class StripReader:
         """
         with self._damage(sample):
             info = info_from_json(self._member(sample, "json"))
-            here, there = (info.label, info.frames), self._index_row(sample)
-            if here != there:
-                raise ValueError(
-                    f"its JSON has class {here[0]} and {here[1]} frames, the index {there[0]} and {there[1]}"
-                )
+            label, frame_count = self._index_row(sample)
+            if (info.label, info.frames) != (label, frame_count):
+                own = f"class {info.label} and {info.frames} frames"
+                raise ValueError(f"its JSON has {own}, the index {label} and {frame_count}")
             frames = np.linspace(0, info.frames - 1, min(self._columns, info.frames)).round().astype(int).tolist()
             hands = {}
             for depth in ("",) if self._hands_only else ("", "_depth"):
