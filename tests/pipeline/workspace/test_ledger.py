@@ -139,11 +139,11 @@ def test_a_full_disk_is_an_error_and_the_rows_before_are_kept(tmp_path: Path) ->
 import sys
 from pathlib import Path
 from pipeline.workspace.ledger import Ledger
-from pipeline.workspace.row import Row
+from pipeline.workspace.row import LedgerRow
 ledger = Ledger(Path(sys.argv[1]), "frames")
 for number in range(1000):
     try:
-        ledger.record(Row(str(number), "done", "f"))
+        ledger.record(LedgerRow(str(number), "done", "f"))
     except OSError as error:
         print(number, error.strerror)
         break
