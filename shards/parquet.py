@@ -1,6 +1,6 @@
 """Reading Parquet files that others may have made or a bad disk changed: checksums checked, size bounded."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ _MOST_BYTES = 1 << 30
 _ROWS_AT_A_TIME = 256
 
 
-def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Iterable[str] | None = None) -> pa.Table:
+def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Collection[str] | None = None) -> pa.Table:
     """The rows of a Parquet file; those of `columns` where they are given.
 
     Raises:
@@ -25,6 +25,8 @@ def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Iterable[
         if schema is not None and not file.schema_arrow.equals(schema):
             raise InputError(f"{path}: not a file of this version (columns {_columns(file.schema_arrow)})")
         left = _MOST_BYTES - sum(file.metadata.row_group(one).total_byte_size for one in range(file.num_row_groups))
+        if file.metadata.num_rows * _least_row(file.schema_arrow, columns) > _MOST_BYTES:
+            left = -1  # seen before a minute of unfolding
         batches = []
         for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=columns) if left >= 0 else ():
             left -= batch.nbytes
@@ -34,6 +36,12 @@ def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Iterable[
         if left < 0:
             raise InputError(f"{path}: unfolds to more than {_MOST_BYTES / 1e9:.0f} GB, which none of ours does")
         return pa.Table.from_batches(batches, None if batches else file.schema_arrow)
+
+
+def _least_row(schema: pa.Schema, columns: Collection[str] | None) -> int:
+    """Bytes that a row takes in memory at least: those of its numbers."""
+    kinds = [field.type for field in schema if columns is None or field.name in columns]
+    return sum(kind.bit_width // 8 for kind in kinds if pa.types.is_primitive(kind))
 
 
 def _columns(schema: pa.Schema) -> str:

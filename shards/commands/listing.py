@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.dataset import Dataset, index_name, read_dataset
-from shards.format.index import PLACE_COLUMNS, read_index
+from shards.format.index import PLACE_COLUMNS, check_counts, read_index
 from shards.format.pattern import folder_and_names
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
@@ -28,7 +28,7 @@ def collect(folder: Path, names: Set[str] | None = None) -> dict[str, Any]:
         names: of the shards to look at; None: all.
 
     Raises:
-        InputError: there is no shard set, or an index cannot be read.
+        InputError: there is no shard set, or an index cannot be read, or is of other shards.
     """
     dataset = read_dataset(folder).of_shards(folder, names)
     return {
@@ -46,6 +46,7 @@ def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     if not len(table):
         raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
     shards = dataset.splits[split]
+    check_counts(path, table, shards)
     labels = Counter(table["label"].to_pylist())
     frames = table["frames"].to_numpy()
     return {

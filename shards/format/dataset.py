@@ -77,7 +77,21 @@ class Dataset:
                 for split, shards in sorted(self.splits.items())
             },
         }
+        value["sha256"] = content_sum(orjson.loads(json.dumps(value)))
         write_whole(folder / FILE_NAME, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def content_sum(value: dict[str, Any]) -> str:
+    """The SHA-256 that a `dataset.json` has under `sha256`: of its other keys, as `docs/format.md` says.
+
+    Of the values and not of the bytes, so that a file that was only laid out anew (indented, other line ends) is
+    still right.
+
+    Args:
+        value: the object, as JSON gives it.
+    """
+    others = {key: part for key, part in value.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def index_name(split: str) -> str:
@@ -89,7 +103,8 @@ def read_dataset(folder: Path) -> Dataset:
     """The shard set in a folder.
 
     Raises:
-        InputError: when there is none, or it is not whole, or of another version, or the folder's name is not UTF-8.
+        InputError: when there is none, or it is not whole, or of another version, or was changed after it was written,
+            or the folder's name is not UTF-8.
     """
     path = folder / FILE_NAME
     if not is_utf8(real := os.path.realpath(folder)):
@@ -107,7 +122,7 @@ def read_dataset(folder: Path) -> Dataset:
         splits = {split: _split(split, entry) for split, entry in value["splits"].items()}
         if not splits:
             raise TypeError("it lists no shards")
-        return Dataset(
+        dataset = Dataset(
             recipe_from_json(value["recipe"], str(path)),
             _typed(value["settings"], dict, "settings is not an object"),
             _class_names(value["classes"]),
@@ -115,6 +130,12 @@ def read_dataset(folder: Path) -> Dataset:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
+    if "sha256" in value and value["sha256"] != content_sum(value):  # sets of earlier versions have none
+        raise InputError(
+            f"{path}: changed after it was written (its sha256 is of other content); copy it or run the shards stage "
+            "again, or remove the key sha256 if you changed it on purpose"
+        )
+    return dataset
 
 
 def _absence(folder: Path) -> str:

@@ -7,6 +7,7 @@ Columns: `id`, `shard` (file name), `label` (class, null where there is none), `
 
 import os
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from shards.errors import InputError
 from shards.files import whole_file
+from shards.format.dataset import FILE_NAME, Shard
 from shards.format.sample import MEMBERS, info_from_json
 from shards.format.tar import BLOCK, end_of_archive, padded, split_member_name
 from shards.parquet import read_parquet
@@ -125,6 +127,21 @@ def read_index(path: Path) -> pa.Table:
     if fault:
         raise InputError(f"{path}: {fault}; run the shards stage again")
     return table
+
+
+def check_counts(path: Path, table: pa.Table, shards: Iterable[Shard]) -> None:
+    """Make sure that the index at `path` has as many rows of each of these shards as `dataset.json` says.
+
+    Raises:
+        InputError: it has not.
+    """
+    rows = {one["values"]: one["counts"] for one in pc.value_counts(table["shard"]).to_pylist()}
+    for shard in shards:
+        if (found := rows.get(shard.name, 0)) != shard.samples:
+            raise InputError(
+                f"{path}: lists {found} samples of {shard.name}, {FILE_NAME} {shard.samples}; copy both again, or see "
+                "what `shards verify` says"
+            )
 
 
 def _range_fault(table: pa.Table) -> str | None:

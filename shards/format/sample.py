@@ -31,6 +31,7 @@ from shards.body135 import HANDS
 # In the order in which they stand in a tar.
 MEMBERS = ("json", "left.mjpg", "right.mjpg", "left_depth.mjpg", "right_depth.mjpg", "flow.npy", "pose.npy")
 _LARGEST_NPY = 1 << 40  # numbers
+_LARGEST = (1 << 31) - 1  # of the JSON's numbers: the index has int32
 DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
 # Larger crops are shrunk before they are stored; a JPEG of some hundred bytes could decode to gigabytes.
 LARGEST_SHORT_SIDE = 256
@@ -83,8 +84,9 @@ def info_from_json(data: bytes) -> SampleInfo:
     try:
         if wrong := [key for key, kinds in _TYPES.items() if type(value[key]) not in kinds]:
             raise ValueError(f"not the JSON of a sample: {wrong[0]} is {value[wrong[0]]!r}")
-        if small := [key for key in ("fps", "width", "height", "frames") if value[key] <= 0]:
-            raise ValueError(f"not the JSON of a sample: {small[0]} is {value[small[0]]!r}")
+        least = {"fps": 0.001, "width": 1, "height": 1, "frames": 1} | ({} if value["label"] is None else {"label": 0})
+        if wrong := [key for key, small in least.items() if not small <= value[key] <= _LARGEST]:
+            raise ValueError(f"not the JSON of a sample: {wrong[0]} is {value[wrong[0]]!r}")
         hands = {name: _track(value["hands"][name]) for name in HANDS} if "hands" in value else {}
         return SampleInfo(**{**value, "hands": hands})
     except (TypeError, AttributeError, OverflowError) as error:

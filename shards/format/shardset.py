@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, refuse_unlike
-from shards.format.index import PLACE_COLUMNS, read_index
+from shards.format.index import PLACE_COLUMNS, check_counts, read_index
 from shards.format.pattern import expand, whole_folders
 from shards.format.sample import MEMBERS
 
@@ -142,14 +142,13 @@ def _rows(folder: Path, paths: list[Path], listed: dict[Path, tuple[str, Shard]]
             splits.setdefault(listed[path][0], {})[path.name] = number
     tables = []
     for split, numbers in splits.items():
-        table = read_index(folder / index_name(split))
+        index = folder / index_name(split)
+        table = read_index(index)
+        check_counts(index, table, (listed[folder / name][1] for name in numbers))
         place = pc.index_in(table["shard"], pa.array(list(numbers)))
         table, place = table.filter(place.is_valid()), place.drop_null()
         tables.append(table.append_column("number", pa.chunked_array([np.array([*numbers.values()], np.int32)[place]])))
     table = pa.concat_tables(tables)
-    expected = sum(listed[path][1].samples for path in paths if path.parent == folder)
-    if len(table) != expected:
-        raise InputError(f"{folder}: its index lists {len(table)} samples for these shards, {FILE_NAME} {expected}")
     largest = pc.max(table["label"]).as_py()
     if largest is not None and largest >= classes:
         raise InputError(

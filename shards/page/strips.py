@@ -54,6 +54,10 @@ class StripReader:
         """
         with self._damage(sample):
             info = info_from_json(self._member(sample, "json"))
+            label, frame_count = self._index_row(sample)
+            if (info.label, info.frames) != (label, frame_count):
+                own = f"class {info.label} and {info.frames} frames"
+                raise ValueError(f"its JSON has {own}, the index {label} and {frame_count}")
             frames = np.linspace(0, info.frames - 1, min(self._columns, info.frames)).round().astype(int).tolist()
             hands = {}
             for depth in ("",) if self._hands_only else ("", "_depth"):
@@ -68,6 +72,10 @@ class StripReader:
     def close(self) -> None:
         """Close the shards."""
         self._reader.close()
+
+    def _index_row(self, sample: int) -> tuple[int | None, int]:
+        label = int(self._shards.labels[sample])
+        return None if label < 0 else label, int(self._shards.frames[sample])
 
     def _member(self, sample: int, name: str) -> bytes:
         return self._reader.read(sample, MEMBERS.index(name))

@@ -22,8 +22,8 @@ def command(data: Path, work: Path, *more: str) -> list[str]:
 
 
 def run(data: Path, work: Path, *more: str, **options) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; `options` are those of subprocess.run."""
-    return subprocess.run(command(data, work, *more), cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
+    """Run it to its end, for which a busy machine may need minutes; `options` are those of subprocess.run."""
+    return subprocess.run(command(data, work, *more), cwd=ROOT, capture_output=True, text=True, timeout=600, **options)
 
 
 def start(data: Path, work: Path, *more: str, **options) -> subprocess.Popen[str]:

@@ -75,7 +75,7 @@ def kill_until_done(data: Path, openpose: Path, tmp_path: Path, moments: random.
         process = start(data, work, *options(openpose), env=environment)
         enough = results(work) + moments.randint(0, progress)
         time.sleep(moments.uniform(0.0, 1.0))
-        wait_until(lambda enough=enough, process=process: results(work) >= enough or process.poll() is not None, 60)
+        wait_until(lambda enough=enough, process=process: results(work) >= enough or process.poll() is not None, 300)
         time.sleep(moments.uniform(0.0, 0.2))
         if process.poll() is not None:
             break

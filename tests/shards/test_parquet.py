@@ -44,3 +44,11 @@ def test_what_unfolds_to_gigabytes_is_refused_before_it_does(tmp_path: Path, mon
     assert path.stat().st_size < 10**5
     with pytest.raises(InputError, match="unfolds to more than"):
         read_parquet(path)
+
+
+def test_too_many_rows_are_refused_before_any_is_read(tmp_path: Path, monkeypatch) -> None:
+    pq.write_table(pa.table({"a": [1] * 1000, "b": ["x"] * 1000}), tmp_path / "a.parquet")
+    monkeypatch.setattr(parquet, "_MOST_BYTES", 7_900)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
+    with pytest.raises(InputError, match="unfolds to more than"):
+        read_parquet(tmp_path / "a.parquet")

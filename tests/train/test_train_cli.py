@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from helpers.train_runs import tiny_options as options
 
 import train.fit.run_log
 import train.fit.session
+from shards.format.dataset import read_dataset
 from shards.format.recipe import REFERENCE
 from train.cli import main
 from train.fit.checkpoint import read_checkpoint
@@ -427,9 +429,7 @@ def test_samples_that_cannot_be_trained_on(made, tmp_path):
     run = ["--run-dir", tmp_path / "run"]
     assert "sample train_sample0 has no label" in refused("--shards", made(splits={"train": 2}, labelled=False), *run)
     folder = make_shards(tmp_path / "s", Plan({"train": 4}))
-    dataset = json.loads((folder / "dataset.json").read_text())
-    dataset["classes"].pop()
-    (folder / "dataset.json").write_text(json.dumps(dataset))
+    replace(read_dataset(folder), classes=["class 0", "class 1"]).write(folder)
     line = refused("--shards", folder, *run)
     assert "has samples of class 2, but dataset.json names 2 classes" in line
 

@@ -67,11 +67,7 @@ class Checkpoint:
             value["training"] = self.training
         check_output(path)
         with whole_file(path) as temporary:
-            try:
-                torch.save(value, temporary)
-            except RuntimeError as error:
-                # torch's zip writer turns a full disk into a RuntimeError of many lines.
-                raise OSError(errno.EIO, str(error).splitlines()[0]) from error
+            _save(value, temporary)
 
     def build(self, source: Path | str = "checkpoint") -> AnyModel:
         """The model with its weights, on the CPU, in evaluation mode; `source` is named in errors.
@@ -86,6 +82,18 @@ class Checkpoint:
         model = build(self.model_settings, self.recipe)
         load_state(model, self.model, source)
         return model.eval()
+
+
+def _save(value: dict[str, Any], path: Path) -> None:
+    """`torch.save`, whose zip writer hides the OSError of a full disk behind a RuntimeError of many lines."""
+    try:
+        with path.open("wb") as file:  # of a path that torch opens itself, the OSError is lost
+            torch.save(value, file)
+    except RuntimeError as error:
+        hidden = error.__context__
+        if isinstance(hidden, OSError):
+            raise OSError(hidden.errno, hidden.strerror) from error
+        raise OSError(errno.EIO, str(error).splitlines()[0]) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +15,7 @@ from helpers.shard_making import Plan, make_shards
 from PIL import Image
 
 from shards.commands.inspect import choose
+from shards.format.dataset import read_dataset
 from shards.format.index import scan_shard
 from shards.format.shardset import open_shards
 
@@ -111,18 +113,17 @@ def test_a_narrow_screen_scrolls_only_within(run, tiny_work: Path, tmp_path: Pat
 
 
 def test_names_cannot_break_the_page(run, browse, shards: Path, tmp_path: Path) -> None:
-    value = json.loads((shards / "dataset.json").read_text())
     nasty = '</title><script>document.body.innerHTML="x"</script><img src="http://example.org/a.png">&amp;'
-    value["classes"] = [f"{nasty}{number}" for number in range(3)]
-    value["settings"]["estimator"] = nasty
-    (shards / "dataset.json").write_text(json.dumps(value))
+    classes = [f"{nasty}{number}" for number in range(3)]
+    dataset = read_dataset(shards)
+    replace(dataset, classes=classes, settings=dataset.settings | {"estimator": nasty}).write(shards)
     out = tmp_path / "page.html"
     assert run("inspect", shards, "--out", out).exit_code == 0
     outline, _ = browse(out)
     assert outline.elements["script"] == 0
     assert outline.elements["img"] == 6 * 12 * 4
     assert outline.headings[:2] == ["Splits", "Histograms"]
-    assert {heading.split(" (class")[0] for heading in outline.headings[2:]} <= set(value["classes"])
+    assert {heading.split(" (class")[0] for heading in outline.headings[2:]} <= set(classes)
     assert all(source.startswith("data:") for source in outline.sources)
 
 

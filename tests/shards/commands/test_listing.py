@@ -62,6 +62,13 @@ def test_an_index_without_rows(run, shards: Path) -> None:
     assert "val.parquet: lists no samples" in result.stderr
 
 
+def test_an_index_of_other_shards(run, shards: Path) -> None:
+    (shards / "val.parquet").write_bytes((shards / "train.parquet").read_bytes())
+    result = run("list", shards)
+    assert result.exit_code == 2
+    assert "val.parquet: lists 0 samples of val-000.tar" in result.stderr
+
+
 def test_nothing_there(run, tmp_path: Path) -> None:
     result = run("list", tmp_path)
     assert result.exit_code == 2

@@ -1,6 +1,5 @@
 """Subsets of classes, new numbers for them, and sets of other classes in one."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -115,10 +114,8 @@ def test_names_that_do_not_say_which_signs_are_the_same() -> None:
 def test_sets_made_otherwise_are_merged_when_asked_and_it_is_recorded(run, shards: Path, tmp_path: Path) -> None:
     for split in ("train", "val"):
         assert run("reshard", "--shards", shards / f"{split}-*.tar", "--out", tmp_path / split).exit_code == 0
-    path = tmp_path / "val" / "dataset.json"
-    value = json.loads(path.read_text())
-    value["settings"]["quality"] = 90
-    path.write_text(json.dumps(value))
+    val = tmp_path / "val"
+    replace(read_dataset(val), settings=read_dataset(val).settings | {"quality": 90}).write(val)
     both = ("reshard", "--shards", tmp_path / "train", "--shards", tmp_path / "val", "--out", tmp_path / "out")
     assert "quality is 90, there 95" in run(*both).stderr
     assert run(*both, "--allow-unlike", "settings").exit_code == 0

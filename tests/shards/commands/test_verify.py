@@ -1,6 +1,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,9 +156,7 @@ def test_a_json_of_other_types_is_a_fault(shards: Path, old: bytes, new: bytes) 
 
 
 def test_classes_that_dataset_json_does_not_name(shards: Path) -> None:
-    text = (shards / "dataset.json").read_text()
-    assert '"1",\n  "2"\n' in text
-    (shards / "dataset.json").write_text(text.replace('"1",\n  "2"\n', '"1"\n'))
+    replace(read_dataset(shards), classes=["0", "1"]).write(shards)
     for full in (False, True):
         found = faults(shards, full)
         assert any("has class 2, but dataset.json names 2 classes" in fault for fault in found)
@@ -174,8 +173,7 @@ def test_what_macos_leaves_behind_is_no_fault(shards: Path) -> None:
 
 def test_control_characters_do_not_reach_the_terminal(run, shards: Path) -> None:
     """A set could otherwise write "all right" over its faults."""
-    text = (shards / "dataset.json").read_text()
-    (shards / "dataset.json").write_text(text.replace('"import"', '"\\u001b[2J\\u009b1mall right"'))
+    replace(read_dataset(shards), settings={"estimator": "\x1b[2J\x9b1mall right"}).write(shards)
     change_index(shards, lambda rows: rows[0].update(signer="\x1b[1A\rall right"))
     for command in (["list"], ["list", "--json"], ["verify"], ["verify", "--full"]):
         result = run(*command, shards)
@@ -192,8 +190,9 @@ def test_no_shard_set(tmp_path: Path) -> None:
 
 
 def test_count_in_dataset_json(shards: Path) -> None:
-    text = (shards / "dataset.json").read_text()
-    (shards / "dataset.json").write_text(text.replace('"samples": 3', '"samples": 4'))
+    dataset = read_dataset(shards)
+    first, second = dataset.splits["train"]
+    replace(dataset, splits=dataset.splits | {"train": [replace(first, samples=4), second]}).write(shards)
     assert [shard.samples for shard in read_dataset(shards).splits["train"]] == [4, 1]
     assert any("3 samples, but dataset.json says 4" in fault for fault in faults(shards))
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,49 @@ def test_recipe_of_another_version(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps(value))
     with pytest.raises(InputError, match="not one this version has"):
         read_dataset(tmp_path)
+
+
+def test_a_change_after_it_was_written_is_refused(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    path = tmp_path / "dataset.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])  # a digit becomes another one
+        try:
+            assert read_dataset(tmp_path) == _DATASET, place  # white space, or the key `sha256` itself
+        except InputError as error:
+            assert str(path) in error.message
+
+
+def test_a_change_that_was_meant_has_a_way_out(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    path = tmp_path / "dataset.json"
+    changed = json.loads(path.read_text(encoding="utf-8")) | {"classes": ["open", "close", "<b>"]}
+    path.write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"dataset\.json: changed after it was written .* remove the key sha256"):
+        read_dataset(tmp_path)
+    del changed["sha256"]  # which is also how sets of earlier versions are
+    path.write_text(json.dumps(changed))
+    assert read_dataset(tmp_path) == replace(_DATASET, classes=["open", "close", "<b>"])
+
+
+def test_another_layout_of_the_same_content_is_no_change(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    path = tmp_path / "dataset.json"
+    text = path.read_text(encoding="utf-8")
+    for other in (json.dumps(json.loads(text), sort_keys=True), text.replace("\n", "\r\n")):
+        path.write_text(other, encoding="utf-8", newline="")
+        assert read_dataset(tmp_path) == _DATASET
+
+
+def test_the_sum_is_that_of_the_page(tmp_path: Path) -> None:
+    """`docs/format.md` gives the rule, for other writers."""
+    settings = _DATASET.settings | {"depth_range": [0.1, 1e300, -0.0], "größe": None, "size": 256}
+    replace(_DATASET, settings=settings).write(tmp_path)
+    value = json.loads((tmp_path / "dataset.json").read_text(encoding="utf-8"))
+    found = value.pop("sha256")
+    assert found == hashlib.sha256(json.dumps(value, sort_keys=True).encode("ascii")).hexdigest()
+    assert read_dataset(tmp_path).settings == settings
 
 
 def test_sha256(tmp_path: Path) -> None:

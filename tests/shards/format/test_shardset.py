@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from helpers.shard_making import Plan, make_shards
 
 from shards.errors import InputError
 from shards.format import shardset
-from shards.format.dataset import sha256_of
+from shards.format.dataset import read_dataset, sha256_of
 from shards.format.index import read_index, write_index
 from shards.format.sample import MEMBERS
 from shards.format.shardset import MemberReader, open_shards
@@ -211,8 +212,8 @@ def test_an_id_in_two_folders_names_both(shards: Path, tiny_work: Path) -> None:
 
 
 def test_sets_of_two_estimators_are_not_mixed(shards: Path, tiny_work: Path) -> None:
-    text = (shards / "dataset.json").read_text()
-    (shards / "dataset.json").write_text(text.replace('"estimator": "import"', '"estimator": "openpose"'))
+    dataset = read_dataset(shards)
+    replace(dataset, settings=dataset.settings | {"estimator": "openpose"}).write(shards)
     with pytest.raises(InputError) as error:
         open_shards(f"{{{tiny_work}/shards/train-000,{shards}/val-000}}.tar")
     assert error.value.message.startswith(
@@ -232,8 +233,7 @@ def test_several_patterns_are_one_set(shards: Path) -> None:
 
 
 def test_a_class_that_dataset_json_does_not_name(shards: Path) -> None:
-    text = (shards / "dataset.json").read_text()
-    (shards / "dataset.json").write_text(text.replace('"1",\n  "2"\n', '"1"\n'))
+    replace(read_dataset(shards), classes=["0", "1"]).write(shards)
     with pytest.raises(InputError) as error:
         open_shards(str(shards))
     assert error.value.message == (
@@ -243,8 +243,17 @@ def test_a_class_that_dataset_json_does_not_name(shards: Path) -> None:
 
 def test_index_of_another_run_with_another_count(shards: Path) -> None:
     shutil.copy(shards / "val.parquet", shards / "train.parquet")
-    with pytest.raises(InputError, match="lists 2 samples for these shards"):
+    with pytest.raises(InputError, match=r"train\.parquet: lists 0 samples of train-000\.tar, dataset"):
         open_shards(str(shards))
+
+
+def test_counts_of_two_shards_that_are_exchanged(shards: Path) -> None:
+    dataset = read_dataset(shards)
+    first, second = dataset.splits["train"]
+    exchanged = [replace(first, samples=second.samples), replace(second, samples=first.samples)]
+    replace(dataset, splits=dataset.splits | {"train": exchanged}).write(shards)
+    with pytest.raises(InputError, match=r"lists 3 samples of train-000\.tar, dataset\.json 1"):
+        open_shards(f"{shards}/train-*.tar")
 
 
 def test_shard_cut_after_opening(shards: Path) -> None:

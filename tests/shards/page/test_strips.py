@@ -4,7 +4,7 @@ import json
 import pytest
 
 from shards.errors import InputError
-from shards.format.index import scan_shard
+from shards.format.index import read_index, scan_shard, write_index
 from shards.format.sample import MEMBERS
 from shards.format.shardset import open_shards
 from shards.page.strips import StripReader
@@ -42,3 +42,18 @@ def test_a_damaged_sample_is_named(shards, member) -> None:
         file.write(bytes(size))
     with pytest.raises(InputError, match=f"{found.ids[0]} is damaged"):
         StripReader(found, 8).read(0)
+
+
+@pytest.mark.parametrize(("column", "fault"), [("label", "the index 1 and"), ("frames", "the index [0-9]+ and 7")])
+def test_an_index_of_other_samples_is_named(shards, column, fault) -> None:
+    """Else a page would show crops under another class's name."""
+    rows = read_index(shards / "train.parquet").to_pylist()
+    labels = [row["label"] for row in rows]
+    changed = rows[labels.index(0)]
+    changed[column] = {"label": 1, "frames": 7}[column]
+    write_index(shards / "train.parquet", rows)
+    found = open_shards(str(shards))
+    with pytest.raises(
+        InputError, match=f"{changed['id']} is damaged .its JSON has class 0 and [0-9]+ frames, {fault}"
+    ):
+        StripReader(found, 8).read(found.ids.to_pylist().index(changed["id"]))

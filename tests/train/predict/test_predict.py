@@ -1,7 +1,6 @@
 """Predictions of shards: what is written, and what is refused before the work. Videos: `test_predict_video.py`."""
 
 import errno
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -74,8 +73,7 @@ def test_shards_whose_classes_have_no_names(small, tmp_path, classes, fits):
     """Clips without labels, or labels without names, can be predicted by a model whose classes have names."""
     tiny_checkpoint(tmp_path / "best.pt", CLASSES)
     folder = shutil.copytree(small, tmp_path / "shards")
-    dataset = json.loads((folder / "dataset.json").read_text())
-    (folder / "dataset.json").write_text(json.dumps(dataset | {"classes": classes}))
+    replace(read_dataset(folder), classes=classes).write(folder)
     if not classes:
         index = pq.read_table(folder / "val.parquet")
         labels = pa.nulls(len(index), pa.int32())
