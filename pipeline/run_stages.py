@@ -10,14 +10,14 @@ from typing import Any
 from pipeline.plan import plan_stage
 from pipeline.pose.importing import LOOK, ImportRules
 from pipeline.pose.source import KeypointSource
-from pipeline.stages.earlier import EarlierVersion
+from pipeline.stages.earlier import EarlierVersion, TakenOver
 from pipeline.stages.frames import Frames
 from pipeline.stages.handcrops import QUALITY, HandCrops
 from pipeline.stages.keypoints import KeypointStage
 from pipeline.stages.poseflow import PoseFlow
 from pipeline.stages.shards import PlannedShards, plan_shards, same_keypoints
 from pipeline.stages.stage import Stage
-from pipeline.status import StageSummary
+from pipeline.status import StageSummary, hand_shares
 from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Engine, end_workers, run_tasks
 from pipeline.workspace.clip import Clip, Sample
@@ -144,7 +144,7 @@ def _run_stage(
     concerned = [clip for clip in clips if stage.applies(clip)]
     for clip in concerned:
         clip.fingerprints[stage.name] = stage.fingerprint(clip)
-    _tell_taken_over(stage.name, settings.earlier_version().take_over(stage.name, concerned, ledger))
+    _tell_taken_over(stage.name, settings.earlier_version().take_over(stage, concerned, ledger))
     plan = plan_stage(stage.name, concerned, ledger.rows, stage.results(ledger.rows))
     done = plan.done
     if stage.name in settings.stages:
@@ -159,9 +159,9 @@ def _run_stage(
     done = [clip for clip in done if clip.id in rows and rows[clip.id].status == DONE]
     warnings = [f"{clip.id}: {note}" for clip in done for note in _find(stage, clip, rows[clip.id])]
     through = {clip.id for clip in done}
-    now = sum(clip.id in through for clip in plan.todo)
+    now, hands = sum(clip.id in through for clip in plan.todo), hand_shares(rows[clip.id] for clip in done)
     came = [clip for clip in clips if clip.id in through or not stage.applies(clip)]
-    return StageSummary(stage.name, len(done), now, failed, waiting, warnings), came
+    return StageSummary(stage.name, len(done), now, failed, waiting, warnings, hands), came
 
 
 def _rows_of(clips: Sequence[Clip], stage: Stage, ledger: Ledger) -> dict[str, LedgerRow]:
@@ -183,9 +183,12 @@ def _find(stage: Stage, clip: Clip, row: LedgerRow) -> list[str]:
         ) from error
 
 
-def _tell_taken_over(stage: str, count: int) -> None:
-    if count:
-        print(f"{stage}: {count} results of an earlier version are taken over as they are", file=sys.stderr)
+def _tell_taken_over(stage: str, taken: TakenOver) -> None:
+    if taken.whole:
+        print(f"{stage}: {taken.whole} results of an earlier version are taken over as they are", file=sys.stderr)
+    if taken.unmarked:
+        lack = "do not say which hands were guessed: that is added, and nothing is cut again"
+        print(f"{stage}: {taken.unmarked} results of an earlier version {lack}", file=sys.stderr)
 
 
 def _refuse_all_waiting(outcomes: Sequence[StageSummary], samples: Sequence[Sample]) -> None:
@@ -220,7 +223,7 @@ def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> S
         return StageSummary(name, 0, 0)
     planned = PlannedShards(folder, plan_shards(clips, settings.samples_per_shard), settings.workspace)
     ledger = Ledger(settings.workspace.ledgers, name)
-    _tell_taken_over(name, settings.earlier_version().take_over_shards(planned, ledger))
+    _tell_taken_over(name, TakenOver(settings.earlier_version().take_over_shards(planned, ledger)))
     rows = planned.write(ledger, lambda tasks: progress(run(tasks), len(tasks), name, "shard"))
     ledger.fold(keep=rows_to_keep(folder, planned.shards, ledger.rows))
     bad = [row for row in rows if row.status != DONE]

@@ -10,33 +10,48 @@ import pyarrow as pa
 
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.format.dataset import Dataset, index_name, read_dataset
-from shards.format.index import PLACE_COLUMNS, read_index
+from shards.format.dataset import Dataset, Shard, index_name, read_dataset
+from shards.format.hand_shares import HandShares, share_lines
+from shards.format.index import PLACE_COLUMNS, counts_of, read_index
+from shards.format.sample import HAND_COLUMNS
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
 
 
-def collect(folder: Path) -> dict[str, Any]:
-    """The set's recipe, settings and classes, and per split: shards, samples, bytes, frames, classes, signers.
+def collect(folder: Path) -> tuple[dict[str, Any], dict[str, HandShares]]:
+    """The set's recipe, settings and classes, and per split: shards, samples, bytes, frames, classes, signers, hands.
+
+    The second value has the hands of each split once more, sample by sample.
 
     Raises:
         InputError: there is no shard set, or an index cannot be read.
     """
     dataset = read_dataset(folder)
-    return {
+    tables = _tables(folder, dataset)
+    hands = {split: _hands(table) for split, table in tables.items()}
+    about: dict[str, Any] = {
         "recipe": dataset.recipe.name,
         "settings": dataset.settings,
         "classes": dataset.classes,
-        "splits": {split: _split(folder, dataset, split) for split in sorted(dataset.splits)},
+        "splits": {split: _split(dataset.splits[split], table) for split, table in tables.items()},
     }
+    for split, shares in hands.items():
+        about["splits"][split]["hands"] = {"samples": len(shares), **shares.totals()} if len(shares) else None
+    return about, hands
 
 
-def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
-    path = folder / index_name(split)
-    table = read_index(path)
-    if not len(table):
-        raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
-    shards = dataset.splits[split]
+def _tables(folder: Path, dataset: Dataset) -> dict[str, pa.Table]:
+    """The index of each split."""
+    tables = {}
+    for split in sorted(dataset.splits):
+        path = folder / index_name(split)
+        tables[split] = read_index(path)
+        if not len(tables[split]):
+            raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
+    return tables
+
+
+def _split(shards: list[Shard], table: pa.Table) -> dict[str, Any]:
     labels = Counter(table["label"].to_pylist())
     frames = table["frames"].to_numpy()
     return {
@@ -52,6 +67,12 @@ def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     }
 
 
+def _hands(table: pa.Table) -> HandShares:
+    """Of the samples that say which hands were found."""
+    known = table.filter(table[HAND_COLUMNS["left"][0]].is_valid())
+    return HandShares(known["id"].to_pylist(), known["frames"].to_numpy(), counts_of(known))
+
+
 def _count(table: pa.Table, member: str) -> int:
     """How many samples have a member."""
     places = table[PLACE_COLUMNS[member][0]]
@@ -61,7 +82,7 @@ def _count(table: pa.Table, member: str) -> int:
 def list_command(name: Path | str, as_json: bool, cache: CacheSettings) -> None:
     """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
     folder = local_folder(name, cache, with_shards=False)
-    found = collect(folder)
+    found, hands = collect(folder)
     if as_json:
         for line in json.dumps(found, indent=1).splitlines():
             print_line(line)
@@ -80,3 +101,5 @@ def list_command(name: Path | str, as_json: bool, cache: CacheSettings) -> None:
         for key, lack in (("unlabelled", "class"), ("without_video", "video")):
             if split[key]:
                 print_line(f"  {split[key]} samples of {name} have no {lack}")
+    for line in share_lines(hands):
+        print_line(line)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.format.recipe import Recipe
+from shards.format.recipe import RECIPES, Recipe
 from shards.format.shardset import ShardSet
 from train.evaluate.fusion import fuse
 from train.evaluate.logits import Logits
@@ -52,8 +52,8 @@ class Ensemble:
 
     @property
     def recipe(self) -> Recipe:
-        """The one of all checkpoints."""
-        return self._checkpoints[0].recipe
+        """That of shards for all checkpoints. They are of one name; each model is shown guessed hands by its own."""
+        return RECIPES[self._checkpoints[0].recipe.name]
 
     @property
     def classes(self) -> list[str]:
@@ -114,7 +114,7 @@ class Ensemble:
 
 def _check_together(path: Path, one: Checkpoint, first_path: Path, first: Checkpoint, any_estimator: bool) -> None:
     """InputError where a checkpoint cannot be fused with the first one."""
-    if one.recipe != first.recipe:
+    if one.recipe.name != first.recipe.name:
         raise InputError(
             f"{path}: of the {one.recipe.name} recipe, {first_path} of {first.recipe.name}; no shards are of both"
         )
