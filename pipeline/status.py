@@ -41,12 +41,14 @@ def summarize(
 ) -> int:
     """Print what came of the run; returns its exit status. `unknown` says which labels are of no clip."""
     print_line("")
+    for outcome in outcomes:
+        if outcome.hands:
+            _show_hands(outcome.hands, outcome.done)
+            print_line("")
     print_line("stage       done  new  failed  waiting")
     for outcome in outcomes:
         failed, waiting = len(outcome.failed), outcome.waiting
         print_line(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
-    for outcome in outcomes:
-        _show_hands(outcome.hands, outcome.done)
     failures = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
     for stage, row in failures[:_SHOWN]:
         print_line(f"failed: {row.id} ({stage}): {row.error}", err=True)
@@ -77,12 +79,11 @@ def hand_shares(rows: Iterable[LedgerRow]) -> HandShares | None:
     return HandShares([key for key, _ in known], frames, counts.transpose(0, 2, 1))
 
 
-def _show_hands(hands: HandShares | None, done: int) -> None:
-    if hands:
-        for line in share_lines({"all clips": hands}):
-            print_line(line)
-        if len(hands) < done:
-            print_line(f"the hands of {done - len(hands)} clips, cut by an earlier version, are not counted")
+def _show_hands(hands: HandShares, done: int) -> None:
+    for line in share_lines({"all clips": hands}):
+        print_line(line)
+    if len(hands) < done:
+        print_line(f"the hands of {done - len(hands)} clips, cut by an earlier version, are not counted")
 
 
 def _show_warnings(warnings: Sequence[str]) -> None:
@@ -139,7 +140,9 @@ def show_status(work: Path, failed: bool, as_json: bool) -> None:
                 f"{entry['done']:>6}{entry['failed']:>8}{todo:>8}{entry['seconds']:>15}{entry['bytes'] / 1e6:>10.1f}"
             )
             print_line(f"{entry['stage']:<10}{numbers}")
-        _show_hands(hands, next(entry["done"] for entry in status["stages"] if entry["stage"] == "handcrops"))
+        if hands:
+            print_line("")
+            _show_hands(hands, next(entry["done"] for entry in status["stages"] if entry["stage"] == "handcrops"))
         return
     for failure in status["failures"]:
         print_line(f"{failure['id']} ({failure['stage']}): {failure['error']}")
