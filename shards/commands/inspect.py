@@ -90,10 +90,11 @@ def choose(shards: ShardSet, samples: int, ids: tuple[str, ...]) -> list[int]:
     if not ids:
         known = _known(shards)
         order = known[hand_shares(shards, known).worst_first()].tolist()
-        worst = order[: samples // 4]
+        worst = order[: min(samples // 4, len(shards) - 1)]
         # Evenly over the index: every split gets its share, and within a split the order is as good as random.
-        even = np.linspace(0, len(shards) - 1, samples - len(worst)).round().astype(int).tolist()
-        chosen = {*worst, *even}
+        others = np.setdiff1d(np.arange(len(shards)), worst)
+        even = np.linspace(0, len(others) - 1, samples - len(worst)).round().astype(int)
+        chosen = {*worst, *others[even].tolist()}
         return [one for one in order if one in chosen] + sorted(chosen.difference(order))
     place = {sample_id: number for number, sample_id in enumerate(shards.ids.to_pylist())}
     if unknown := [sample_id for sample_id in ids if sample_id not in place]:
