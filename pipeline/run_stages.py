@@ -9,14 +9,14 @@ from pathlib import Path
 from pipeline.plan import plan_stage
 from pipeline.pose.importing import LOOK, ImportRules
 from pipeline.pose.source import KeypointSource
-from pipeline.stages.earlier import EarlierVersion
+from pipeline.stages.earlier import EarlierVersion, TakenOver
 from pipeline.stages.frames import Frames
 from pipeline.stages.handcrops import QUALITY, HandCrops
 from pipeline.stages.keypoints import KeypointStage
 from pipeline.stages.poseflow import PoseFlow
 from pipeline.stages.shards import PlannedShards, plan_shards, same_keypoints
 from pipeline.stages.stage import Stage
-from pipeline.status import StageSummary
+from pipeline.status import StageSummary, hand_shares
 from pipeline.workers.dask import Cluster
 from pipeline.workers.local import Engine, end_workers, run_tasks
 from pipeline.workspace.clip import Clip, Sample
@@ -137,7 +137,7 @@ def _run_stage(
     concerned = [clip for clip in clips if stage.applies(clip)]
     for clip in concerned:
         clip.fingerprints[stage.name] = stage.fingerprint(clip)
-    _tell_taken_over(stage.name, settings.earlier_version().take_over(stage.name, concerned, ledger))
+    _tell_taken_over(stage.name, settings.earlier_version().take_over(stage, concerned, ledger))
     plan = plan_stage(stage.name, concerned, ledger.rows, stage.results(), stage.restore)
     if asked := stage.name in settings.stages:
         print(plan.describe(len(clips) - len(concerned)), file=sys.stderr)
@@ -147,9 +147,8 @@ def _run_stage(
     ledger.fold()  # clips that are not here now may come back: their results are kept, and so are their rows
     todo = {clip.id for clip in plan.todo}
     came, failed, warnings = _sort_out(stage, clips, ledger.rows, set() if asked else todo)
-    done = len(came) - (len(clips) - len(concerned))
-    now = sum(clip.id in todo for clip in came)
-    return StageSummary(stage.name, done, now, failed, waiting, warnings), came
+    done, now = [ledger.rows[clip.id] for clip in came if stage.applies(clip)], sum(clip.id in todo for clip in came)
+    return StageSummary(stage.name, len(done), now, failed, waiting, warnings, hand_shares(done)), came
 
 
 def _sort_out(
@@ -182,9 +181,12 @@ def _find(stage: Stage, clip: Clip, row: LedgerRow) -> list[str]:
         ) from error
 
 
-def _tell_taken_over(stage: str, count: int) -> None:
-    if count:
-        print(f"{stage}: {count} results of an earlier version are taken over as they are", file=sys.stderr)
+def _tell_taken_over(stage: str, taken: TakenOver) -> None:
+    if taken.whole:
+        print(f"{stage}: {taken.whole} results of an earlier version are taken over as they are", file=sys.stderr)
+    if taken.unmarked:
+        lack = "do not say which hands were guessed: that is added, and nothing is cut again"
+        print(f"{stage}: {taken.unmarked} results of an earlier version {lack}", file=sys.stderr)
 
 
 def _refuse_all_waiting(outcomes: Sequence[StageSummary], samples: Sequence[Sample]) -> None:
@@ -219,7 +221,7 @@ def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> S
         return StageSummary(name, 0, 0)
     planned = PlannedShards(folder, plan_shards(clips, settings.samples_per_shard), settings.workspace)
     ledger = Ledger(settings.workspace.ledgers, name)
-    _tell_taken_over(name, settings.earlier_version().take_over_shards(planned, ledger))
+    _tell_taken_over(name, TakenOver(settings.earlier_version().take_over_shards(planned, ledger)))
     rows = planned.write(ledger, lambda tasks: progress(run(tasks), len(tasks), name, "shard"))
     ledger.fold(keep=rows_to_keep(folder, planned.shards, ledger.rows))
     bad = [row for row in rows if row.status != DONE]

@@ -3,12 +3,13 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from pipeline.workspace.driver_lock import Part
 from pipeline.workspace.ledger import read_ledger_rows
@@ -16,6 +17,7 @@ from pipeline.workspace.manifest import read_manifest
 from pipeline.workspace.paths import STAGES, Workspace
 from pipeline.workspace.row import DONE, FAILED, LedgerRow
 from shards.command_line import print_line
+from shards.format.hand_shares import HandShares, share_lines
 
 SOME_FAILED = 3  # exit status
 _SHOWN = 10
@@ -31,6 +33,7 @@ class StageSummary:
     failed: list[LedgerRow] = field(default_factory=list)
     waiting: int = 0  # clips that an earlier stage has not done
     warnings: list[str] = field(default_factory=list)  # `<id>: <what is odd>`, of clips that are done
+    hands: HandShares | None = None  # None: the stage cuts none
 
 
 def summarize(
@@ -38,6 +41,10 @@ def summarize(
 ) -> int:
     """Print what came of the run; returns its exit status. `unknown` says which labels are of no clip."""
     print_line("")
+    for outcome in outcomes:
+        if outcome.hands:
+            _show_hands(outcome.hands, outcome.done)
+            print_line("")
     print_line("stage       done  new  failed  waiting")
     for outcome in outcomes:
         failed, waiting = len(outcome.failed), outcome.waiting
@@ -59,6 +66,26 @@ def summarize(
     return SOME_FAILED if failures or unknown else 0
 
 
+def hand_shares(rows: Iterable[LedgerRow]) -> HandShares | None:
+    """In how many frames the hands of clips were found, by the rows of the stage that cuts them.
+
+    None where no row says it: they are of another stage, or of an earlier version.
+    """
+    known = [(row.id, row.facts) for row in rows if "guessed" in row.facts]
+    if not known:
+        return None
+    counts = np.array([[facts["guessed"], facts["missing"]] for _, facts in known])
+    frames = np.array([facts["frames"] for _, facts in known])
+    return HandShares([key for key, _ in known], frames, counts.transpose(0, 2, 1))
+
+
+def _show_hands(hands: HandShares, done: int) -> None:
+    for line in share_lines({"all clips": hands}):
+        print_line(line)
+    if len(hands) < done:
+        print_line(f"the hands of {done - len(hands)} clips, cut by an earlier version, are not counted")
+
+
 def _show_warnings(warnings: Sequence[str]) -> None:
     """Some of the warnings, each kind with the number of its clips: a data set tends to have one for every clip."""
     kinds: dict[str, list[str]] = {}
@@ -71,15 +98,16 @@ def _show_warnings(warnings: Sequence[str]) -> None:
         print_line(f"… and {len(kinds) - _SHOWN} other kinds of warnings", err=True)
 
 
-def collect(work: Path) -> dict[str, Any]:
-    """Per stage the number of clips (of shards, in the last stage) done, failed and to do; and the failures."""
+def collect(work: Path) -> tuple[dict[str, Any], HandShares | None]:
+    """What `--json` prints: clips (shards, in the last stage) done, failed and to do, failures, hands; and the last."""
     workspace = Workspace(work)
     samples = read_manifest(workspace.manifest)
     with_video = {sample.id for sample in samples if sample.color}
     stages: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
+    hands: HandShares | None = None
     for stage in STAGES:
-        rows = read_ledger_rows(workspace.ledgers, stage, facts=False)
+        rows = read_ledger_rows(workspace.ledgers, stage, facts=stage == "handcrops")
         ids = with_video if stage == "handcrops" else {sample.id for sample in samples}
         if stage != STAGES[-1]:
             rows = {key: row for key, row in rows.items() if key in ids}
@@ -92,12 +120,14 @@ def collect(work: Path) -> dict[str, Any]:
         entry["bytes"] = sum(row.bytes for row in rows.values())
         stages.append(entry)
         failures += [{"stage": stage, "id": row.id, "error": row.error} for row in failed]
-    return {"clips": len(samples), "stages": stages, "failures": failures}
+        hands = hands or hand_shares(row for row in rows.values() if row.status == DONE)
+    totals = hands and {"clips": len(hands), **hands.totals()}
+    return {"clips": len(samples), "stages": stages, "hands": totals, "failures": failures}, hands
 
 
 def show_status(work: Path, failed: bool, as_json: bool) -> None:
     """Print the status of a workspace, or only its failures."""
-    status = collect(work)
+    status, hands = collect(work)
     if as_json:
         click.echo(json.dumps(status["failures"] if failed else status, indent=1))  # ASCII, so nothing to escape
         return
@@ -110,6 +140,9 @@ def show_status(work: Path, failed: bool, as_json: bool) -> None:
                 f"{entry['done']:>6}{entry['failed']:>8}{todo:>8}{entry['seconds']:>15}{entry['bytes'] / 1e6:>10.1f}"
             )
             print_line(f"{entry['stage']:<10}{numbers}")
+        if hands:
+            print_line("")
+            _show_hands(hands, next(entry["done"] for entry in status["stages"] if entry["stage"] == "handcrops"))
         return
     for failure in status["failures"]:
         print_line(f"{failure['id']} ({failure['stage']}): {failure['error']}")

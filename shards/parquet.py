@@ -13,8 +13,12 @@ _MOST_BYTES = 1 << 30
 _ROWS_AT_A_TIME = 256
 
 
-def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Collection[str] | None = None) -> pa.Table:
+def read_parquet(
+    path: Path, schema: pa.Schema | None = None, columns: Collection[str] | None = None, optional: int = 0
+) -> pa.Table:
     """The rows of a Parquet file; those of `columns` where they are given.
+
+    A file may lack the last `optional` columns of the schema, all together: they are null then.
 
     Raises:
         InputError: it has another schema than `schema`, or takes more memory than any of ours.
@@ -22,7 +26,10 @@ def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Collectio
     """
     # Not `read_table`, to which a folder named `a=b` on the way is another column.
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        if schema is not None and not file.schema_arrow.equals(schema):
+        whole: list[pa.Field] = [] if schema is None else list(schema)
+        always, others = whole[: len(whole) - optional], whole[len(whole) - optional :]
+        lacks = bool(others) and file.schema_arrow.equals(pa.schema(always))
+        if schema is not None and not lacks and not file.schema_arrow.equals(schema):
             raise InputError(f"{path}: not a file of this version (columns {_columns(file.schema_arrow)})")
         left = _MOST_BYTES - sum(file.metadata.row_group(one).total_byte_size for one in range(file.num_row_groups))
         if file.metadata.num_rows * _least_row(file.schema_arrow, columns) > _MOST_BYTES:
@@ -35,7 +42,10 @@ def read_parquet(path: Path, schema: pa.Schema | None = None, columns: Collectio
             batches.append(batch)
         if left < 0:
             raise InputError(f"{path}: unfolds to more than {_MOST_BYTES / 1e9:.0f} GB, which none of ours does")
-        return pa.Table.from_batches(batches, None if batches else file.schema_arrow)
+        table = pa.Table.from_batches(batches, None if batches else file.schema_arrow)
+    for column in others if lacks else ():
+        table = table.append_column(column, pa.nulls(len(table), column.type))
+    return table
 
 
 def _least_row(schema: pa.Schema, columns: Collection[str] | None) -> int:

@@ -7,8 +7,10 @@ import numpy as np
 
 from pipeline.hands.boxes import hand_boxes, nearest_present
 from pipeline.hands.crops import FramePixels, crop, encode, gray, shrink, size_of
+from pipeline.hands.found import hands_found
 from pipeline.video.decode import Region, planes
 from pipeline.workspace.clip import Video
+from shards.body135 import HANDS
 from shards.format.recipe import Recipe
 
 _NO_COLOR = 128  # of a chroma plane
@@ -70,17 +72,19 @@ class HandPlan:
     boxes: np.ndarray  # int32 (T, 4): where the hand is, clipped to the frame
     cut: np.ndarray  # int32 (T, 4): what is cut
     missing: np.ndarray  # bool (T,)
+    guessed: np.ndarray  # bool (T,): a box, in which the hand itself was not found
     source: np.ndarray | None  # int (T,): the frame whose crop stands for each frame; None: none shows the hand
 
 
 def plan_hand(keypoints: np.ndarray, hand: str, video: Video, recipe: Recipe) -> HandPlan:
     """Boxes of a hand from float32 (T, 135, 3) keypoints, and what takes a missing hand's place."""
     boxes, missing = hand_boxes(keypoints, hand, video.width, video.height, recipe)
+    guessed = ~missing & ~hands_found(keypoints)[:, HANDS.index(hand)]
     if not recipe.late_hand_imputation:
-        return HandPlan(boxes, boxes, missing, nearest_present(missing))
+        return HandPlan(boxes, boxes, missing, guessed, nearest_present(missing))
     # The whole frame; the loader imputes inside its window, as the reference did.
     whole = np.where(missing[:, None], [0, 0, video.width, video.height], boxes)
-    return HandPlan(boxes, whole, missing, np.arange(len(missing)))
+    return HandPlan(boxes, whole, missing, guessed, np.arange(len(missing)))
 
 
 class Cutter:

@@ -1,5 +1,8 @@
 """Workspaces of earlier versions: what they made is taken over, once, and not made again.
 
+Tars of hand crops once did not say which hands were guessed. Where the recipe asks for it, the stage adds it to them,
+and decodes no video for that.
+
 Fingerprints once covered the settings of the stages before, not the bytes of their results; and signer and label, which
 stood in the hand crops' tars. Where such a row's fingerprint is what that version would compute today, its result is
 what this version would make, and the row gets today's fingerprint.
@@ -11,16 +14,25 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.pose.source import KeypointSource
-from pipeline.stages.handcrops import json_start
+from pipeline.stages.handcrops import HandCrops, crop_tar, json_start
 from pipeline.stages.shards import PlannedShards
+from pipeline.stages.stage import Stage
 from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import fingerprint, stamp
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import Workspace
 from pipeline.workspace.row import DONE, LedgerRow
 from shards.format.recipe import Recipe
+
+
+class TakenOver(NamedTuple):
+    """Of how many clips a stage has a result of an earlier version."""
+
+    whole: int = 0  # it stays as it is
+    unmarked: int = 0  # it is kept, and which hands were guessed is added
 
 
 @dataclass(frozen=True)
@@ -33,19 +45,23 @@ class EarlierVersion:
     flow_archive: tuple[Path, ...]
     quality: int
 
-    def take_over(self, stage: str, clips: Iterable[Clip], ledger: Ledger) -> int:
-        """Give the rows of an earlier version today's fingerprints; returns how many there were."""
-        taken = 0
+    def take_over(self, stage: Stage, clips: Iterable[Clip], ledger: Ledger) -> TakenOver:
+        """Give the rows of an earlier version today's fingerprints, or the clips what the stage can complete."""
+        whole = unmarked = 0
         for clip in clips:
             row = ledger.rows.get(clip.id)
-            if (
-                row is not None
-                and row.fingerprint != clip.fingerprints[stage]
-                and (known := self._known(stage, clip, row))
-            ):
-                ledger.record(replace(known, fingerprint=clip.fingerprints[stage], time=time.time()))
-                taken += 1
-        return taken
+            if row is None or row.fingerprint == clip.fingerprints[stage.name]:
+                continue
+            known = self._known(stage, clip, row)
+            if known is None:
+                continue
+            if isinstance(stage, HandCrops) and not self.recipe.guessed_hands_shown:
+                clip.unmarked = crop_tar(known)
+                unmarked += 1
+            else:
+                ledger.record(replace(known, fingerprint=clip.fingerprints[stage.name], time=time.time()))
+                whole += 1
+        return TakenOver(whole, unmarked)
 
     def take_over_shards(self, planned: PlannedShards, ledger: Ledger) -> int:
         """The same for shards."""
@@ -62,14 +78,20 @@ class EarlierVersion:
                     taken += 1
         return taken
 
-    def _known(self, stage: str, clip: Clip, row: LedgerRow) -> LedgerRow | None:
+    def _known(self, stage: Stage, clip: Clip, row: LedgerRow) -> LedgerRow | None:
         """The row with the facts that this version needs, if an earlier one made it of the same inputs."""
-        if clip.sample.keypoints or stage == "frames":  # unknown to it; the same in both
+        if isinstance(stage, HandCrops):
+            return self._known_crops(stage, clip, row) if row.status == DONE else None
+        if clip.sample.keypoints or stage.name == "frames":  # unknown to it; the same in both
             return None
-        if stage != "handcrops":
-            made = self._keypoints(clip) if stage == "keypoints" else self._poseflow(clip)
-            return row if row.fingerprint == made else None
-        if row.status != DONE or "json_start" in row.facts:
+        made = self._keypoints(clip) if stage.name == "keypoints" else self._poseflow(clip)
+        return row if row.fingerprint == made else None
+
+    def _known_crops(self, stage: HandCrops, clip: Clip, row: LedgerRow) -> LedgerRow | None:
+        if row.fingerprint == stage.unmarked_fingerprint(clip):
+            # Without a checksum, another run's file of the same size could not be told from it.
+            return row if "crc32" in row.facts else None
+        if clip.sample.keypoints or "json_start" in row.facts:
             return None
         try:
             info = self._json_of(clip, row)

@@ -5,24 +5,26 @@ corrected label decodes no video again.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ClipError
 from pipeline.hands.cutter import CutStyle, Cutter, plan_hand
+from pipeline.hands.found import hands_found
 from pipeline.stages.stage import Stage
 from pipeline.video.decode import WantedStream, decode
 from pipeline.video.program import ffmpeg_binary
 from pipeline.video.recording import color_of, depth_of
 from pipeline.workers.local import Work
 from pipeline.workspace.clip import Clip, CropTar
+from pipeline.workspace.fingerprint import fingerprint
 from pipeline.workspace.result import read_array, read_result, write_result
 from pipeline.workspace.row import LedgerRow, Made
 from shards.body135 import HANDS
 from shards.format.recipe import Recipe
-from shards.format.sample import HandTrack, SampleInfo
+from shards.format.sample import HAND_COLUMNS, HandTrack, SampleInfo, array_from_npy, hand_counts, info_from_json
 from shards.format.tar import pack
 
 # JPEG quality of the crops: at 95 the model input is off by less than 0.02 on average (unit variance).
@@ -33,9 +35,9 @@ _FIRST_OF_CLIP = b'"fps":'  # of the keys in a sample's JSON that depend on the 
 
 @dataclass(frozen=True)
 class HandCrops(Stage):
-    """Depends on the bytes of all earlier results, four switches of the recipe, and the quality.
+    """Depends on the bytes of all earlier results, five switches of the recipe, and the quality.
 
-    A clip without video is passed by.
+    A clip without video is passed by. Where the recipe asks which hands were guessed, the JSON says it.
     """
 
     name = "handcrops"
@@ -56,6 +58,13 @@ class HandCrops(Stage):
 
     def depends(self, clip: Clip) -> list[Any]:
         """See the class."""
+        return self._crops_depend(clip) + ([] if self.recipe.guessed_hands_shown else ["guessed hands"])
+
+    def unmarked_fingerprint(self, clip: Clip) -> str:
+        """Of a tar with these crops that does not say which hands were guessed."""
+        return fingerprint(self.name, self.version, self._crops_depend(clip))
+
+    def _crops_depend(self, clip: Clip) -> list[Any]:
         upstream = [clip.fingerprints[stage] for stage in ("frames", "keypoints", "poseflow")]
         files = [[file.size, file.crc32] for file in (clip.keypoints, clip.poseflow)]
         recipe = self.recipe
@@ -65,19 +74,29 @@ class HandCrops(Stage):
 
     def work(self, clip: Clip, number: int) -> Work:
         """See `Stage`."""
-        return partial(cut_clip, clip, self)
+        return partial(mark_clip, clip, clip.unmarked, self) if clip.unmarked else partial(cut_clip, clip, self)
 
     def found(self, clip: Clip, row: LedgerRow) -> None:
         """See `Stage`."""
-        facts = row.facts
-        places = {member: (int(offset), int(size)) for member, (offset, size) in facts["places"].items()}
-        clip.handcrops = CropTar(row.bytes, facts.get("crc32"), int(facts["extent"]), places, int(facts["json_start"]))
+        hands: dict[str, int] = {}
+        if not self.recipe.guessed_hands_shown:
+            for hand, *counts in zip(HANDS, row.facts["guessed"], row.facts["missing"], strict=True):
+                hands |= dict(zip(HAND_COLUMNS[hand], map(int, counts), strict=True))
+        clip.handcrops = replace(crop_tar(row), hands=hands)
+
+
+def crop_tar(row: LedgerRow) -> CropTar:
+    """The tar that a row describes; KeyError, TypeError or ValueError where it describes none."""
+    facts = row.facts
+    places = {member: (int(offset), int(size)) for member, (offset, size) in facts["places"].items()}
+    return CropTar(row.bytes, facts.get("crc32"), int(facts["extent"]), places, int(facts["json_start"]))
 
 
 def cut_clip(clip: Clip, stage: HandCrops) -> Made:
     """Cut a clip's hands and pack everything that a shard holds of the clip into `handcrops/<id>.tar`.
 
-    The facts are: frames without the left and right hand, and where the members are.
+    The facts are: in how many of its frames the left and the right hand are missing and guessed, and where the members
+    are.
 
     Raises:
         ClipError: a video does not decode to the frames it should have, depth has colors, or an earlier result is
@@ -104,18 +123,38 @@ def cut_clip(clip: Clip, stage: HandCrops) -> Made:
             raise ClipError(f"{streams[number].recording.path}: {error}") from error
     color, depth = cutters[0].result(), cutters[1].result() if len(cutters) > 1 else None
     tracks = {
-        hand: HandTrack(plan.boxes, plan.missing, color[hand][1], depth[hand][1] if depth else None)
+        hand: HandTrack(plan.boxes, plan.missing, color[hand][1], depth[hand][1] if depth else None, plan.guessed)
         for hand, plan in hands.items()
     }
-    info = SampleInfo("", "", None, video.fps, video.width, video.height, video.frames, tracks).to_json()
-    members = {"json": b"{" + info[json_start(info) :]}
+    info = SampleInfo(clip.id, "", None, video.fps, video.width, video.height, video.frames, tracks)
+    members = {"json": _json_of(info, recipe)}
     members["pose.npy"] = read_result(workspace.keypoints(clip.id), clip.keypoints)
     members["flow.npy"] = read_result(workspace.poseflow(clip.id), clip.poseflow)
     for hand in HANDS:
         members[f"{hand}.mjpg"] = color[hand][0]
         if depth:
             members[f"{hand}_depth.mjpg"] = depth[hand][0]
-    return _pack(clip.id, members, workspace.handcrops(clip.id), [int(plan.missing.sum()) for plan in hands.values()])
+    return _pack(info, members, stage.result(clip.id))
+
+
+def mark_clip(clip: Clip, tar: CropTar, stage: HandCrops) -> Made:
+    """Write into a tar of an earlier version which hands were guessed: what `cut_clip` makes, without decoding a video.
+
+    Raises:
+        ClipError: as `cut_clip`, which mends what is damaged.
+    """
+    path = stage.result(clip.id)
+    try:
+        data = read_result(path, tar)
+        members = {name: data[offset : offset + size] for name, (offset, size) in tar.places.items()}
+        nobody = SampleInfo(clip.id, "", None, 0.0, 0, 0, 0, {}).to_json()
+        info = info_from_json(nobody[: json_start(nobody)] + members["json"][tar.json_start :])
+        found = dict(zip(HANDS, hands_found(array_from_npy(members["pose.npy"])).T, strict=True))
+        tracks = {hand: replace(track, guessed=~track.missing & ~found[hand]) for hand, track in info.hands.items()}
+    except (ClipError, KeyError, ValueError):
+        return cut_clip(clip, stage)
+    info = replace(info, hands=tracks)
+    return _pack(info, members | {"json": _json_of(info, stage.recipe)}, path)
 
 
 def _scaled_range(pixels: str, depth_range: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -127,10 +166,20 @@ def _scaled_range(pixels: str, depth_range: tuple[float, float] | None) -> tuple
     return depth_range[0] * factor, depth_range[1] * factor
 
 
-def _pack(sample_id: str, members: dict[str, bytes], path: Path, missing: list[int]) -> Made:
-    packed = pack(sample_id, members)
-    facts = {"missing": missing, "extent": packed.extent, "places": packed.places}
-    return write_result(path, packed.data, facts | {"json_start": json_start(members["json"])})
+def _json_of(info: SampleInfo, recipe: Recipe) -> bytes:
+    """The sample's JSON as far as it depends on the clip alone."""
+    if recipe.guessed_hands_shown:
+        info = replace(info, hands={hand: replace(track, guessed=None) for hand, track in info.hands.items()})
+    text = info.to_json()
+    return b"{" + text[json_start(text) :]
+
+
+def _pack(info: SampleInfo, members: dict[str, bytes], path: Path) -> Made:
+    packed, counts = pack(info.id, members), hand_counts(info.hands)
+    guessed, missing = zip(*([counts[name] for name in HAND_COLUMNS[hand]] for hand in HANDS), strict=True)
+    facts = {"frames": info.frames, "guessed": guessed, "missing": missing}
+    facts |= {"extent": packed.extent, "places": packed.places, "json_start": json_start(members["json"])}
+    return write_result(path, packed.data, facts)
 
 
 def json_start(info: bytes) -> int:

@@ -181,4 +181,5 @@ def _json_without_hands(clip: Clip) -> bytes:
 
 def _about(clip: Clip) -> dict[str, Any]:
     sample = clip.sample
-    return {"id": sample.id, "label": sample.label, "signer": sample.signer, "frames": clip.video.frames}
+    about = {"id": sample.id, "label": sample.label, "signer": sample.signer, "frames": clip.video.frames}
+    return about | (clip.handcrops.hands if clip.handcrops else {})

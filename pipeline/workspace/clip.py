@@ -57,6 +57,8 @@ class CropTar(ResultFile):
     extent: int  # bytes of the members, without the end-of-archive blocks
     places: dict[str, tuple[int, int]]  # member: offset and size of its content
     json_start: int  # where in the JSON member that begins which depends on the clip alone (1: after the brace)
+    # What its JSON says of the frames of each hand, as columns of the index; {} where it says nothing.
+    hands: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Clip:
     keypoints: ResultFile = field(init=False, repr=False)
     poseflow: ResultFile = field(init=False, repr=False)
     handcrops: CropTar | None = None  # None: passed by, since the clip has no video
+    unmarked: CropTar | None = None  # an earlier version's, with the same crops, which lacks what hands were guessed
 
     def __post_init__(self) -> None:
         # Not a property: planning AUTSL asks for it two million times.

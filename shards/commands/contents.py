@@ -81,10 +81,13 @@ def _array_faults(content: bytes | memoryview, name: str, shape: tuple[int, ...]
 
 def _track_faults(info: SampleInfo, hand: str) -> Iterator[str]:
     track = info.hands[hand]
-    tables = {"boxes": track.boxes, "missing": track.missing, "jpegs": track.jpegs, "depth_jpegs": track.depth_jpegs}
+    tables = {"boxes": track.boxes, "missing": track.missing, "guessed": track.guessed, "jpegs": track.jpegs}
+    tables["depth_jpegs"] = track.depth_jpegs
     for name, table in tables.items():
         if table is not None and len(table) != info.frames:
             yield f"json has {len(table)} {name} of the {hand} hand for {info.frames} frames"
+    if track.guessed is not None and len(track.guessed) == len(track.missing) and (track.guessed & track.missing).any():
+        yield f"json has frames in which the {hand} hand is missing and guessed"
     if len(track.boxes) == len(track.missing):
         x0, y0, x1, y1 = track.boxes[~track.missing].T
         if ((x0 < 0) | (y0 < 0) | (x1 <= x0) | (y1 <= y0) | (x1 > info.width) | (y1 > info.height)).any():

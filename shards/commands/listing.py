@@ -12,16 +12,20 @@ import pyarrow.compute as pc
 
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.format.dataset import Dataset, index_name, read_dataset
-from shards.format.index import PLACE_COLUMNS, check_counts, read_index
+from shards.format.dataset import Dataset, Shard, index_name, read_dataset
+from shards.format.hand_shares import HandShares, share_lines
+from shards.format.index import PLACE_COLUMNS, check_counts, counts_of, read_index
 from shards.format.pattern import folder_and_names
+from shards.format.sample import HAND_COLUMNS
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
 from shards.remote.urls import is_url
 
 
-def collect(folder: Path, names: Set[str] | None = None) -> dict[str, Any]:
-    """The set's recipe, settings and classes, and per split: shards, samples, bytes, frames, classes, signers.
+def collect(folder: Path, names: Set[str] | None = None) -> tuple[dict[str, Any], dict[str, HandShares]]:
+    """The set's recipe, settings and classes, and per split: shards, samples, bytes, frames, classes, signers, hands.
+
+    The second value has the hands of each split once more, sample by sample.
 
     Args:
         folder: of the set.
@@ -31,22 +35,34 @@ def collect(folder: Path, names: Set[str] | None = None) -> dict[str, Any]:
         InputError: there is no shard set, or an index cannot be read, or is of other shards.
     """
     dataset = read_dataset(folder).of_shards(folder, names)
-    return {
+    tables = _tables(folder, dataset)
+    hands = {split: _hands(table) for split, table in tables.items()}
+    about: dict[str, Any] = {
         "recipe": dataset.recipe.name,
         "settings": dataset.settings,
         "classes": dataset.classes,
-        "splits": {split: _split(folder, dataset, split) for split in sorted(dataset.splits)},
+        "splits": {split: _split(dataset.splits[split], table) for split, table in tables.items()},
     }
+    for split, shares in hands.items():
+        about["splits"][split]["hands"] = {"samples": len(shares), **shares.totals()} if len(shares) else None
+    return about, hands
 
 
-def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
-    path = folder / index_name(split)
-    table = read_index(path)
-    table = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in dataset.splits[split]])))
-    if not len(table):
-        raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
-    shards = dataset.splits[split]
-    check_counts(path, table, shards)
+def _tables(folder: Path, dataset: Dataset) -> dict[str, pa.Table]:
+    """The rows of each split's index that are of the set's shards."""
+    tables = {}
+    for split, shards in sorted(dataset.splits.items()):
+        path = folder / index_name(split)
+        table = read_index(path)
+        table = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in shards])))
+        if not len(table):
+            raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
+        check_counts(path, table, shards)
+        tables[split] = table
+    return tables
+
+
+def _split(shards: list[Shard], table: pa.Table) -> dict[str, Any]:
     labels = Counter(table["label"].to_pylist())
     frames = table["frames"].to_numpy()
     return {
@@ -62,6 +78,12 @@ def _split(folder: Path, dataset: Dataset, split: str) -> dict[str, Any]:
     }
 
 
+def _hands(table: pa.Table) -> HandShares:
+    """Of the samples that say which hands were found."""
+    known = table.filter(table[HAND_COLUMNS["left"][0]].is_valid())
+    return HandShares(known["id"].to_pylist(), known["frames"].to_numpy(), counts_of(known))
+
+
 def _count(table: pa.Table, member: str) -> int:
     """How many samples have a member."""
     places = table[PLACE_COLUMNS[member][0]]
@@ -71,7 +93,7 @@ def _count(table: pa.Table, member: str) -> int:
 def list_command(pattern: str, as_json: bool, cache: CacheSettings) -> None:
     """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
     folder, names = (local_folder(pattern, cache, False), None) if is_url(pattern) else folder_and_names(pattern)
-    found = collect(folder, names)
+    found, hands = collect(folder, names)
     if as_json:
         for line in json.dumps(found, indent=1).splitlines():
             print_line(line)
@@ -90,3 +112,5 @@ def list_command(pattern: str, as_json: bool, cache: CacheSettings) -> None:
         for key, lack in (("unlabelled", "class"), ("without_video", "video")):
             if split[key]:
                 print_line(f"  {split[key]} samples of {name} have no {lack}")
+    for line in share_lines(hands):
+        print_line(line)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shards.body135 import HANDS
 from shards.errors import InputError
 from shards.format.dataset import Dataset, refuse_unlike
-from shards.format.sample import DEPTH_MEMBERS, MEMBERS
+from shards.format.recipe import joined
+from shards.format.sample import DEPTH_MEMBERS, HAND_COLUMNS, MEMBERS
 from shards.format.shardset import ShardSet
 from shards.format.tar import BLOCK, lay_out
 from shards.format.writer import Extent, plan_split
@@ -33,6 +35,7 @@ class SourceSample:
     sizes: dict[str, int]  # bytes by member
     shard_sha256: str  # of the shard it is in
     stored_label: int | None  # in its JSON, as it is now
+    hands: list[list[int]]  # as in `ShardSet`
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def read_sources(
         classes, numbers = first[1].classes, list(range(len(dataset.classes)))
         if dataset.classes != classes:
             classes, numbers = joined_by_name(classes, dataset.classes)
-        first = first[0], replace(first[1], settings=_both(first[1].settings, dataset.settings), classes=classes)
+        recipe, settings = joined(first[1].recipe, dataset.recipe), _both(first[1].settings, dataset.settings)
+        first = first[0], replace(first[1], recipe=recipe, settings=settings, classes=classes)
         for source in _sources(shards, numbers):
             if (other := sources.setdefault(source.id, source)) is not source:
                 raise InputError(f"id {source.id} is in {other.extent.path} and in {source.extent.path}; leave one out")
@@ -124,9 +128,9 @@ def joined_by_name(names: list[str], others: Sequence[str]) -> tuple[list[str], 
 def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[SourceSample]:
     """The samples of a set; `classes`: the new number of each of its classes."""
     ids, signers = shards.ids.to_pylist(), shards.signers.to_pylist()
-    columns = (shards.shard, shards.labels, shards.frames, shards.offsets, shards.sizes)
+    columns = (shards.shard, shards.labels, shards.frames, shards.offsets, shards.sizes, shards.hands)
     for sample_id, signer, *values in zip(ids, signers, *(column.tolist() for column in columns), strict=True):
-        number, label, frames, offsets, sizes = values
+        number, label, frames, offsets, sizes, hands = values
         path = shards.paths[number]
         members = {name: size for name, size in zip(MEMBERS, sizes, strict=True) if size >= 0}
         start = offsets[0] - BLOCK
@@ -143,6 +147,7 @@ def _sources(shards: ShardSet, classes: Sequence[int]) -> Iterable[SourceSample]
             sizes=members,
             shard_sha256=shards.shard_sums[number],
             stored_label=None if label < 0 else label,
+            hands=hands,
         )
 
 
@@ -204,4 +209,8 @@ def make_plan(dataset: Dataset, sources: list[SourceSample], samples_per_shard: 
 
 def about(source: SourceSample) -> dict[str, Any]:
     """The columns of a sample's index row that say nothing of places."""
-    return {"id": source.id, "label": source.label, "signer": source.signer, "frames": source.frames}
+    columns = {"id": source.id, "label": source.label, "signer": source.signer, "frames": source.frames}
+    for hand, counts in zip(HANDS, source.hands, strict=True):
+        if min(counts) >= 0:
+            columns |= dict(zip(HAND_COLUMNS[hand], counts, strict=True))
+    return columns

@@ -216,7 +216,8 @@ def _difference(here: Any, there: Any) -> str:
         pairs = zip_longest(here, there, fillvalue="not there")
         named: Any = ((f"class {number}", *pair) for number, pair in enumerate(pairs))
     else:
-        one, other = (value if isinstance(value, dict) else asdict(value) for value in (here, there))
+        # Recipes of one name go together, see `shards.format.recipe.joined`.
+        one, other = (value if isinstance(value, dict) else {"name": value.name} for value in (here, there))
         named = ((name, one.get(name), other.get(name)) for name in dict.fromkeys((*other, *one)))
     return next((f"{name} is {mine!r}, there {theirs!r}" for name, mine, theirs in named if mine != theirs), "")
 

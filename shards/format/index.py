@@ -2,7 +2,8 @@
 
 Columns: `id`, `shard` (file name), `label` (class, null where there is none), `signer`, `frames`, then `offset` and
 `size` of every member, in bytes from the start of the shard (`left_depth.mjpg` gives `left_depth_offset`,
-`left_depth_size`; null where the sample has no such member).
+`left_depth_size`; null where the sample has no such member). Last, where any sample says it, in how many frames each
+hand was guessed and missing: `left_guessed`, `left_missing`, `right_guessed`, `right_missing`.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,7 +20,7 @@ import pyarrow.parquet as pq
 from shards.errors import InputError
 from shards.files import whole_file
 from shards.format.dataset import FILE_NAME, Shard
-from shards.format.sample import MEMBERS, info_from_json
+from shards.format.sample import HAND_COLUMNS, MEMBERS, hand_counts, info_from_json
 from shards.format.tar import BLOCK, end_of_archive, padded, split_member_name
 from shards.parquet import read_parquet
 
@@ -26,6 +28,8 @@ from shards.parquet import read_parquet
 PLACE_COLUMNS = {
     member: (f"{member.partition('.')[0]}_offset", f"{member.partition('.')[0]}_size") for member in MEMBERS
 }
+
+_HAND_COLUMNS = [name for names in HAND_COLUMNS.values() for name in names]
 
 SCHEMA = pa.schema(
     [
@@ -36,6 +40,7 @@ SCHEMA = pa.schema(
         ("frames", pa.int32()),
     ]
     + [(name, pa.int64()) for names in PLACE_COLUMNS.values() for name in names]
+    + [(name, pa.int32()) for name in _HAND_COLUMNS]
 )
 _ALWAYS_THERE = ("id", "shard", "signer", "frames", *PLACE_COLUMNS["json"])
 
@@ -94,7 +99,13 @@ def _add_member(rows: list[dict[str, Any]], path: Path, header: tarfile.TarInfo,
             raise InputError(f"{path}: {header.name} cannot be read ({error}); make or copy it again") from error
         if info.id != sample_id:
             raise InputError(f"{path}: {header.name} is about sample {info.id}; make or copy it again")
-        row.update(label=info.label, signer=info.signer, frames=info.frames)
+        row.update(label=info.label, signer=info.signer, frames=info.frames, **hand_counts(info.hands))
+
+
+def counts_of(table: pa.Table) -> np.ndarray:
+    """int32 (N, 2, 2): of every row, by hand, in how many frames it was guessed and missing; -1: not known."""
+    hands = [np.stack([table[name].fill_null(-1).to_numpy() for name in names], 1) for names in HAND_COLUMNS.values()]
+    return np.stack(hands, axis=1)
 
 
 def _check_end(path: Path, extent: int, file: BinaryIO) -> None:
@@ -108,8 +119,11 @@ def _check_end(path: Path, extent: int, file: BinaryIO) -> None:
 
 def write_index(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the index of a split, whole or not at all."""
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    if all(table[name].null_count == len(table) for name in _HAND_COLUMNS):
+        table = table.drop_columns(_HAND_COLUMNS)
     with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary, write_page_checksum=True)
+        pq.write_table(table, temporary, write_page_checksum=True)
 
 
 def read_index(path: Path) -> pa.Table:
@@ -119,7 +133,7 @@ def read_index(path: Path) -> pa.Table:
         InputError: when it is missing, damaged, not one of ours, or has values that no sample can have.
     """
     try:
-        table = read_parquet(path, SCHEMA)
+        table = read_parquet(path, SCHEMA, optional=len(_HAND_COLUMNS))
         table.validate(full=True)
         fault = _range_fault(table)
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -152,8 +166,15 @@ def _range_fault(table: pa.Table) -> str | None:
     for names in PLACE_COLUMNS.values():
         if not table[names[0]].is_null().equals(table[names[1]].is_null()):
             return f"a sample has one of {names[0]} and {names[1]}"
+    unknown = table[_HAND_COLUMNS[0]].is_null()
+    if not all(table[name].is_null().equals(unknown) for name in _HAND_COLUMNS):
+        return f"a sample has some of {', '.join(_HAND_COLUMNS)}"
     for name in set(SCHEMA.names) - {"id", "shard", "signer"}:
         least = pc.min(table[name]).as_py()
         if least is not None and least < (1 if name == "frames" else 0):
             return f"a sample has {name} {least}"
+    for names in HAND_COLUMNS.values():
+        guessed, missing = (table[name].cast(pa.int64()) for name in names)
+        if pc.any(pc.greater(pc.add(guessed, missing), table["frames"])).as_py():
+            return f"a sample has {' and '.join(names)} of more frames than there are"
     return None

@@ -4,7 +4,7 @@ Every switch is a quirk of the reference. `REFERENCE` has all of them, so that i
 predictions; `DEFAULT` has none. Code asks for a switch (`recipe.flow_after_frame`), never for a recipe's name.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from shards.errors import InputError
@@ -37,6 +37,9 @@ class Recipe:
     late_hand_imputation: bool = False
     # A missing right hand swaps color and depth; imputing a left hand copies color into depth. Without: never mixed.
     mixed_depth: bool = False
+    # A hand of which only wrist and elbow are known is shown as it was cut: often sleeve or background. Without: the
+    # nearest crop of the clip in which the hand itself was found; a hand that was found in no frame stays as it is.
+    guessed_hands_shown: bool = False
     # Frames are converted to RGB as OpenCV has FFmpeg do it, quickly and 1 to 2 gray levels too dark. Without: a crop's
     # JPEG holds the video's own luma and chroma.
     opencv_colour: bool = False
@@ -55,9 +58,16 @@ class Recipe:
     depth_through_colour_cnn: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The name and the switches that are on, for `dataset.json` and checkpoints."""
-        return {"name": self.name, "quirks": [key for key, on in asdict(self).items() if on is True]}
+        """Name, switches that are on, and of later switches those that are off, for `dataset.json` and checkpoints."""
+        quirks = [key for key, on in asdict(self).items() if on is True and key not in _LATER]
+        mended = [key for key in _LATER if not getattr(self, key)]
+        return {"name": self.name, "quirks": quirks} | ({"mended": mended} if mended else {})
 
+
+# Switches that came when recipes had been stored already, all of which did what the switch now says: it is on where the
+# JSON does not name it, and the reference's JSON stays what it was. Only readers of shards ask for them, so shards and
+# checkpoints of before and after go together; see `joined`.
+_LATER = ("guessed_hands_shown",)
 
 DEFAULT = Recipe("default")
 REFERENCE = Recipe("reference", **{field.name: True for field in fields(Recipe) if field.type in (bool, "bool")})
@@ -70,7 +80,14 @@ def recipe_from_json(value: dict[str, Any], source: str) -> Recipe:
     Raises:
         InputError: when this version does not know the recipe, or knows it with other switches.
     """
-    recipe = RECIPES.get(value.get("name", ""))
-    if recipe is None or recipe.to_json() != value:
-        raise InputError(f"{source}: recipe {value} is not one this version has ({', '.join(RECIPES)}); make it anew")
-    return recipe
+    named = RECIPES.get(value.get("name", ""))
+    later: dict[str, Any] = dict.fromkeys(_LATER, True)
+    for recipe in (named, replace(named, **later)) if named else ():
+        if recipe.to_json() == value:
+            return recipe
+    raise InputError(f"{source}: recipe {value} is not one this version has ({', '.join(RECIPES)}); make it anew")
+
+
+def joined(one: Recipe, other: Recipe) -> Recipe:
+    """The recipe of two shard sets of one name taken together: a later switch is off only where both have it off."""
+    return replace(one, **{key: getattr(one, key) or getattr(other, key) for key in _LATER})

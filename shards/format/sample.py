@@ -18,6 +18,7 @@ import io
 import json
 import math
 import tokenize
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -32,6 +33,8 @@ from shards.body135 import HANDS
 MEMBERS = ("json", "left.mjpg", "right.mjpg", "left_depth.mjpg", "right_depth.mjpg", "flow.npy", "pose.npy")
 _LARGEST_NPY = 1 << 40  # numbers
 _LARGEST = (1 << 31) - 1  # of the JSON's numbers: the index has int32
+# Of a hand, the columns in the index of the numbers of frames in which it was guessed and missing. All null: not known.
+HAND_COLUMNS = {hand: (f"{hand}_guessed", f"{hand}_missing") for hand in HANDS}
 DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
 # Larger crops are shrunk before they are stored; a JPEG of some hundred bytes could decode to gigabytes.
 LARGEST_SHORT_SIDE = 256
@@ -42,9 +45,11 @@ class HandTrack:
     """One hand through a clip of T frames."""
 
     boxes: np.ndarray  # int (T, 4): x0, y0, x1, y1 in pixels of the video, clipped to it
-    missing: np.ndarray  # bool (T,): no hand was found in this frame
+    missing: np.ndarray  # bool (T,): no box in this frame, since wrist or elbow was not found or the box is empty
     jpegs: np.ndarray  # int (T, 4): offset and size in bytes in <id>.<hand>.mjpg, width and height in pixels
     depth_jpegs: np.ndarray | None = None  # the same for <id>.<hand>_depth.mjpg
+    # bool (T,): a box, but no points on the fingers: it was guessed from wrist and elbow. None: not known
+    guessed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,10 @@ _TYPES |= dict.fromkeys(("width", "height", "frames"), (int,))
 
 
 def _track_json(hand: HandTrack) -> dict[str, list]:
-    value = {"boxes": hand.boxes.tolist(), "missing": hand.missing.astype(int).tolist(), "jpegs": hand.jpegs.tolist()}
+    value = {"boxes": hand.boxes.tolist(), "missing": hand.missing.astype(int).tolist()}
+    if hand.guessed is not None:
+        value["guessed"] = hand.guessed.astype(int).tolist()
+    value["jpegs"] = hand.jpegs.tolist()
     return value if hand.depth_jpegs is None else value | {"depth_jpegs": hand.depth_jpegs.tolist()}
 
 
@@ -95,15 +103,21 @@ def info_from_json(data: bytes) -> SampleInfo:
 
 def _track(hand: dict[str, Any]) -> HandTrack:
     depth = hand.get("depth_jpegs")
-    missing = [*hand["missing"]]
-    if not {0, 1}.issuperset(missing):
-        raise ValueError("not the JSON of a sample: missing is not a list of 0 and 1")
     return HandTrack(
         _table(hand["boxes"], np.int32),
-        np.array(missing, bool),
+        _flags(hand, "missing"),
         _table(hand["jpegs"], np.int64),
         None if depth is None else _table(depth, np.int64),
+        _flags(hand, "guessed") if "guessed" in hand else None,
     )
+
+
+def _flags(hand: dict[str, Any], name: str) -> np.ndarray:
+    """bool (T,); ValueError or TypeError for anything but a list of 0 and 1."""
+    values = [*hand[name]]
+    if not {0, 1}.issuperset(values):
+        raise ValueError(f"not the JSON of a sample: {name} is not a list of 0 and 1")
+    return np.array(values, bool)
 
 
 def _table(rows: list[list[int]], dtype: type) -> np.ndarray:
@@ -114,6 +128,16 @@ def _table(rows: list[list[int]], dtype: type) -> np.ndarray:
         if not whole_numbers or not np.array_equal(table, table.astype(dtype)):
             raise ValueError("not the JSON of a sample: boxes or jpegs are not rows of four whole numbers")
     return table.astype(dtype).reshape(-1, 4)
+
+
+def hand_counts(hands: Mapping[str, HandTrack]) -> dict[str, int]:
+    """The `HAND_COLUMNS` of a sample; {} where it has no hands, or does not say which were guessed."""
+    counts: dict[str, int] = {}
+    for hand, track in hands.items():
+        if track.guessed is None:
+            return {}
+        counts |= dict(zip(HAND_COLUMNS[hand], (int(track.guessed.sum()), int(track.missing.sum())), strict=True))
+    return counts
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, refuse_unlike
-from shards.format.index import PLACE_COLUMNS, check_counts, read_index
+from shards.format.index import PLACE_COLUMNS, check_counts, counts_of, read_index
 from shards.format.pattern import expand, whole_folders
+from shards.format.recipe import joined
 from shards.format.sample import MEMBERS
 
 _OPEN_FILES = 64
@@ -36,6 +37,8 @@ class ShardSet:
     frames: np.ndarray  # int32 (N,)
     offsets: np.ndarray  # int64 (N, len(MEMBERS)): in the shard; -1 where the sample has no such member
     sizes: np.ndarray  # int64 (N, len(MEMBERS))
+    # int32 (N, 2, 2): by hand (`HANDS`) the numbers of frames in which it was guessed and missing; -1 where not known
+    hands: np.ndarray
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -82,6 +85,7 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
     listed: dict[Path, tuple[str, Shard]] = {}
     for folder, here in datasets.items():
         refuse_unlike(folder, here, first, dataset)
+        dataset = replace(dataset, recipe=joined(dataset.recipe, here.recipe))
         listed |= {folder / shard.name: (split, shard) for split, shards in here.splits.items() for shard in shards}
     _check_files(paths, listed, {path for pattern in patterns for path in whole_folders(pattern)})
     table = pa.concat_tables([_rows(folder, paths, listed, len(dataset.classes)) for folder in datasets])
@@ -106,6 +110,7 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
         frames=table["frames"].to_numpy(),
         offsets=offsets,
         sizes=sizes,
+        hands=counts_of(table),
     )
     _check_ids(found)
     _check_places(found, np.array([entry.bytes for _, entry in entries]))

@@ -15,6 +15,12 @@ from shards.page.drawing import Drawing
 from shards.page.render import data_uri
 from shards.page.skeleton import skeleton, view_box
 
+_TIPS = {
+    "found": "",
+    "guessed": ", guessed: wrist and elbow were found, the hand was not",
+    "missing": ", missing: another frame's crop stands in",
+}
+
 
 @dataclass(frozen=True)
 class StripCrop:
@@ -22,7 +28,7 @@ class StripCrop:
 
     uri: str  # the JPEG, as it is in the shard
     tip: str
-    missing: bool  # no hand was found in this frame; the crop of another one stands in
+    kind: str  # a key of `_TIPS`
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,11 @@ def _picture(track: HandTrack, frame: int, member: bytes, depth: bool) -> StripC
     jpeg = member[offset : offset + size]
     if simplejpeg.decode_jpeg_header(jpeg)[:2] != (height, width) or min(width, height) > LARGEST_SHORT_SIDE:
         raise ValueError(f"the crop of frame {frame} is not {width}×{height}, or too large")
-    missing = bool(track.missing[frame])
-    tip = f"frame {frame}, {width}×{height}" + (", missing: another frame's crop stands in" if missing else "")
-    return StripCrop(data_uri(jpeg, "image/jpeg"), tip, missing)
+    kind = (
+        "missing"
+        if track.missing[frame]
+        else "guessed"
+        if track.guessed is not None and track.guessed[frame]
+        else "found"
+    )
+    return StripCrop(data_uri(jpeg, "image/jpeg"), f"frame {frame}, {width}×{height}{_TIPS[kind]}", kind)

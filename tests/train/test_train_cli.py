@@ -21,7 +21,7 @@ from helpers.train_runs import tiny_options as options
 import train.fit.run_log
 import train.fit.session
 from shards.format.dataset import read_dataset
-from shards.format.recipe import REFERENCE
+from shards.format.recipe import DEFAULT, REFERENCE
 from train.cli import main
 from train.fit.checkpoint import read_checkpoint
 from train.fit.run_log import COLUMNS
@@ -83,7 +83,7 @@ def test_the_run_folder(trained, small):
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"]["shards"] == [f"{small}/train-*.tar"]
     assert config["settings"]["model"]["num_classes"] == 3
-    assert config["settings"]["loader"]["recipe"] == {"name": "default", "quirks": []}
+    assert config["settings"]["loader"]["recipe"] == DEFAULT.to_json()
     assert config["settings"]["optimiser"]["learning_rate"] == 1e-4
     assert config["versions"]["torch"] == torch.__version__.split("+")[0]
     head = subprocess.run(

@@ -10,7 +10,7 @@ from shards.body135 import HANDS, POINTS
 from shards.format.recipe import Recipe
 from shards.format.sample import LARGEST_SHORT_SIDE, MEMBERS, array_from_npy
 from shards.format.shardset import MemberReader, ShardSet
-from train.crops.imputation import COLOR_AS_GRAY, DEPTH, CropChoice, choose_crops
+from train.crops.imputation import COLOR_AS_GRAY, DEPTH, CropChoice, HandFlags, choose_crops
 from train.data.sample_info import damaged
 from train.data.views import View
 from train.data.window import Window, window_frames
@@ -73,8 +73,8 @@ class SampleReader:
             if flow.shape != (count - 1, POINTS, 2) or flow.dtype != np.float32:
                 raise ValueError(f"its pose flow is {flow.dtype} {flow.shape}")
             frames = window_frames(count, self._window, self._recipe, view.start)
-            missing = {hand: hands[hand]["missing"] for hand in HANDS}
-            color, depth = choose_crops(frames, missing, self._recipe, self._with_depth)
+            flags = {hand: HandFlags(hands[hand]["missing"], hands[hand].get("guessed")) for hand in HANDS}
+            color, depth = choose_crops(frames, flags, self._recipe, self._with_depth)
             sizes, swap = shards.sizes[sample], swaps_hands(view, self._recipe)
             depth_crops = depth and _crops(info, sizes, depth, swap)
             return CropSample(sample_id, _crops(info, sizes, color, swap), depth_crops, flow, frames)

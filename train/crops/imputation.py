@@ -9,6 +9,11 @@ from shards.body135 import HANDS
 from shards.format.recipe import Recipe
 
 COLOR, DEPTH, COLOR_AS_GRAY = 0, 1, 2
+# For warnings: what the model sees then.
+GUESSES_UNKNOWN = (
+    "made by an earlier version, which did not keep which hands were guessed: they are shown as they were cut "
+    "(`pipeline run` on the same workspace adds it)"
+)
 
 
 class CropChoice(NamedTuple):
@@ -18,23 +23,32 @@ class CropChoice(NamedTuple):
     kind: np.ndarray  # COLOR, DEPTH or COLOR_AS_GRAY
 
 
+class HandFlags(NamedTuple):
+    """What a sample's JSON says of a hand in each of its T frames."""
+
+    missing: Sequence[int]
+    guessed: Sequence[int] | None  # None: not known, as in shards that were made before it was kept
+
+
 def choose_crops(
-    frames: np.ndarray, missing: Mapping[str, Sequence[int]], recipe: Recipe, with_depth: bool
+    frames: np.ndarray, hands: Mapping[str, HandFlags], recipe: Recipe, with_depth: bool
 ) -> tuple[CropChoice, CropChoice | None]:
     """What goes into the color clip and, `with_depth`, into the depth clip.
 
     Args:
         frames: int (L,), the sampled frames.
-        missing: per hand whether it was not found, in each of T frames.
-        recipe: `late_hand_imputation` and `mixed_depth`.
+        hands: by `HANDS`.
+        recipe: `guessed_hands_shown`, `late_hand_imputation` and `mixed_depth`.
         with_depth: for a model that sees depth.
     """
     frame = frames[:, None].repeat(2, axis=1)
+    if not recipe.guessed_hands_shown:
+        frame = np.stack([nearest_found(frames, hands[name]) for name in HANDS], axis=1)
     color = CropChoice(frame, np.full_like(frame, COLOR))
     depth = CropChoice(frame, np.full_like(frame, DEPTH)) if with_depth else None
     if recipe.late_hand_imputation:
         for hand, name in enumerate(HANDS):
-            lost = np.array(missing[name], bool)[frames]
+            lost = np.array(hands[name].missing, bool)[frames]
             if recipe.mixed_depth and depth is not None and name == "right":
                 color, depth = _exchanged(color, depth, lost, hand)
             source = late_source(lost)
@@ -42,6 +56,18 @@ def choose_crops(
             if depth is not None:
                 depth = _moved(depth, color if recipe.mixed_depth and name == "left" else depth, source, hand)
     return color, depth
+
+
+def nearest_found(frames: np.ndarray, hand: HandFlags) -> np.ndarray:
+    """The frames whose crops stand for the sampled ones, int (L,): the nearest of the clip with the hand found.
+
+    Of two equally near ones it is the earlier. Where no frame is a guess, or none shows the hand, every frame has its
+    own crop: what stands for a missing hand is in the table of JPEGs already.
+    """
+    if not hand.guessed or 1 not in hand.guessed:
+        return frames
+    found = np.flatnonzero(~(np.array(hand.missing, bool) | np.array(hand.guessed, bool)))
+    return found[np.abs(frames[:, None] - found).argmin(axis=1)] if len(found) else frames
 
 
 def late_source(missing: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ def fitted(settings: SessionSettings, train: ShardSet, val: ShardSet | None, ran
 
 def _check_together(train: ShardSet, val: ShardSet) -> None:
     """InputError where these shards cannot be the validation of those."""
-    if val.dataset.recipe != train.dataset.recipe:
+    if val.dataset.recipe.name != train.dataset.recipe.name:
         raise InputError(
             f"{val.source}: made with the {val.dataset.recipe.name} recipe, {train.source} with "
             f"{train.dataset.recipe.name}; validate on shards of the same recipe"

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from shards.format.shardset import ShardSet
+from train.crops.imputation import GUESSES_UNKNOWN
 from train.data.order import training_batches
 from train.fit.settings import SessionSettings
 from train.models.defaults import DEFAULTS
@@ -47,6 +48,9 @@ def _warnings(settings: SessionSettings, train: ShardSet, val: ShardSet | None, 
                 f"the window spans {span} frames, and half of the clips have {median} or fewer; give a smaller "
                 "--temporal-stride or --sequence-length"
             )
+        mixed = val and val.dataset.recipe.guessed_hands_shown and not train.dataset.recipe.guessed_hands_shown
+        if val and mixed:
+            yield f"{val.source}: {GUESSES_UNKNOWN}, unlike in training"
     if settings.freeze_layers and settings.cnn_weights == "none" and settings.init is None:
         yield "--freeze-layers keeps parts of the ResNet as they are, which is random: give --cnn-weights or --init"
     yield from _label_warnings(train, val)

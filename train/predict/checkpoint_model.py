@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
 from shards.progress import progress
+from train.crops.imputation import GUESSES_UNKNOWN
 from train.data.loader import make_loader
 from train.data.shard_dataset import LoaderSettings
 from train.data.views import View
@@ -146,11 +148,13 @@ class CheckpointModel:
     def _check(self, shards: ShardSet) -> None:
         """InputError for shards of another recipe or other classes than the checkpoint's."""
         kept, source, dataset = self._checkpoint, self._source, shards.dataset
-        if kept.recipe != dataset.recipe:
+        if kept.recipe.name != dataset.recipe.name:
             raise InputError(
                 f"{shards.source}: made with the {dataset.recipe.name} recipe, but {source} was trained with "
                 f"{kept.recipe.name}; make shards with `pipeline run --recipe {kept.recipe.name}`"
             )
+        if dataset.recipe.guessed_hands_shown and not kept.recipe.guessed_hands_shown and not self._stream.whole_clips:
+            print_line(f"warning: {shards.source}: {GUESSES_UNKNOWN}, unlike in training", err=True)
         names = dataset.classes
         # Clips without labels, or whose classes have only numbers, may be of any model that has as many.
         numbered = names == [str(number) for number in range(min(len(names), kept.model_settings.num_classes))]

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.from_videos import ModelNeeds, PoseSource, find_clips, shards_of_videos
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.format.recipe import Recipe
+from shards.format.recipe import RECIPES, Recipe
 from shards.format.shardset import ShardSet, open_shards
 from train.evaluate.fusion import fuse, model_weights
 from train.evaluate.logits import Logits
@@ -85,8 +85,8 @@ class Recognizer:
 
     @property
     def recipe(self) -> Recipe:
-        """The one of all checkpoints."""
-        return self._checkpoints[0].recipe
+        """That of shards for all checkpoints. They are of one name; each model is shown guessed hands by its own."""
+        return RECIPES[self._checkpoints[0].recipe.name]
 
     @property
     def classes(self) -> list[str]:
@@ -191,7 +191,7 @@ class Recognizer:
 
 def _check_together(path: Path, one: Checkpoint, first_path: Path, first: Checkpoint, any_estimator: bool) -> None:
     """InputError where a checkpoint cannot be fused with the first one."""
-    if one.recipe != first.recipe:
+    if one.recipe.name != first.recipe.name:
         raise InputError(
             f"{path}: of the {one.recipe.name} recipe, {first_path} of {first.recipe.name}; no shards are of both"
         )

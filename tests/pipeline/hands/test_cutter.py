@@ -99,6 +99,7 @@ def test_a_hand_that_is_never_seen_has_no_source() -> None:
     keypoints = moving_keypoints(10, 0)
     keypoints[:, 9] = 0
     plan = plan_hand(keypoints, "left", VIDEO, DEFAULT)
+    assert not plan.guessed.any()  # what is missing is no guess
     assert plan.missing.all()
     assert plan.source is None
     assert (plan_hand(keypoints, "left", VIDEO, REFERENCE).cut == [0, 0, 160, 120]).all()
@@ -131,7 +132,7 @@ def test_a_crop_is_the_same_whatever_else_is_cut(ffmpeg: str, tmp_path: Path, bo
 
     def cut(left: tuple[int, ...], right: tuple[int, ...]) -> bytes:
         plans = {
-            hand: HandPlan(np.array([box]), np.array([box]), np.array([False]), np.array([0]))
+            hand: HandPlan(np.array([box]), np.array([box]), np.array([False]), np.array([False]), np.array([0]))
             for hand, box in (("left", left), ("right", right))
         }
         cutter = Cutter(plans, video, CutStyle(is_depth=False, opencv_color=False, aliased=False, quality=95))

@@ -51,6 +51,7 @@ def test_hand_that_is_never_seen_is_one_grey_square(members: dict[str, bytes]) -
 
     def change(value):
         value["hands"]["left"]["missing"] = [1] * value["frames"]
+        value["hands"]["left"]["guessed"] = [0] * value["frames"]
         value["hands"]["left"]["jpegs"] = [[0, len(square), 16, 16]] * value["frames"]
 
     changed = with_json(members, change) | {"left.mjpg": square}
@@ -101,7 +102,11 @@ def test_json_of_other_types(members: dict[str, bytes], change: dict) -> None:
 @pytest.mark.parametrize(
     ("table", "value"),
     [
-        *(("missing", value) for value in ([[0], [1]], [0, 2], ["0"], [0.5], [None], None, 3)),
+        *(
+            (name, one)
+            for name in ("missing", "guessed")
+            for one in ([[0], [1]], [0, 2], ["0"], [0.5], [None], None, 3)
+        ),
         *(
             (name, value)
             for name in ("boxes", "jpegs")
@@ -230,7 +235,7 @@ def test_bytes_that_belong_to_no_frame(members: dict[str, bytes]) -> None:
     assert "do not fill" in fault
 
 
-@pytest.mark.parametrize("name", ["boxes", "missing", "jpegs", "depth_jpegs"])
+@pytest.mark.parametrize("name", ["boxes", "missing", "guessed", "jpegs", "depth_jpegs"])
 def test_a_frame_too_few(members: dict[str, bytes], name: str) -> None:
     found = faults(with_json(members, lambda value: value["hands"]["left"][name].pop()))
     frames = info_from_json(members["json"]).frames
@@ -246,3 +251,11 @@ def test_box_that_is_none(members: dict[str, bytes], box: list[int]) -> None:
     missing = with_json(members, change)
     missing = with_json(missing, lambda value: value["hands"]["left"]["missing"].__setitem__(0, 1))
     assert faults(missing) == []  # a hand that is not there may have any box
+
+
+def test_what_is_missing_is_no_guess(members: dict[str, bytes]) -> None:
+    def change(value):
+        value["hands"]["left"]["missing"][3] = value["hands"]["left"]["guessed"][3] = 1
+
+    assert faults(with_json(members, change)) == ["json has frames in which the left hand is missing and guessed"]
+    assert faults(with_json(members, lambda value: value["hands"]["left"].pop("guessed"))) == []  # an earlier version's

@@ -122,8 +122,8 @@ def test_names_cannot_break_the_page(run, browse, shards: Path, tmp_path: Path) 
     outline, _ = browse(out)
     assert outline.elements["script"] == 0
     assert outline.elements["img"] == 6 * 12 * 4
-    assert outline.headings[:2] == ["Splits", "Histograms"]
-    assert {heading.split(" (class")[0] for heading in outline.headings[2:]} <= set(classes)
+    assert outline.headings[:2] == ["Splits", "Hands"]
+    assert {heading.split(" (class")[0] for heading in outline.headings[3:]} <= set(classes)
     assert all(source.startswith("data:") for source in outline.sources)
 
 
@@ -182,8 +182,9 @@ def test_clips_without_video_are_shown_as_skeletons(run, tmp_path: Path) -> None
 
 def test_choice_of_samples(tiny_work: Path) -> None:
     shards = open_shards(str(tiny_work / "shards"))
-    assert choose(shards, 3, ()) == [0, 2, 5]
-    assert choose(shards, 100, ()) == list(range(6))
+    assert sorted(choose(shards, 3, ())) == [0, 2, 5]
+    # All lose the right hand in two frames: a shorter clip in a larger share of them.
+    assert choose(shards, 100, ()) == np.argsort(shards.frames, kind="stable").tolist()
     ids = shards.ids.to_pylist()
     assert choose(shards, 1, (ids[4], ids[1])) == [4, 1]
 

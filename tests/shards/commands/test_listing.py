@@ -9,12 +9,22 @@ from shards.format.index import read_index, write_index
 def test_table(run, tiny_work: Path) -> None:
     result = run("list", tiny_work / "shards")
     assert result.exit_code == 0
-    first, header, train, val = result.stdout.splitlines()
+    first, header, train, val, hands, *shares = result.stdout.splitlines()
     assert first.endswith(": recipe default, estimator import, quality 95; 3 classes")
     assert header.split()[:3] == ["split", "shards", "samples"]
     assert train.split()[:3] == ["train", "2", "4"]
     assert val.split()[:3] == ["val", "1", "2"]
     assert "24 to 25, median 24.5" in val
+    assert hands.split() == [
+        "hands",
+        *("left:", "found", "guessed", "missing"),
+        *("right:", "found", "guessed", "missing"),
+    ]
+    # The right wrist is lost in two frames of each clip, of 20 to 25; the points of the hands are all there.
+    assert [line.split() for line in shares] == [
+        ["train", "100", "%", "0", "%", "0", "%", "91", "%", "0", "%", "9", "%"],
+        ["val", "100", "%", "0", "%", "0", "%", "92", "%", "0", "%", "8", "%"],
+    ]
 
 
 def test_json_agrees_with_the_labels(run, tiny_work: Path, tiny: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shards.errors import InputError
-from shards.format.index import SCHEMA, read_index, scan_shard, write_index
+from shards.format.index import SCHEMA, counts_of, read_index, scan_shard, write_index
 from shards.format.tar import end_of_archive, lay_out, pack, tar_member
 
 
@@ -79,12 +79,35 @@ def test_a_column_of_another_type(tmp_path: Path, name: str) -> None:
         ({"frames": 0}, "frames 0"),
         ({"json_offset": -1}, "json_offset -1"),
         ({"left_offset": 512, "left_size": -2}, "left_size -2"),
+        (
+            {"left_guessed": 1, "left_missing": 1, "right_guessed": 1},
+            "some of left_guessed, left_missing, right_guessed",
+        ),
+        (
+            {"left_guessed": 5, "left_missing": 5, "right_guessed": 0, "right_missing": 0},
+            "of more frames than there are",
+        ),
+        ({"left_guessed": -1, "left_missing": 5, "right_guessed": 0, "right_missing": 0}, "left_guessed -1"),
     ],
 )
 def test_values_that_no_sample_has(tmp_path: Path, change: dict, said: str) -> None:
     path = tmp_path / "train.parquet"
     write_index(path, [_ROW, _ROW | change])
     with pytest.raises(InputError, match=rf"train\.parquet: a sample has .*{said}"):
+        read_index(path)
+
+
+def test_an_index_without_numbers_of_guessed_hands_is_that_of_an_earlier_version(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    write_index(path, [_ROW])
+    assert pq.read_schema(path).names == SCHEMA.names[:-4]
+    assert counts_of(read_index(path)).tolist() == [[[-1, -1], [-1, -1]]]
+    known = _ROW | {"left_guessed": 1, "left_missing": 2, "right_guessed": 3, "right_missing": 4}
+    write_index(path, [_ROW, known])
+    assert pq.read_schema(path).names == SCHEMA.names
+    assert counts_of(read_index(path)).tolist() == [[[-1, -1], [-1, -1]], [[1, 2], [3, 4]]]
+    pq.write_table(read_index(path).drop_columns(["right_missing"]), path)
+    with pytest.raises(InputError, match="not a file of this version"):
         read_index(path)
 
 

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from helpers.shard_making import Plan, make_shards
 
+from shards.cli import main
+from shards.commands.verify import verify
 from shards.errors import InputError
 from shards.format import shardset
 from shards.format.dataset import read_dataset, sha256_of
 from shards.format.index import read_index, write_index
+from shards.format.recipe import DEFAULT
 from shards.format.sample import MEMBERS
 from shards.format.shardset import MemberReader, open_shards
 
@@ -288,3 +292,21 @@ print(len([open("/dev/null") for _ in range(30)]))
 """
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True)
     assert done.stdout.strip() == "30", done.stderr
+
+
+def test_sets_of_before_and_after_guessed_hands_were_kept_apart(tiny_work: Path, tmp_path: Path) -> None:
+    """Together they are a set whose guessed hands are shown as they were cut."""
+    before = make_shards(tmp_path / "before", Plan({"test": 3}, recipe=replace(DEFAULT, guessed_hands_shown=True)))
+    value = json.loads((tiny_work / "shards" / "dataset.json").read_text())
+    about = json.loads((before / "dataset.json").read_text())
+    assert about["recipe"] == {"name": "default", "quirks": []}
+    (before / "dataset.json").write_text(json.dumps(about | {key: value[key] for key in ("settings", "classes")}))
+    for patterns in ([str(before), str(tiny_work / "shards")], [str(tiny_work / "shards"), str(before)]):
+        both = open_shards(patterns)
+        assert both.dataset.recipe == replace(DEFAULT, guessed_hands_shown=True)
+        assert ((both.hands >= 0).all(axis=(1, 2)) == (both.splits != "test")).all()
+    assert open_shards(str(tiny_work / "shards")).dataset.recipe == DEFAULT
+    sources = ("--shards", str(before), "--shards", str(tiny_work / "shards"))
+    assert CliRunner().invoke(main, ["reshard", *sources, "--out", str(tmp_path / "out")]).exit_code == 0
+    assert open_shards(str(tmp_path / "out")).dataset.recipe == replace(DEFAULT, guessed_hands_shown=True)
+    assert verify(tmp_path / "out", full=True, jobs=1).faults == []

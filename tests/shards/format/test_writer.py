@@ -10,7 +10,7 @@ from shards.errors import InputError
 from shards.format.dataset import Dataset, read_dataset
 from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
 from shards.format.recipe import DEFAULT
-from shards.format.sample import info_from_json
+from shards.format.sample import hand_counts, info_from_json
 from shards.format.tar import TarLayout, end_of_archive, lay_out, pack, tar_member
 from shards.format.writer import Extent, finish, index_rows, plan_split, shard_order, write_shard
 
@@ -76,7 +76,8 @@ def copied(source: Path, out: Path) -> tuple:
         layout = lay_out(sizes)
         extents.append(Extent(source, row["json_offset"] - 512, layout.extent))
         info = info_from_json(source.read_bytes()[row["json_offset"] :][: row["json_size"]])
-        entries.append(({"id": info.id, "label": info.label, "signer": info.signer, "frames": info.frames}, layout))
+        about = {"id": info.id, "label": info.label, "signer": info.signer, "frames": info.frames}
+        entries.append((about | hand_counts(info.hands), layout))
     return source.name.partition("-")[0], write_shard(out / source.name, extents), entries
 
 

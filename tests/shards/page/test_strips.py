@@ -23,7 +23,8 @@ def test_pictures_are_the_crops_of_evenly_spread_frames(tiny_work) -> None:
         for frame, picture in zip(strips.frames, strips.hands[f"{hand} hand"], strict=True):
             offset, size, _, _ = track["jpegs"][frame]
             assert base64.b64decode(picture.uri.partition(",")[2]) == member[offset : offset + size]
-            assert picture.missing == bool(track["missing"][frame])
+            kind = "missing" if track["missing"][frame] else "guessed" if track["guessed"][frame] else "found"
+            assert picture.kind == kind
     assert len(strips.skeletons) == 5
 
 

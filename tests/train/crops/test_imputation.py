@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 
 from shards.format.recipe import DEFAULT, REFERENCE
-from train.crops.imputation import COLOR, COLOR_AS_GRAY, DEPTH, choose_crops, late_source
+from train.crops.imputation import COLOR, COLOR_AS_GRAY, DEPTH, HandFlags, choose_crops, late_source, nearest_found
 
 FRAMES = np.array([10, 12, 14, 16, 18])
-NEVER = np.zeros(30, bool)
+NEVER = HandFlags([0] * 30, None)
 
 
-def lost_at(*frames: int) -> np.ndarray:
-    missing = NEVER.copy()
-    missing[list(frames)] = True
-    return missing
+def flags(*frames: int) -> list[int]:
+    return [int(number in frames) for number in range(30)]
+
+
+def lost_at(*frames: int) -> HandFlags:
+    return HandFlags(flags(*frames), None)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +84,50 @@ def test_late_imputation_alone_never_mixes():
     assert (color.kind == COLOR).all()
     assert (depth.kind == DEPTH).all()
     assert (color.frame == depth.frame).all()
+
+
+def test_a_guessed_hand_gives_way_to_the_nearest_found_one_of_the_clip():
+    """Outside the window, too; missing hands as well, since a guess may stand in for them in the table."""
+    seen = {*range(5), 11, 17, 25}
+    guessed = HandFlags(flags(12), flags(*set(range(30)) - seen - {12}))
+    hands = {"left": guessed, "right": lost_at(14)}
+    color, depth = choose_crops(FRAMES, hands, DEFAULT, with_depth=True)
+    assert color.frame[:, 0].tolist() == [11, 11, 11, 17, 17]  # of 14, 11 and 17 are equally near
+    assert color.frame[:, 1].tolist() == FRAMES.tolist()
+    assert (depth.frame == color.frame).all()
+    assert (depth.kind == DEPTH).all()
+
+
+def test_the_nearest_found_frame_by_search():
+    random = np.random.default_rng(1)
+    for _ in range(200):
+        kinds = random.integers(0, 3, 12)  # found, guessed, missing
+        frames = np.sort(random.integers(0, 12, 5))
+        hand = HandFlags((kinds == 2).astype(int).tolist(), (kinds == 1).astype(int).tolist())
+        found = [number for number in range(12) if kinds[number] == 0]
+        expected = [min(found, key=lambda one, frame=frame: (abs(one - frame), one), default=frame) for frame in frames]
+        assert nearest_found(frames, hand).tolist() == (expected if (kinds == 1).any() else frames.tolist())
+
+
+@pytest.mark.parametrize(
+    ("hand", "recipe"),
+    [
+        (HandFlags(flags(3), flags(*range(4, 30))), replace(DEFAULT, guessed_hands_shown=True)),
+        (HandFlags([0] * 30, [1] * 30), DEFAULT),  # no frame shows it: better the guess than nothing
+        (HandFlags(flags(*range(10)), flags(*range(10, 30))), DEFAULT),
+        (HandFlags(flags(12), None), DEFAULT),  # shards of an earlier version do not say it
+    ],
+)
+def test_a_guess_that_stays(hand, recipe):
+    color, _ = choose_crops(FRAMES, {"left": hand, "right": hand}, recipe, with_depth=False)
+    assert (color.frame == FRAMES[:, None]).all()
+
+
+def test_the_reference_sees_guesses_as_ever():
+    known = {"left": HandFlags(flags(12), flags(10, 14)), "right": HandFlags(flags(16), flags(18))}
+    before = {hand: one._replace(guessed=None) for hand, one in known.items()}
+    for one, other in zip(
+        choose_crops(FRAMES, known, REFERENCE, True), choose_crops(FRAMES, before, REFERENCE, True), strict=True
+    ):
+        assert (one.frame == other.frame).all()
+        assert (one.kind == other.kind).all()

@@ -16,9 +16,11 @@ from helpers.tiny_model import tiny_checkpoint
 
 from shards.format.dataset import Dataset, read_dataset
 from shards.format.index import scan_shard, write_index
-from shards.format.sample import array_from_npy, npy_bytes
+from shards.format.recipe import DEFAULT
+from shards.format.sample import SampleInfo, array_from_npy, npy_bytes
 from shards.format.tar import pack
 from shards.format.writer import Extent, write_shard
+from train.fit.checkpoint import read_checkpoint
 from train.predict.prediction_files import Prediction, write_classes, write_likeliest, write_logits
 
 CLASSES = ["class 0", "class 1", "class 2"]
@@ -103,22 +105,28 @@ def test_shards_are_opened_once(small, tmp_path, monkeypatch):
     assert opened == [small, small]
 
 
-def with_nan_flow(folder: Path, ids: list[str]) -> Path:
-    """A shard set of five samples, some of whose pose flow is NaN, as the case attack/nan-predictions has it."""
-    plan, extents = Plan({"val": 5}), []
+def written(folder: Path, samples: list[tuple[SampleInfo, dict[str, bytes]]]) -> Path:
+    """A shard set of these samples."""
     folder.mkdir()
-    for number in range(5):
-        info, members = make_sample(plan, "val", number)
-        if info.id in ids:
-            flow = np.full_like(array_from_npy(members["flow.npy"]), np.nan)
-            members["flow.npy"] = npy_bytes(flow)
+    extents = []
+    for info, members in samples:
         packed = pack(info.id, members)
         (folder / info.id).write_bytes(packed.data)
         extents.append(Extent(folder / info.id, 0, packed.extent))
     shard = write_shard(folder / "val-000.tar", extents)
     write_index(folder / "val.parquet", scan_shard(folder / "val-000.tar"))
-    Dataset(plan.recipe, {}, CLASSES, {"val": [shard]}).write(folder)
+    Dataset(DEFAULT, {}, CLASSES, {"val": [shard]}).write(folder)
     return folder
+
+
+def with_nan_flow(folder: Path, ids: list[str]) -> Path:
+    """A shard set of five samples, some of whose pose flow is NaN, as the case attack/nan-predictions has it."""
+    samples = [make_sample(Plan({"val": 5}), "val", number) for number in range(5)]
+    for info, members in samples:
+        if info.id in ids:
+            flow = np.full_like(array_from_npy(members["flow.npy"]), np.nan)
+            members["flow.npy"] = npy_bytes(flow)
+    return written(folder, samples)
 
 
 @pytest.mark.parametrize("more", [(), ("--mirror",), ("--windows", 2), ("--sliding", 3)])
@@ -176,3 +184,40 @@ def test_a_full_disk_leaves_nothing_and_names_the_file(tmp_path, full_disk, writ
     assert list(tmp_path.iterdir()) == []
     write(path, prediction)
     assert path.stat().st_size > 1000
+
+
+def test_guessed_hands_are_shown_as_the_checkpoint_knows_them(made, tmp_path):
+    """A checkpoint of before they were kept apart, and shards of before, which do not say which they are."""
+    before = replace(DEFAULT, guessed_hands_shown=True)
+    tiny_checkpoint(tmp_path / "old.pt", CLASSES, before)
+    tiny_checkpoint(tmp_path / "new.pt", CLASSES)
+    assert read_checkpoint(tmp_path / "old.pt").recipe == before
+    after = with_guesses(tmp_path / "after")
+    found = {}
+    for model in ("old.pt", "new.pt"):
+        for shards in (made(splits={"val": 4}, recipe=before), after):
+            path = tmp_path / f"{model}.npz"
+            common = ("--checkpoint", tmp_path / model, "--out", tmp_path / "p.csv", "--save-logits", path)
+            result = predict(*common, "--shards", shards)
+            assert result.exit_code == 0, result.output
+            warned = "did not keep which hands were guessed" in result.stderr
+            assert warned == (model == "new.pt" and shards != after)
+            with np.load(path) as file:
+                found[model, shards == after] = file["logits"]
+    assert np.array_equal(found["old.pt", True], found["old.pt", False])
+    assert np.array_equal(found["new.pt", False], found["old.pt", False])
+    assert (np.abs(found["new.pt", True] - found["old.pt", True]).max(axis=1) > 0).all()
+
+
+def with_guesses(folder: Path) -> Path:
+    """The samples of `made(splits={"val": 4})` with all frames but one of each hand being guesses."""
+    samples = []
+    for number in range(4):
+        info, members = make_sample(Plan({"val": 4}), "val", number)
+        hands = {}
+        for name, track in info.hands.items():
+            found = int(np.flatnonzero(~track.missing)[-1])
+            hands[name] = replace(track, guessed=~track.missing & (np.arange(info.frames) != found))
+        info = replace(info, hands=hands)
+        samples.append((info, members | {"json": info.to_json()}))
+    return written(folder, samples)
