@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.folders import read_folders
 from pipeline.lists.ids import unique_ids
-from pipeline.lists.list_report import ListEntry, counted, summary, warnings
+from pipeline.lists.list_report import ListEntry, summary, warnings, with_examples
 from pipeline.lists.locate import Finder, Located, Ranges, locate
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
@@ -119,12 +119,12 @@ def _entries(located: Sequence[Located], listing: ClipListing, lines: list[str])
     pairs = zip((record.name for record in records), ids, strict=True)
     changed = [f"{name} → {one}" for name, one in pairs if name.replace("/", "_") != one]
     found = (
-        counted("clips have a path that is not UTF-8: left out", wrong_names),
-        counted("clips end before they begin: left out", backwards),
-        counted("names are those of several clips; their ids were made different", collisions),
+        with_examples("clips have a path that is not UTF-8: left out", wrong_names),
+        with_examples("clips end before they begin: left out", backwards),
+        with_examples("names are those of several clips; their ids were made different", collisions),
     )
     lines += [line for line in found if line]
-    listing.notes.extend(filter(None, [counted("ids are not the clips' names", changed)]))
+    listing.notes.extend(filter(None, [with_examples("ids are not the clips' names", changed)]))
     return [
         ListEntry(one_id, *(one.record.split, one.record.signer, one.record.label), *_files(one), one.start, one.end)
         for one_id, one in zip(ids, kept, strict=True)
@@ -143,7 +143,7 @@ def _assigned(entries: Sequence[ListEntry], path: Path, lines: list[str]) -> lis
     """The clips with the splits that a CSV `id,split` gives them; ids that name no clip are added to `lines`."""
     splits = {plain_id(one): split for one, split in read_assignment(path).items()}
     unknown = sorted(splits.keys() - {entry.id for entry in entries})
-    lines += filter(None, [counted(f"ids in {path} name no clip", unknown)])
+    lines += filter(None, [with_examples(f"ids in {path} name no clip", unknown)])
     return [replace(entry, split=splits[entry.id][1] if entry.id in splits else entry.split) for entry in entries]
 
 
@@ -159,12 +159,16 @@ def _refuse_splits(entries: Sequence[ListEntry]) -> None:
 def _oddities(listing: ClipListing, ranges: Ranges, unused: Sequence[str]) -> list[str]:
     """What the list and the disk do not agree in."""
     lines = [
-        counted("files or rows do not follow the rule of names: left out", listing.unreadable),
-        counted("files matched nothing", [*listing.unmatched, *unused]),
-        counted("videos hold the named frames alone (they were cut): no start, no end", ranges.cut),
-        counted("videos are too short for the frames that the list names: taken whole, look at them", ranges.unfit),
-        counted("clips have start and end by the list's frame rate: their videos could not be asked", ranges.guessed),
-        counted("clips are named by frames, and nothing says the frame rate: left out", ranges.unknown),
+        with_examples("files or rows do not follow the rule of names: left out", listing.unreadable),
+        with_examples("files matched nothing", [*listing.unmatched, *unused]),
+        with_examples("videos hold the named frames alone (they were cut): no start, no end", ranges.cut),
+        with_examples(
+            "videos are too short for the frames that the list names: taken whole, look at them", ranges.unfit
+        ),
+        with_examples(
+            "clips have start and end by the list's frame rate: their videos could not be asked", ranges.guessed
+        ),
+        with_examples("clips are named by frames, and nothing says the frame rate: left out", ranges.unknown),
     ]
     return [line for line in lines if line]
 

@@ -47,17 +47,17 @@ def summary(entries: Sequence[ListEntry], classes: Sequence[str]) -> str:
 def warnings(entries: Sequence[ListEntry], classes: Sequence[str]) -> list[str]:
     """Everything that may be a mistake in the clips that were found."""
     lines = [
-        counted("clips have no split", (entry.id for entry in entries if not entry.split), _PROPOSE),
-        counted("clips have no label", (entry.id for entry in entries if entry.label is None)),
-        counted("files are empty", (str(entry.file) for entry in entries if _size(entry.file) == 0)),
-        counted("files are clips of several splits or classes", _shared(entries)),
+        with_examples("clips have no split", (entry.id for entry in entries if not entry.split), _PROPOSE),
+        with_examples("clips have no label", (entry.id for entry in entries if entry.label is None)),
+        with_examples("files are empty", (str(entry.file) for entry in entries if _size(entry.file) == 0)),
+        with_examples("files are clips of several splits or classes", _shared(entries)),
         *_classes_without(entries, classes),
-        counted("signers are in several splits", _signers(entries)),
+        with_examples("signers are in several splits", _signers(entries)),
     ]
     return [line for line in lines if line]
 
 
-def counted(what: str, examples: Iterable[str], way_out: str = "") -> str | None:
+def with_examples(what: str, examples: Iterable[str], way_out: str = "") -> str | None:
     """`3 files …, e.g. a, b, c`; None for none."""
     found = list(examples)
     if not found:
@@ -140,7 +140,7 @@ def _classes_without(entries: Sequence[ListEntry], classes: Sequence[str]) -> li
         return []
     used = set.union(*of_split.values())
     return [
-        counted(f"classes have no {split} clip", (classes[label] for label in sorted(used - of_split[split])))
+        with_examples(f"classes have no {split} clip", (classes[label] for label in sorted(used - of_split[split])))
         for split in ("train", "test")
         if split in of_split
     ]
