@@ -54,11 +54,10 @@ def _tables(folder: Path, dataset: Dataset) -> dict[str, pa.Table]:
     for split, shards in sorted(dataset.splits.items()):
         path = folder / index_name(split)
         table = read_index(path)
-        table = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in shards])))
         if not len(table):
             raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
         check_counts(path, table, shards)
-        tables[split] = table
+        tables[split] = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in shards])))
     return tables
 
 

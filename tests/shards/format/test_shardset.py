@@ -300,7 +300,8 @@ def test_sets_of_before_and_after_guessed_hands_were_kept_apart(tiny_work: Path,
     value = json.loads((tiny_work / "shards" / "dataset.json").read_text())
     about = json.loads((before / "dataset.json").read_text())
     assert about["recipe"] == {"name": "default", "quirks": []}
-    (before / "dataset.json").write_text(json.dumps(about | {key: value[key] for key in ("settings", "classes")}))
+    same = replace(read_dataset(before), settings=value["settings"], classes=value["classes"])
+    same.write(before)
     for patterns in ([str(before), str(tiny_work / "shards")], [str(tiny_work / "shards"), str(before)]):
         both = open_shards(patterns)
         assert both.dataset.recipe == replace(DEFAULT, guessed_hands_shown=True)
