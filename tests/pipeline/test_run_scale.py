@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from helpers.pipeline_runs import ROOT, command, fake_openpose
@@ -88,7 +88,8 @@ def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
             made = Made({"frames": 60, "width": 512, "height": 512, "fps": 30.0})
             if stage.name == "handcrops":
                 packed = pack(clip.id, members)
-                facts = {"missing": [0, 0], "extent": packed.extent, "places": packed.places, "json_start": 1}
+                facts: dict[str, Any] = {"guessed": [0, 0], "missing": [0, 0], "frames": 60, "json_start": 1}
+                facts |= {"extent": packed.extent, "places": packed.places}
                 made = write_result(stage.result(clip.id), packed.data, facts)
             elif stage.suffix:
                 made = write_result(stage.result(clip.id), b"12", {})
