@@ -23,7 +23,7 @@ SIGNERS = (0, 1, 12, 14)
 FOREIGN = {"--signals-to-handle", "--signal", "--requeue", "--array", "--ntasks", "--gres"}
 FOREIGN |= {"--no-python", "--ntasks-per-node", "--cpus-per-task", "--kill-on-bad-exit"}
 MODEL = (
-    "--cnn rn18 --weights none --image-size 32 --sequence-length 8 --temporal-stride 4 --num-layers 1 --num-heads 2 "
+    "--cnn small --weights none --image-size 32 --sequence-length 8 --temporal-stride 4 --num-layers 1 --num-heads 2 "
     "--embed-size 16"
 )
 

@@ -19,9 +19,9 @@ from shards.errors import InputError
 from shards.files import write_whole
 
 # Small enough for two cores and no pretrained weights: eight 32-pixel crops per hand, spread over 29 frames.
-_MODEL = "--cnn rn18 --cnn-weights none --image-size 32 --sequence-length 8 --temporal-stride 4"
+_MODEL = "--cnn small --cnn-weights none --image-size 32 --sequence-length 8 --temporal-stride 4"
 _ATTENTION = "--num-layers 2 --num-heads 4 --embed-size 128"
-_SCHEDULE = "--learning-rate 3e-4 --schedule cosine --warmup-epochs 1 --max-epochs 30 --patience 30"
+_SCHEDULE = "--learning-rate 1e-3 --schedule cosine --warmup-epochs 1 --max-epochs 40 --patience 40"
 _CLIPS = DemoSettings()
 _MODULES = {
     "pipeline": "pipeline.cli",

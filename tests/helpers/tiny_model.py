@@ -20,7 +20,7 @@ def tiny_checkpoint(
 ) -> Checkpoint:
     """Write it; what it says depends on its input, though it means nothing."""
     settings = ModelSettings(
-        name, len(classes), cnn="rn18", sequence_length=window.length, num_layers=1, num_heads=2, embed_size=16
+        name, len(classes), cnn="small", sequence_length=window.length, num_layers=1, num_heads=2, embed_size=16
     )
     torch.manual_seed(7)
     model = VTN(settings, recipe).eval()

@@ -16,7 +16,7 @@ from train.ranks.threads import wait_passively
 wait_passively()  # inherited by the server and its runs
 
 # The smallest run there is: 4 frames of 32×32 pixels, one attention block.
-TINY = "--cnn-weights none --cnn rn18 --sequence-length 4 --image-size 32 --num-layers 1 --num-heads 2 --embed-size 16"
+TINY = "--cnn-weights none --cnn small --sequence-length 4 --image-size 32 --num-layers 1 --num-heads 2 --embed-size 16"
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["train.fit.session", "torch.utils.tensorboard"])

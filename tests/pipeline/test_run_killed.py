@@ -93,6 +93,7 @@ def kill_until_done(data: Path, openpose: Path, tmp_path: Path, moments: random.
     return killed
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_shards(data, openpose, undisturbed, tmp_path) -> None:
     assert kill_until_done(data, openpose, tmp_path, random.Random(1), progress=14) >= 3
     assert digests(tmp_path / "work") == undisturbed

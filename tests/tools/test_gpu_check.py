@@ -52,6 +52,7 @@ def test_on_a_cpu_a_resume_gives_equal_weights(done) -> None:
         assert figures[run] == {"weights_apart": 0.0, "losses_apart": 0.0}
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_is_named_and_the_others_stay(tmp_path: Path) -> None:
     make_shards(tmp_path / "shards", Plan({"train": 4}))  # without depth
     command = [sys.executable, "-m", "tools.gpu_check", "--shards", f"{tmp_path}/shards/*.tar", "--small", "--part"]

@@ -58,6 +58,7 @@ def test_a_cold_and_a_warm_cache_and_a_folder_train_the_same_weights(server, sma
     assert f"{server.url}train-*.tar" in (tmp_path / "cold" / "config.json").read_text()
 
 
+@pytest.mark.slow
 def test_two_torchrun_agents_with_a_cache_each(server, small, tmp_path):
     """As two nodes have it, on one machine. The weights are those of two ranks that read the folder."""
     port, agents = free_port(), []

@@ -27,7 +27,7 @@ pytest.importorskip("torch", reason="torch is not installed (extra [train])")
 SETTINGS = DemoSettings(signers_train=1, signers_val=1, signers_test=1, repetitions=1)
 SIGNS = 3
 TRAINING = (
-    "--cnn rn18 --weights none --image-size 32 --sequence-length 4 --num-layers 1 --num-heads 2 --embed-size 16 "
+    "--cnn small --weights none --image-size 32 --sequence-length 4 --num-layers 1 --num-heads 2 --embed-size 16 "
     "--max-epochs 1 --batch-size 8 --num-workers 0"
 )
 POSE_TRAINING = "--model POSE --max-epochs 1 --batch-size 8 --num-workers 0"

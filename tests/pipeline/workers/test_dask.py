@@ -167,6 +167,7 @@ pathlib.Path({ended!r}).touch()
 """
 
 
+@pytest.mark.slow
 def test_a_task_that_outlives_its_driver_changes_nothing(
     ffmpeg: str, loopback: LoopbackCluster, tmp_path: Path
 ) -> None:

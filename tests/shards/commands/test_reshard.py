@@ -27,7 +27,7 @@ def pieces(*arguments):
     seen.append(arguments)
     if len(seen) == 4:
         print("ready", flush=True)
-        time.sleep(60)
+        time.sleep(600)
     return original(*arguments)
 reshard._pieces = pieces
 main(sys.argv[1:])
@@ -266,8 +266,8 @@ def test_a_folder_that_another_process_works_on(run, source: Path, tmp_path: Pat
         while process.stdout.readline() != "ready\n":
             assert process.poll() is None
         result = run(*arguments)
-        assert len(list(out.glob(".*.tmp"))) == 1
         process.kill()
+    assert len(list(out.glob(".*.tmp"))) == 1
     assert result.exit_code == 2
     assert f"{out}/.lock: process {process.pid} on " in result.stderr
     assert "works on these shards" in result.stderr

@@ -13,7 +13,7 @@ SMALLEST = {
     "loader": {"EPOCH": 4, "QUALITIES": (80, 90, 95, 100)},
     "stages": {"COPIES": 1},
     "reshard": {"SIZES": (1,)},
-    "train": {"SMALL": "--cnn rn18 --image-size 32 --sequence-length 4 --num-layers 1 --batch-size 2 --device cpu"},
+    "train": {"SMALL": "--cnn small --image-size 32 --sequence-length 4 --num-layers 1 --batch-size 2 --device cpu"},
 }
 MEASURED = {
     "loader": ["loader, RGB", "loader, RGB-D", "without shards (decoding alone, no crops)", "decoding a crop"],
@@ -30,7 +30,7 @@ MEASURED = {
 
 
 @pytest.mark.parametrize(
-    "part", ["loader", "reshard", *(pytest.param(name, marks=pytest.mark.slow) for name in ("stages", "train"))]
+    "part", ["reshard", *(pytest.param(name, marks=pytest.mark.slow) for name in ("loader", "stages", "train"))]
 )
 def test_a_part_runs_alone(part: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module(f"tools.bench.{part}")

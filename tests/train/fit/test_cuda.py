@@ -34,7 +34,7 @@ def exact(monkeypatch):
 
 def trainer_on(ranks: Ranks, precision: str = "fp32") -> Trainer:
     torch.manual_seed(0)
-    settings = ModelSettings("VTN_HCPF_D", 3, "rn18", sequence_length=4, num_layers=1, num_heads=2, embed_size=16)
+    settings = ModelSettings("VTN_HCPF_D", 3, "small", sequence_length=4, num_layers=1, num_heads=2, embed_size=16)
     step = StepSettings(image_size=32, accumulate_grad_batches=2, precision=precision)
     # Adam divides by the gradient's own size: where that is rounding, a higher rate would move weights apart.
     return Trainer(VTN(settings, DEFAULT), step, OptimizerSettings(learning_rate=1e-5), ranks)

@@ -106,16 +106,15 @@ def test_a_model_of_other_settings_gives_its_resnet(trained: Path, small: Path, 
 def test_a_resnet_alone_out_of_a_checkpoint_or_of_torchvision(trained: Path, small: Path, tmp_path: Path) -> None:
     """Frozen, it is in the new model as it was; the head is another one."""
     weights = read_checkpoint(trained).model
-    trunk = {name: value for name, value in weights.items() if name.startswith("feature_extractor.resnet")}
     torchvision = resnet18(weights=None)
     torch.save(torchvision.state_dict(), tmp_path / "resnet18.pth")
     frozen = ("--freeze-layers", 8, "--max-epochs", 1, "--num-workers", 0)
-    for file, wanted in (
-        (trained, trunk["feature_extractor.resnet.0.weight"]),
-        (tmp_path / "resnet18.pth", torchvision.conv1.weight),
+    for file, wanted, more in (
+        (trained, weights["feature_extractor.resnet.0.weight"], ()),
+        (tmp_path / "resnet18.pth", torchvision.conv1.weight, ("--cnn", "rn18")),
     ):
         run = tmp_path / file.stem
-        assert train(*tiny_arguments(small, run, "--cnn-weights", file, *frozen, val=False)).exit_code == 0
+        assert train(*tiny_arguments(small, run, "--cnn-weights", file, *frozen, *more, val=False)).exit_code == 0
         after = read_checkpoint(run / "last.pt").model
         assert torch.equal(after["feature_extractor.resnet.0.weight"], wanted)
         assert not torch.allclose(after["classifier.fc.weight"], weights["classifier.fc.weight"])
@@ -164,7 +163,7 @@ def test_models_that_do_not_fit_are_one_line(trained: Path, small: Path, tmp_pat
     tiny_pose_checkpoint(skeleton, ["class 0", "class 1", "class 2"])
     for more, part in (
         (("--init", skeleton), "is a model POSE, which has nothing in common with VTN_HCPF"),
-        (("--init", trained, *larger), "its ResNet is rn18, not rn34; give --cnn rn18"),
+        (("--init", trained, *larger), "its ResNet is small, not rn34; give --cnn small"),
         (("--cnn-weights", skeleton), "the model in it has no ResNet"),
         (("--cnn-weights", trained, *larger), "do not fit the model"),
     ):

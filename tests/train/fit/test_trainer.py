@@ -18,7 +18,8 @@ from train.data.shard_dataset import LoaderSettings
 from train.data.window import Window
 from train.fit.optimizer import OptimizerSettings
 from train.fit.trainer import StepSettings, Trainer
-from train.models.vtn import VTN, ModelSettings, freeze
+from train.models.resnet import freeze
+from train.models.vtn import VTN, ModelSettings
 from train.ranks.distributed import Ranks
 from train.ranks.stopping import StopRequest
 
@@ -27,7 +28,7 @@ CPU = Ranks(0, 1, torch.device("cpu"))
 
 def tiny_model(name="VTN_HCPF", recipe=DEFAULT, frozen=8) -> VTN:
     torch.manual_seed(0)
-    settings = ModelSettings(name, 3, "rn18", sequence_length=4, num_layers=1, num_heads=2, embed_size=16)
+    settings = ModelSettings(name, 3, "small", sequence_length=4, num_layers=1, num_heads=2, embed_size=16)
     model = VTN(settings, recipe)
     freeze(model, frozen)
     return model

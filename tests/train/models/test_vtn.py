@@ -9,15 +9,16 @@ from torchvision.models import resnet18
 
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, RECIPES, REFERENCE
-from train.models.vtn import VTN, ModelSettings, freeze, load_imagenet, normalized
+from train.models.resnet import TRUNK_LAYERS, FeatureExtractor, freeze, load_imagenet
+from train.models.vtn import VTN, ModelSettings, normalized
 
 MODELS = ["VTN_HCPF", "VTN_HCPF_D"]
 
 
 def small_model(name="VTN_HCPF", recipe=DEFAULT, **settings) -> VTN:
-    """A ResNet-18 with a small encoder, in evaluation mode; the same weights each time."""
+    """A small ResNet and encoder, in evaluation mode; the same weights each time."""
     torch.manual_seed(0)
-    small = {"cnn": "rn18", "sequence_length": 2, "num_layers": 1, "num_heads": 2, "embed_size": 32}
+    small = {"cnn": "small", "sequence_length": 2, "num_layers": 1, "num_heads": 2, "embed_size": 32}
     return VTN(ModelSettings(name, num_classes=5, **{**small, **settings}), recipe).eval()
 
 
@@ -29,7 +30,7 @@ def small_inputs(model: VTN, batch=2) -> list[torch.Tensor]:
     return [crops[0], pose, crops[1]] if model.settings.with_depth else [crops[0], pose]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["VTN_HCPF", pytest.param("VTN_HCPF_D", marks=pytest.mark.slow)])
 def test_logits_are_the_references(name):
     model = VTN(ModelSettings(name, num_classes=226), REFERENCE).eval()
     model.load_state_dict(golden_state(model))
@@ -187,7 +188,7 @@ def test_freezing_more_than_a_resnet_has_is_refused():
 def test_imagenet_weights_come_from_a_file(tmp_path):
     resnet = resnet18(weights=None)
     torch.save(resnet.state_dict(), tmp_path / "resnet18.pth")
-    model = small_model("VTN_HCPF_D")
+    model = small_model("VTN_HCPF_D", cnn="rn18")
     load_imagenet(model, str(tmp_path / "resnet18.pth"))
     for extractor in (model.feature_extractor, model.feature_extractor_d):
         assert torch.equal(extractor.resnet[0].weight, resnet.conv1.weight)
@@ -212,15 +213,33 @@ def test_imagenet_without_a_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(InputError, match=r"resnet18-.*\.pth: cannot be downloaded .* give the file's path") as refusal:
-        load_imagenet(small_model(), "imagenet")
+        load_imagenet(small_model(cnn="rn18"), "imagenet")
     assert "\n" not in refusal.value.message
+
+
+def test_the_small_resnet_has_no_imagenet_weights(tmp_path):
+    with pytest.raises(InputError, match="no ImageNet weights of the small ResNet; give --cnn-weights none"):
+        load_imagenet(small_model(), "imagenet")
+    torch.save(resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
+    with pytest.raises(InputError, match=r"resnet18\.pth: "):
+        load_imagenet(small_model(), str(tmp_path / "resnet18.pth"))
+
+
+@pytest.mark.parametrize("side", [32, 65])
+def test_the_small_resnet_halves_five_times_as_its_elders_do(side):
+    crops = torch.randn(2, 3, side, side)
+    shapes = {}
+    for cnn in ("rn18", "small"):
+        trunk = FeatureExtractor(cnn, 16).resnet.eval()
+        shapes[cnn] = [len(trunk), *(trunk[:layers](crops).shape[2:] for layers in range(1, TRUNK_LAYERS + 1))]
+    assert shapes["small"] == shapes["rn18"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"name": "VTN"}, "VTN_HCPF or VTN_HCPF_D"),
-        ({"cnn": "rn50"}, "rn18 or rn34"),
+        ({"cnn": "rn50"}, "rn18 or rn34 or small"),
         ({"embed_size": 33, "num_heads": 4}, "width 66 is no multiple of 4 heads"),
         ({"num_heads": 0}, "num_heads 0"),
         ({"dropout": 1.0}, r"dropout 1\.0"),

@@ -84,7 +84,7 @@ def test_a_rank_that_hangs_is_ended(tmp_path):
     assert other == 1  # a traceback: this program shows no error in one line
 
 
-@pytest.mark.parametrize("other", ["unlike", "missing"])
+@pytest.mark.parametrize("other", ["unlike", pytest.param("missing", marks=pytest.mark.slow)])
 def test_ranks_that_see_other_shards_are_refused(made, tmp_path, other):
     """Two ranks with a folder each, under one name, as nodes with copies of their own have it."""
     sets = [made(splits={"train": 4, "val": 2}), made(splits={"train": 4, "val": 2}, seed=1)]

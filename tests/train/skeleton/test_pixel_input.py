@@ -53,6 +53,7 @@ def test_the_exported_program_gives_the_model_s_logits(exported):
     check(model, lambda batch: program.module()(torch.from_numpy(batch)).numpy())
 
 
+@pytest.mark.slow
 def test_onnx_runtime_gives_the_model_s_logits(exported):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
