@@ -6,16 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.predict_runs import predict, rows
-from helpers.shard_making import Plan, make_sample
+from helpers.shard_making import Plan, make_sample, rewrite_index
 from helpers.tiny_model import tiny_checkpoint
 
 from shards.format.dataset import Dataset, read_dataset
-from shards.format.index import scan_shard, write_index
+from shards.format.index import read_index, scan_shard, write_index
 from shards.format.recipe import DEFAULT
 from shards.format.sample import SampleInfo, array_from_npy, npy_bytes
 from shards.format.tar import pack
@@ -77,9 +75,7 @@ def test_shards_whose_classes_have_no_names(small, tmp_path, classes, fits):
     folder = shutil.copytree(small, tmp_path / "shards")
     replace(read_dataset(folder), classes=classes).write(folder)
     if not classes:
-        index = pq.read_table(folder / "val.parquet")
-        labels = pa.nulls(len(index), pa.int32())
-        pq.write_table(index.set_column(index.schema.names.index("label"), "label", labels), folder / "val.parquet")
+        rewrite_index(folder, "val", [row | {"label": None} for row in read_index(folder / "val.parquet").to_pylist()])
     common = ("--checkpoint", tmp_path / "best.pt", "--out")
     result = predict(*common, tmp_path / "p.csv", "--shards", f"{folder}/val-*.tar")
     assert result.exit_code == (0 if fits else 2), result.output
