@@ -128,6 +128,7 @@ def person(values: list) -> str:
 BAD_KEYPOINTS = {
     "nobody": (no_people, "no person in any of 8 frames"),
     "nan": (replace_frame(person([float("nan")] * 405)), "not OpenPose's JSON .*unexpected character"),
+    "large": (replace_frame(person([1e38, 50, 1] * 135)), "has a value of 1e[+]38"),
     "huge": (replace_frame(person([1e300] * 405)), "a keypoint is not a finite number"),
     "body-25": (replace_frame(person([1.0] * 75)), "its people have .*75.* numbers"),
     "words": (replace_frame(person(["left"] * 405)), "not OpenPose's JSON"),

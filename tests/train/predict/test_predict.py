@@ -115,25 +115,25 @@ def written(folder: Path, samples: list[tuple[SampleInfo, dict[str, bytes]]]) ->
     return folder
 
 
-def with_nan_flow(folder: Path, ids: list[str]) -> Path:
-    """A shard set of five samples, some of whose pose flow is NaN, as the case attack/nan-predictions has it."""
+def with_flow_of(value: float, folder: Path, ids: list[str]) -> Path:
+    """A shard set of five samples, in some of which all pose flow is one number."""
     samples = [make_sample(Plan({"val": 5}), "val", number) for number in range(5)]
     for info, members in samples:
         if info.id in ids:
-            flow = np.full_like(array_from_npy(members["flow.npy"]), np.nan)
+            flow = np.full_like(array_from_npy(members["flow.npy"]), value)
             members["flow.npy"] = npy_bytes(flow)
     return written(folder, samples)
 
 
+@pytest.mark.parametrize("value", [np.nan, 1e38])
 @pytest.mark.parametrize("more", [(), ("--mirror",), ("--windows", 2), ("--sliding", 3)])
-def test_logits_that_are_not_finite_are_refused(tmp_path, more):
+def test_pose_flow_that_cannot_be_is_refused(tmp_path, more, value):
     tiny_checkpoint(tmp_path / "best.pt", CLASSES)
-    shards = with_nan_flow(tmp_path / "shards", ["val_sample1", "val_sample3"])
+    shards = with_flow_of(value, tmp_path / "shards", ["val_sample3"])
     common = ("--checkpoint", tmp_path / "best.pt", "--shards", shards, "--out", tmp_path / "p.csv")
     result = predict(*common, *more)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "not finite" in result.stderr
-    assert "val_sample1, val_sample3 are" in result.stderr
+    assert "val_sample3 is damaged (its pose flow has " in result.stderr
     assert not (tmp_path / "p.csv").exists()
 
 
