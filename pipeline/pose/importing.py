@@ -81,7 +81,7 @@ def believed(keypoints: np.ndarray, video: Video, source: str) -> tuple[np.ndarr
         points = keypoints.astype(np.float32)
     points[(points[..., 2] <= 0) | (points[..., :2] == -1).all(axis=-1)] = 0
     if fault := number_fault(points):
-        raise ClipError(f"{source}: {fault}")
+        raise ClipError(f"{source}: a keypoint {fault}")
     found = problems(points, (video.width, video.height), video.frames)
     if refused := [problem.reason for problem in found if problem.refuse]:
         raise ClipError(f"{source}: {refused[0]}")
