@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pipeline.plan import plan_stage
@@ -142,13 +143,21 @@ def _run_stage(
     if asked := stage.name in settings.stages:
         print(plan.describe(len(clips) - len(concerned)), file=sys.stderr)
         if plan.todo:
-            for row in progress(stage.make(plan.todo, run), len(plan.todo), stage.name):
+            rows = stage.make(plan.todo, run)
+            for row in progress(rows, len(plan.todo), stage.name, size=partial(_new, set())):
                 ledger.record(named(row, stage.result(row.id)))
     ledger.fold()  # clips that are not here now may come back: their results are kept, and so are their rows
     todo = {clip.id for clip in plan.todo}
     came, failed, warnings = _sort_out(stage, clips, ledger.rows, set() if asked else todo)
     done, now = [ledger.rows[clip.id] for clip in came if stage.applies(clip)], sum(clip.id in todo for clip in came)
     return StageSummary(stage.name, len(done), now, failed, waiting, warnings, hand_shares(done)), came
+
+
+def _new(known: set[str], row: LedgerRow) -> bool:
+    """Whether a row is of a clip that had none: one that is in an archive twice fails after it was done."""
+    before = len(known)
+    known.add(row.id)
+    return len(known) > before
 
 
 def _sort_out(

@@ -14,15 +14,20 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, follow: bool = True) -> Iterator[Path]:
     """A temporary path in the folder of `path`, renamed to `path` when the block succeeds and removed when it fails.
 
     The name is unlike any other writer's: two workers that write the same file (a cluster may start a task twice) each
     rename a whole one. A link is followed (see `_followed`). A device or a pipe, such as /dev/null, is written to, not
     replaced. OSErrors name `path`, as for `writing`.
+
+    Args:
+        path: of the file.
+        follow: False replaces a link: for names in a folder of ours, which nobody typed, so that a link may lead to
+            another's file.
     """
-    target = _followed(path) if path.is_symlink() else path
-    if target.exists() and not target.is_file():
+    target = _followed(path) if follow and path.is_symlink() else path
+    if target.exists() and not target.is_file() and (follow or not path.is_symlink()):
         yield target
         return
     temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
@@ -80,9 +85,9 @@ def open_no_link(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
-    with whole_file(path) as temporary:
+def write_whole(path: Path, data: bytes, follow: bool = True) -> None:
+    """Write `data` to `path`, whole or not at all; see `whole_file`."""
+    with whole_file(path, follow) as temporary:
         temporary.write_bytes(data)
 
 

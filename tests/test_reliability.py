@@ -10,6 +10,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 import uuid
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.forked import Ended, forked
-from helpers.pipeline_runs import command, digests, processes_of, wait_until
+from helpers.pipeline_runs import ROOT, command, digests, processes_of, wait_until
 from helpers.shard_making import Plan, make_shards
 
 # What the commands import when they run: once here, not in every child.
@@ -365,3 +366,32 @@ def test_full_disks(tiny: Path, tmp_path: Path, counts: Counter[str]) -> None:
         assert "Traceback" not in done.stderr
         assert not list(work.rglob("dataset.json"))
         counts["full disks: one line, no half shard set"] += 1
+
+
+def test_few_open_files(tmp_path: Path, counts: Counter[str]) -> None:
+    """A hundred shards under `ulimit -n 64`, with loader processes."""
+    folder = make_shards(tmp_path / "set", Plan({"train": 90, "val": 10}, depth=True, per_shard=1))
+    split, run, out = f"{folder}/val-*.tar", tmp_path / "run", tmp_path / "out"
+    cnn = "--cnn rn18 --weights none --image-size 32 --sequence-length 4 --num-layers 1 --embed-size 16 --num-heads 2"
+    commands: list[list[object]] = [
+        ["shards.cli", "list", folder],
+        ["shards.cli", "verify", "--full", folder, "--jobs", 2],
+        ["shards.cli", "inspect", folder, "--out", tmp_path / "page.html"],
+        ["shards.cli", "reshard", "--shards", folder, "--samples-per-shard", 1, "--jobs", 4, "--out", out],
+        ["shards.cli", "verify", "--full", out, "--jobs", 2],
+        ["train.cli", "--shards", folder, "--run-dir", run, *cnn.split(), "--max-epochs", 1, "--num-workers", 2],
+        ["train.predict.cli", "--checkpoint", run / "last.pt", "--shards", split, "--out", tmp_path / "p.csv",
+         "--save-logits", tmp_path / "l.npz", "--num-workers", 2],
+        ["train.evaluate.cli", "--logits", tmp_path / "l.npz", "--shards", split, "--report", tmp_path / "report"],
+    ]  # fmt: skip
+    for module, *arguments in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", str(module), *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+        )
+        assert done.returncode == 0, done
+        counts["commands on 100 shards with 64 open files: the work is done"] += 1
+    assert len(read_dataset(out).splits["train"]) == 90

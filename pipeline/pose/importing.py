@@ -13,6 +13,7 @@ from pipeline.pose.layouts.read import Keypoints, read_keypoints
 from pipeline.pose.openpose_json import refuse_gaps
 from pipeline.workspace.clip import Video
 from shards.errors import InputError
+from shards.format.sample import number_fault
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ def believed(keypoints: np.ndarray, video: Video, source: str) -> tuple[np.ndarr
     """
     with np.errstate(over="ignore"):  # what is too large becomes infinite
         points = keypoints.astype(np.float32)
-    if not np.isfinite(points).all():
-        raise ClipError(f"{source}: a keypoint is not a finite number")
     points[(points[..., 2] <= 0) | (points[..., :2] == -1).all(axis=-1)] = 0
+    if fault := number_fault(points):
+        raise ClipError(f"{source}: a keypoint {fault}")
     found = problems(points, (video.width, video.height), video.frames)
     if refused := [problem.reason for problem in found if problem.refuse]:
         raise ClipError(f"{source}: {refused[0]}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import ClipError
 from pipeline.pose.flow import pose_flow
 from pipeline.pose.keypoint_archive import POSE_FLOW, import_archive
 from pipeline.stages.stage import Stage
@@ -17,7 +18,7 @@ from pipeline.workspace.fingerprint import stamp
 from pipeline.workspace.result import read_array, result_file, write_result
 from pipeline.workspace.row import LedgerRow, Made
 from shards.format.recipe import Recipe
-from shards.format.sample import npy_bytes
+from shards.format.sample import npy_bytes, number_fault
 
 
 @dataclass(frozen=True)
@@ -61,5 +62,11 @@ def _compute(keypoints: Path, expected: ResultFile, recipe: Recipe, path: Path) 
 
 
 def keep_flow(flow: np.ndarray, path: Path) -> Made:
-    """Write float32 (T-1, 135, 2) pose flow."""
+    """Write float32 (T-1, 135, 2) pose flow.
+
+    Raises:
+        ClipError: it cannot be.
+    """
+    if fault := number_fault(flow):
+        raise ClipError(f"{path.stem}: its pose flow {fault}; are its keypoints right?")
     return write_result(path, npy_bytes(flow), {})

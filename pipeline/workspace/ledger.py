@@ -121,7 +121,7 @@ def write_ledger_table(path: Path, rows: Iterable[LedgerRow]) -> None:
     ordered = sorted(rows, key=lambda row: row.id)
     columns = {name: [getattr(row, name) for row in ordered] for name in _SCHEMA.names}
     columns["facts"] = [json.dumps(facts) for facts in columns["facts"]]
-    with whole_file(path) as temporary:
+    with whole_file(path, follow=False) as temporary:
         pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary, write_page_checksum=True)
 
 

@@ -169,7 +169,7 @@ def class_names(samples: Iterable[Sample], names: list[str] | None, source: Path
 
 def write_manifest(path: Path, samples: list[Sample]) -> None:
     """Write the manifest, whole or not at all."""
-    with whole_file(path) as temporary:
+    with whole_file(path, follow=False) as temporary:
         columns = {name: [getattr(sample, name) for sample in samples] for name in _SCHEMA.names}
         pq.write_table(pa.Table.from_pydict(columns, _SCHEMA), temporary, write_page_checksum=True)
 

@@ -14,6 +14,7 @@ from shards.format.sample import (
     SampleInfo,
     array_from_npy,
     info_from_json,
+    number_fault,
 )
 
 _CROPS = tuple(name for name in MEMBERS if name.endswith(".mjpg"))
@@ -75,8 +76,8 @@ def _array_faults(content: bytes | memoryview, name: str, shape: tuple[int, ...]
         return
     if array.dtype != np.float32 or array.shape != shape:
         yield f"{name} is {array.dtype} {array.shape}, not float32 {shape}"
-    elif not np.isfinite(array).all():
-        yield f"{name} has values that are not finite"
+    elif fault := number_fault(array):
+        yield f"{name} {fault}"
 
 
 def _track_faults(info: SampleInfo, hand: str) -> Iterator[str]:

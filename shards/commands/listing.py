@@ -53,7 +53,7 @@ def _tables(folder: Path, dataset: Dataset) -> dict[str, pa.Table]:
     tables = {}
     for split, shards in sorted(dataset.splits.items()):
         path = folder / index_name(split)
-        table = read_index(path)
+        table = read_index(path, dataset.index_sums.get(split))
         if not len(table):
             raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
         check_counts(path, table, shards)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shards.errors import InputError
-from shards.files import write_whole
+from shards.files import open_no_link, write_whole
 from shards.format.dataset import Shard
 
 FILE_NAME = ".reshard.jsonl"
@@ -22,11 +22,13 @@ class Journal:
         """Begin, or go on with the same plan.
 
         Raises:
-            InputError: the folder holds another plan's shards, or any that no plan tells of.
+            InputError: the folder holds another plan's shards, or any that no plan tells of, or the journal is a link.
         """
         self._path = folder / FILE_NAME
         self.before: dict[str, Shard] = {}  # by file name, from earlier runs
         refuse_strangers(folder)
+        if self._path.is_symlink():
+            raise InputError(f"{self._path}: is a link, to a file that may be another's; remove it")
         if self._path.exists():
             self._read(plan)
         # Written anew without the half line that a kill may have left.
@@ -51,7 +53,7 @@ class Journal:
     def add(self, shard: Shard) -> None:
         """Note that a shard is finished."""
         if self.before.get(shard.name) != shard:
-            with self._path.open("a") as file:
+            with open(self._path, "a", opener=open_no_link) as file:
                 file.write(json.dumps(_to_json(shard)) + "\n")
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from shards.command_line import print_line
 from shards.commands.contents import content_faults
 from shards.errors import InputError
-from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset
-from shards.format.index import PLACE_COLUMNS, read_index, scan_shard
+from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, sha256_of
+from shards.format.index import CHANGED, PLACE_COLUMNS, read_index, scan_shard
 from shards.format.pattern import folder_and_names, tars_in
 from shards.format.tar import padded
 from shards.progress import progress
@@ -85,6 +85,9 @@ def _indexes(folder: Path, dataset: Dataset) -> tuple[list[str], dict[str, list[
         except InputError as error:
             faults.append(error.message)
             continue
+        # The rows are compared all the same: they show what was changed.
+        if dataset.index_sums.get(split, own_sum := sha256_of(path)) != own_sum:
+            faults.append(f"{path}: {CHANGED}")
         faults += [f"{path}: {fault}" for fault in _class_faults(table, len(dataset.classes))]
         rows |= {shard.name: [] for shard in shards}
         names = {shard.name for shard in shards}

@@ -46,6 +46,7 @@ class Dataset:
     settings: dict[str, Any]
     classes: list[str]  # names; the place in the list is the class
     splits: dict[str, list[Shard]] = field(default_factory=dict)
+    index_sums: dict[str, str] = field(default_factory=dict)  # SHA-256 of a split's index; of earlier sets not known
 
     def of_shards(self, folder: Path, names: Set[str] | None) -> "Dataset":
         """The set without the shards that have other names; `folder` is named in errors. None: all of it.
@@ -73,12 +74,15 @@ class Dataset:
             "settings": self.settings,
             "classes": self.classes,
             "splits": {
-                split: {"index": index_name(split), "shards": [asdict(shard) for shard in shards]}
+                split: {"index": index_name(split), **self._index_sum(split), "shards": [*map(asdict, shards)]}
                 for split, shards in sorted(self.splits.items())
             },
         }
         value["sha256"] = content_sum(orjson.loads(json.dumps(value)))
         write_whole(folder / FILE_NAME, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def _index_sum(self, split: str) -> dict[str, str]:
+        return {"index_sha256": self.index_sums[split]} if split in self.index_sums else {}
 
 
 def content_sum(value: dict[str, Any]) -> str:
@@ -127,6 +131,7 @@ def read_dataset(folder: Path) -> Dataset:
             _typed(value["settings"], dict, "settings is not an object"),
             _class_names(value["classes"]),
             splits,
+            _index_sums(value["splits"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
@@ -169,6 +174,14 @@ def _split(split: str, entry: dict[str, Any]) -> list[Shard]:
     if len({shard.name for shard in shards}) < len(shards):
         raise TypeError(f"{split} lists a shard twice")
     return shards
+
+
+def _index_sums(splits: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {
+        split: _typed(entry["index_sha256"], str, f"index_sha256 of {split}")
+        for split, entry in splits.items()
+        if "index_sha256" in entry
+    }
 
 
 def _class_names(value: Any) -> list[str]:

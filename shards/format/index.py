@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.format.dataset import FILE_NAME, Shard
+from shards.format.dataset import FILE_NAME, Shard, sha256_of
 from shards.format.sample import HAND_COLUMNS, MEMBERS, hand_counts, info_from_json
 from shards.format.tar import BLOCK, end_of_archive, padded, split_member_name
 from shards.parquet import read_parquet
@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
     + [(name, pa.int64()) for names in PLACE_COLUMNS.values() for name in names]
     + [(name, pa.int32()) for name in _HAND_COLUMNS]
 )
+CHANGED = f"its SHA-256 is not that in {FILE_NAME}: changed after it was written; copy it or run the shards stage again"
 _ALWAYS_THERE = ("id", "shard", "signer", "frames", *PLACE_COLUMNS["json"])
 
 
@@ -117,20 +118,25 @@ def _check_end(path: Path, extent: int, file: BinaryIO) -> None:
         raise InputError(f"{path}: neither a member nor the end of the archive at byte {extent}; copy it again")
 
 
-def write_index(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the index of a split, whole or not at all."""
+def write_index(path: Path, rows: list[dict[str, Any]]) -> str:
+    """Write the index of a split, whole or not at all; returns its SHA-256, for `dataset.json`."""
     table = pa.Table.from_pylist(rows, SCHEMA)
     if all(table[name].null_count == len(table) for name in _HAND_COLUMNS):
         table = table.drop_columns(_HAND_COLUMNS)
     with whole_file(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
+    return sha256_of(path)
 
 
-def read_index(path: Path) -> pa.Table:
+def read_index(path: Path, sha256: str | None = None) -> pa.Table:
     """The index of a split.
 
+    Args:
+        path: of the index.
+        sha256: what `dataset.json` says of it; None: it does not say.
+
     Raises:
-        InputError: when it is missing, damaged, not one of ours, or has values that no sample can have.
+        InputError: when it is missing, damaged, changed, not one of ours, or has values that no sample can have.
     """
     try:
         table = read_parquet(path, SCHEMA, optional=len(_HAND_COLUMNS))
@@ -140,6 +146,8 @@ def read_index(path: Path) -> pa.Table:
         raise InputError(f"{path}: cannot read this index ({error}); run the shards stage again") from error
     if fault:
         raise InputError(f"{path}: {fault}; run the shards stage again")
+    if sha256 is not None and sha256_of(path) != sha256:
+        raise InputError(f"{path}: {CHANGED}")
     return table
 
 

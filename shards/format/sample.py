@@ -39,6 +39,10 @@ DEPTH_MEMBERS = ("left_depth.mjpg", "right_depth.mjpg")
 # Larger crops are shrunk before they are stored; a JPEG of some hundred bytes could decode to gigabytes.
 LARGEST_SHORT_SIDE = 256
 
+# The largest number in keypoints (pixels, scores) and pose flow (neck lengths): half precision, in which models may
+# compute, ends there, and no JPEG is wider than 65,535. Estimators guess points outside of the picture, but not so far.
+LARGEST_NUMBER = 65_504.0
+
 
 @dataclass(frozen=True)
 class HandTrack:
@@ -152,6 +156,16 @@ def array_from_npy(data: bytes | memoryview) -> np.ndarray:
     start = 10 + int.from_bytes(data[8:10], "little")
     shape, dtype = _npy_header(bytes(data[:start]))
     return np.frombuffer(data, dtype, math.prod(shape), start).reshape(shape)
+
+
+def number_fault(array: np.ndarray) -> str | None:
+    """Why the numbers of keypoints or pose flow cannot be ("has values that …"); None where they can."""
+    largest = np.abs(array).max(initial=0)
+    if largest <= LARGEST_NUMBER:  # NaN is not
+        return None
+    if not np.isfinite(largest):
+        return "has values that are not finite"
+    return f"has a value of {largest:.3g}; none may be beyond ±{LARGEST_NUMBER:.0f}"
 
 
 @lru_cache(maxsize=1024)

@@ -88,7 +88,7 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
         dataset = replace(dataset, recipe=joined(dataset.recipe, here.recipe))
         listed |= {folder / shard.name: (split, shard) for split, shards in here.splits.items() for shard in shards}
     _check_files(paths, listed, {path for pattern in patterns for path in whole_folders(pattern)})
-    table = pa.concat_tables([_rows(folder, paths, listed, len(dataset.classes)) for folder in datasets])
+    table = pa.concat_tables([_rows(folder, here, paths, listed) for folder, here in datasets.items()])
     if not len(table):
         raise InputError(f"{source}: these shards hold no samples")
     shard = table["number"].to_numpy()
@@ -139,7 +139,7 @@ def _check_files(paths: list[Path], listed: dict[Path, tuple[str, Shard]], whole
             )
 
 
-def _rows(folder: Path, paths: list[Path], listed: dict[Path, tuple[str, Shard]], classes: int) -> pa.Table:
+def _rows(folder: Path, dataset: Dataset, paths: list[Path], listed: dict[Path, tuple[str, Shard]]) -> pa.Table:
     """The index rows of those of the shards that are in a folder, with the shard's number in `paths`."""
     splits: dict[str, dict[str, int]] = {}  # split: file name: number
     for number, path in enumerate(paths):
@@ -148,13 +148,13 @@ def _rows(folder: Path, paths: list[Path], listed: dict[Path, tuple[str, Shard]]
     tables = []
     for split, numbers in splits.items():
         index = folder / index_name(split)
-        table = read_index(index)
+        table = read_index(index, dataset.index_sums.get(split))
         check_counts(index, table, (listed[folder / name][1] for name in numbers))
         place = pc.index_in(table["shard"], pa.array(list(numbers)))
         table, place = table.filter(place.is_valid()), place.drop_null()
         tables.append(table.append_column("number", pa.chunked_array([np.array([*numbers.values()], np.int32)[place]])))
     table = pa.concat_tables(tables)
-    largest = pc.max(table["label"]).as_py()
+    largest, classes = pc.max(table["label"]).as_py(), len(dataset.classes)
     if largest is not None and largest >= classes:
         raise InputError(
             f"{folder}: has samples of class {largest}, but {FILE_NAME} names {classes} classes; copy or make it again"

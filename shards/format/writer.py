@@ -115,8 +115,7 @@ def finish(folder: Path, dataset: Dataset, shards: Iterable[tuple[str, Shard, It
     for split, shard, entries in shards:
         splits.setdefault(split, []).append(shard)
         rows.setdefault(split, []).extend(index_rows(shard.name, entries))
-    for split, split_rows in rows.items():
-        write_index(folder / index_name(split), split_rows)
-    dataset = replace(dataset, splits=splits)
+    sums = {split: write_index(folder / index_name(split), split_rows) for split, split_rows in rows.items()}
+    dataset = replace(dataset, splits=splits, index_sums=sums)
     dataset.write(folder)
     return dataset

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from shards.errors import InputError
-from shards.files import writing
+from shards.files import open_no_link, writing
 from shards.format.dataset import Shard
 from shards.remote.transfer import RangeError, TransferError, TransferStopped, transfer
 from shards.remote.urls import RemoteFolder
@@ -101,8 +101,7 @@ class Download:
 
     def _append(self, url: str, shard: Shard, partial: Path) -> None:
         digest = hashlib.sha256()
-        partial.touch()
-        with partial.open("r+b") as file:
+        with open(partial, "r+b", opener=_open_or_make) as file:
             start = 0
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
@@ -144,6 +143,10 @@ class Download:
                 pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(1, 1.25)  # noqa: S311
                 if self.stop.wait(max(pause, error.retry_after or 0)):
                     raise TransferStopped from None
+
+
+def _open_or_make(path: str, flags: int) -> int:
+    return open_no_link(path, flags | os.O_CREAT)
 
 
 def _failure(shown: str, error: TransferError, failures: int) -> str:

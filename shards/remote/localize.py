@@ -127,15 +127,19 @@ def _open(wanted: RemoteShards, store: Cache) -> _Set:
     """Find out what there is, and have dataset.json and the indexes in the cache."""
     download = Download(threading.Event(), lambda size: None)
     listing = fetch_listing(wanted.folder, download)
-    # The indexes have no checksum in dataset.json: those of another place may differ.
+    # In sets of earlier versions the indexes have no checksum: those of another place may differ.
     location = wanted.folder.location
     place = store.place(Path(location.partition("://")[2]).name or "shards", f"{location}\n{listing.content.hex()}")
-    one = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), place)
-    missing = [split for split in one.splits if not (place / f"{split}.parquet").exists()]
+    one, sums = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), place), listing.dataset.index_sums
+    missing = [split for split in one.splits if not _has_index(place / f"{split}.parquet", sums.get(split))]
     fetch_indexes(wanted.folder, listing.dataset, missing, place, download)
     if not (place / FILE_NAME).exists():
         write_whole(place / FILE_NAME, listing.content)
     return one
+
+
+def _has_index(path: Path, sha256: str | None) -> bool:
+    return path.exists() and sha256 in (None, sha256_of(path))
 
 
 def _fetch_missing(sets: Sequence[_Set], store: Cache) -> None:

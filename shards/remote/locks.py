@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from shards.errors import InputError
+from shards.files import open_no_link
 
 FILE_NAME = ".lock"
 _TAKEN = (errno.EACCES, errno.EAGAIN)
@@ -25,7 +26,7 @@ class FolderLocks:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
-        self._file = self._path.open("a+b")
+        self._file = open(self._path, "a+b", opener=open_no_link)  # noqa: SIM115 (open until the process ends)
         self._held: set[str] = set()
         self._guard = threading.Lock()
 

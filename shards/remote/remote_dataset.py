@@ -3,6 +3,7 @@
 Names are checked by `read_dataset`, so that none leads out of a folder; sizes are bounded before anything is believed.
 """
 
+import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -94,14 +95,22 @@ def fetch_indexes(folder: RemoteFolder, dataset: Dataset, splits: list[str], pla
         path = place / f"{split}.parquet"
         samples = sum(shard.samples for shard in dataset.splits[split])
         content = download.content(folder, path.name, samples * _LONGEST_ROW + _OVERHEAD)
-        fault = _index_fault(content, samples)
+        fault = _index_fault(content, samples, dataset.index_sums.get(split))
         if fault:
             raise InputError(f"{folder.shown(path.name)}: {fault}; was it changed, or is it of other shards?")
         write_whole(path, content)
 
 
-def _index_fault(content: bytes, samples: int) -> str | None:
-    """Why an index must not be read as a whole; what its rows say is looked at by who opens the shards."""
+def _index_fault(content: bytes, samples: int, sha256: str | None) -> str | None:
+    """Why an index must not be read as a whole; what its rows say is looked at by who opens the shards.
+
+    Args:
+        content: of the file.
+        samples: of the split.
+        sha256: what dataset.json says of the index; None: it does not say.
+    """
+    if sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        return f"its SHA-256 is not that in {FILE_NAME}"
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             if file.metadata.num_rows != samples:

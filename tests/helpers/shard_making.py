@@ -1,14 +1,14 @@
 """Small shard sets, made here in a fraction of a second from noise, through the modules of `shards/` alone."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import simplejpeg
 
 from shards.body135 import HANDS
-from shards.format.dataset import Dataset
+from shards.format.dataset import Dataset, read_dataset
 from shards.format.index import scan_shard, write_index
 from shards.format.recipe import DEFAULT, Recipe
 from shards.format.sample import HandTrack, SampleInfo, npy_bytes
@@ -81,7 +81,7 @@ def make_sample(plan: Plan, split: str, number: int) -> tuple[SampleInfo, dict[s
 def make_shards(folder: Path, plan: Plan) -> Path:
     """Write a shard set into `folder`."""
     folder.mkdir(parents=True)
-    splits = {}
+    splits, sums = {}, {}
     for split, count in plan.splits.items():
         shards, rows = [], []
         for first in range(0, count, plan.per_shard):
@@ -97,8 +97,15 @@ def make_shards(folder: Path, plan: Plan) -> Path:
             rows += scan_shard(path)
             for extent in extents:
                 extent.path.unlink()
-        write_index(folder / f"{split}.parquet", rows)
+        sums[split] = write_index(folder / f"{split}.parquet", rows)
         splits[split] = shards
     names = [f"class {number}" for number in range(plan.classes)]
-    Dataset(plan.recipe, {"estimator": plan.estimator}, names, splits).write(folder)
+    Dataset(plan.recipe, {"estimator": plan.estimator}, names, splits, sums).write(folder)
     return folder
+
+
+def rewrite_index(folder: Path, split: str, rows: list[dict]) -> None:
+    """Give a split of a shard set an index of these rows, as if it had been made with them."""
+    dataset = read_dataset(folder)
+    sums = dataset.index_sums | {split: write_index(folder / f"{split}.parquet", rows)}
+    replace(dataset, index_sums=sums).write(folder)

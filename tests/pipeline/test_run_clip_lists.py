@@ -241,6 +241,7 @@ def test_clips_that_come_twice_in_an_archive_fail(ffmpeg: str, tmp_path: Path) -
     data = clip_list(tmp_path / "clips.csv", *({"id": key, "color": f"{key}.mp4"} for key in "ab"))
     code, said = pipeline_run("--data", data, "--work", tmp_path / "work", "--keypoints", tmp_path / "kp.tar")
     assert (code, "failed: a (keypoints): " in said, "are there twice" in said) == (3, True, True), said
+    assert "keypoints: 2/2 in " in said
     assert samples(tmp_path / "work").keys() == {"b"}
 
 

@@ -128,7 +128,8 @@ def person(values: list) -> str:
 BAD_KEYPOINTS = {
     "nobody": (no_people, "no person in any of 8 frames"),
     "nan": (replace_frame(person([float("nan")] * 405)), "not OpenPose's JSON .*unexpected character"),
-    "huge": (replace_frame(person([1e300] * 405)), "a keypoint is not a finite number"),
+    "large": (replace_frame(person([1e38, 50, 1] * 135)), "a keypoint has a value of 1e[+]38"),
+    "huge": (replace_frame(person([1e300] * 405)), "a keypoint has values that are not finite"),
     "body-25": (replace_frame(person([1.0] * 75)), "its people have .*75.* numbers"),
     "words": (replace_frame(person(["left"] * 405)), "not OpenPose's JSON"),
     "no-json": (replace_frame("{"), "not OpenPose's JSON"),
@@ -206,6 +207,6 @@ def test_the_same_command_tries_only_the_failed_again(corpus: Path, tmp_path: Pa
     assert [shard.samples for shard in read_dataset(work / "shards").splits["train"]] == [len(GOOD) + 1]
     table = [line.split() for line in again.stdout.splitlines() if line.split()[:1] and line.split()[0] in STAGES]
     assert [row[0] for row in table] == list(STAGES)
-    assert table[0][1:] == ["22", "1", "8", "0"]
+    assert table[0][1:] == ["23", "1", "8", "0"]
     assert again.stderr.count("failed: ") == 10
-    assert f"… and 9 more: `pipeline status --work {work} --failed`" in again.stderr
+    assert f"… and 10 more: `pipeline status --work {work} --failed`" in again.stderr

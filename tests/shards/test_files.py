@@ -174,6 +174,21 @@ def test_a_link_that_cannot_be_followed_is_replaced(tmp_path):
     assert stored.read_bytes() == b"stored"
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "absent"])
+def test_a_link_that_is_not_to_be_followed_is_replaced(tmp_path, kind):
+    other, link = tmp_path / "other", tmp_path / "link"
+    if kind == "folder":
+        other.mkdir()
+    elif kind == "file":
+        other.write_bytes(b"precious")
+    link.symlink_to(other)
+    write_whole(link, b"new", follow=False)
+    assert not link.is_symlink()
+    assert link.read_bytes() == b"new"
+    assert names(tmp_path) == (["link"] if kind == "absent" else ["link", "other"])
+    assert kind != "file" or other.read_bytes() == b"precious"
+
+
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
 def test_a_name_that_is_too_long_is_one_line(command, tmp_path):
     """The system refuses it before anything of ours looks at it: each command must have caught that."""

@@ -114,8 +114,8 @@ def grow(small: Path, folder: Path, megabytes: int) -> None:
         numbers = range(start, min(start + SAMPLES_PER_SHARD, count))
         shards.append(write_shard(path, ([_packed(samples[n % len(samples)], f"s{n:06d}")] for n in numbers)))
         rows += scan_shard(path)
-    write_index(folder / "train.parquet", rows)
-    replace(open_shards(str(small)).dataset, splits={"train": shards}).write(folder)
+    sums = {"train": write_index(folder / "train.parquet", rows)}
+    replace(open_shards(str(small)).dataset, splits={"train": shards}, index_sums=sums).write(folder)
 
 
 def _packed(members: Members, sample_id: str) -> bytes:

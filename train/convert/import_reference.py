@@ -1,7 +1,7 @@
 """`checkpoint import`: a checkpoint of ours from one that the 2021 reference wrote."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +12,9 @@ from shards.errors import InputError
 from shards.files import check_output
 from shards.format.recipe import REFERENCE
 from train.data.window import Window
-from train.fit.checkpoint import Checkpoint
-from train.models.vtn import VTN, ModelSettings
-from train.models.weights import load_state, load_untrusted
+from train.fit.checkpoint import Checkpoint, check_sums, is_count
+from train.models.vtn import ModelSettings
+from train.models.weights import load_untrusted
 
 PREFIX = "model."
 IMAGE_SIZE = 224
@@ -45,6 +45,7 @@ def read_reference(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         InputError: the file is unreadable, unsafe, or has no weights of a model.
     """
+    check_sums(path)
     content = load_untrusted(path, LIGHTNING_GLOBALS)
     weights = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
@@ -109,12 +110,11 @@ def import_reference(reference: Path, out: Path, temporal_stride: int | None) ->
     stride = flags.get("temporal_stride", temporal_stride)
     if temporal_stride and temporal_stride != stride:
         raise InputError(f"{reference}: its flag temporal_stride is {stride!r}; leave --temporal-stride out")
-    if not isinstance(stride, int) or stride < 1:
+    if not isinstance(stride, int) or not is_count(stride):
         raise InputError(f"{reference}: does not say its stride; give --temporal-stride (2 in the published runs)")
-    model = VTN(settings, REFERENCE)
-    load_state(model, state, reference)
     window = Window(settings.sequence_length, stride)
-    Checkpoint(model.state_dict(), settings, REFERENCE, window, IMAGE_SIZE, classes=None).write(out)
+    checkpoint = Checkpoint(state, settings, REFERENCE, window, IMAGE_SIZE, classes=None)
+    replace(checkpoint, model=checkpoint.build(reference).state_dict()).write(out)
     print_line(
         f"{out}: {settings.name} with {settings.cnn}, {settings.num_classes} classes, "
         f"{settings.sequence_length} frames at stride {stride}"

@@ -8,7 +8,7 @@ import simplejpeg
 
 from shards.body135 import HANDS, POINTS
 from shards.format.recipe import Recipe
-from shards.format.sample import LARGEST_SHORT_SIDE, MEMBERS, array_from_npy
+from shards.format.sample import LARGEST_SHORT_SIDE, MEMBERS, array_from_npy, number_fault
 from shards.format.shardset import MemberReader, ShardSet
 from train.crops.imputation import COLOR_AS_GRAY, DEPTH, CropChoice, HandFlags, choose_crops
 from train.data.sample_info import damaged
@@ -72,6 +72,8 @@ class SampleReader:
             flow = array_from_npy(self.members.span(sample, _FLOW))
             if flow.shape != (count - 1, POINTS, 2) or flow.dtype != np.float32:
                 raise ValueError(f"its pose flow is {flow.dtype} {flow.shape}")
+            if fault := number_fault(flow):
+                raise ValueError(f"its pose flow {fault}")
             frames = window_frames(count, self._window, self._recipe, view.start)
             flags = {hand: HandFlags(hands[hand]["missing"], hands[hand].get("guessed")) for hand in HANDS}
             color, depth = choose_crops(frames, flags, self._recipe, self._with_depth)

@@ -102,7 +102,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: no such file, damaged, or not ours.
     """
-    _check_sums(path)
+    check_sums(path)
     value = load_untrusted(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InputError(f"{path}: not a checkpoint of signshards; for one of the 2021 reference: checkpoint import")
@@ -126,16 +126,16 @@ def _checkpoint(value: dict[str, Any], path: Path) -> Checkpoint:
         raise InputError(f"{path}: {printable(error.message)}; give another checkpoint") from error
     _require(isinstance(value["recipe"], dict), "recipe")
     recipe, window = recipe_from_json(value["recipe"], str(path)), Window(**value["window"])
-    _require(window.length == settings.sequence_length and _is_count(window.stride), f"window {value['window']}")
+    _require(window.length == settings.sequence_length and is_count(window.stride), f"window {value['window']}")
     _require({"length", "stride"} == value["window"].keys(), f"window {value['window']}")
-    _require(_is_count(value["image_size"]), f"image size {value['image_size']!r}")
+    _require(is_count(value["image_size"]), f"image size {value['image_size']!r}")
     classes = value["classes"]
     named = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
     _require(classes is None or (named and len(classes) == settings.num_classes), "names of classes")
     # Files of earlier versions have neither.
     estimator, clip_frames = value.get("estimator"), value.get("clip_frames")
     _require(estimator is None or isinstance(estimator, str), "estimator")
-    _require(clip_frames is None or _is_count(clip_frames), "frames of clips")
+    _require(clip_frames is None or is_count(clip_frames), "frames of clips")
     return Checkpoint(model, settings, recipe, window, value["image_size"], classes, training, estimator, clip_frames)
 
 
@@ -144,7 +144,8 @@ def _require(right: bool, name: str) -> None:
         raise ValueError(f"not as it should be: {name}")
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether a value of a checkpoint can be a number of pixels or frames."""
     return type(value) is int and 1 <= value <= _LARGEST
 
 
@@ -157,7 +158,7 @@ def is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _check_sums(path: Path) -> None:
+def check_sums(path: Path) -> None:
     """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
     try:
         if not zipfile.is_zipfile(path):

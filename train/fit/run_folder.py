@@ -98,7 +98,7 @@ def prepare_folder(folder: Path, description: dict[str, Any]) -> None:
         remove_leftovers(folder)
         if (folder / LAST).exists():
             description = description | {"first": _first_description(folder / CONFIG)}
-        write_whole(folder / CONFIG, json.dumps(description, indent=1, default=str).encode())
+        write_whole(folder / CONFIG, json.dumps(description, indent=1, default=str).encode(), follow=False)
     except OSError as error:
         raise InputError(_not_writable(folder, error)) from error
 

@@ -49,7 +49,7 @@ class RunLog:
         self._rows.append({name: f"{row[name]:.6g}" if name in row else "" for name in COLUMNS})
         # Columns that somebody added to the file stay.
         columns = list(dict.fromkeys(chain(COLUMNS, *self._rows)))
-        with _warning(), whole_file(self._path) as temporary, temporary.open("w", newline="") as file:
+        with _warning(), whole_file(self._path, follow=False) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(self._rows)

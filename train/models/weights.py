@@ -93,11 +93,17 @@ def load_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) 
     module.load_state_dict(state, strict=False)
 
 
+def _is_stored(value: Tensor) -> bool:
+    """Whether all numbers of a tensor are in memory: a file can say one number for a tensor of any size, or none."""
+    whole = value.layout == torch.strided and value.device.type == "cpu"
+    return whole and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+
+
 def check_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) -> None:
     """InputError where names, shapes or kinds of the weights are not those of `module`, see `load_state`."""
     wanted = {name: (value.shape, value.is_floating_point()) for name, value in module.state_dict().items()}
     given = {
-        name: (value.shape, value.is_floating_point()) if isinstance(value, Tensor) and not value.is_sparse else None
+        name: (value.shape, value.is_floating_point()) if isinstance(value, Tensor) and _is_stored(value) else None
         for name, value in state.items()
     }
     problems = {

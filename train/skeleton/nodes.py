@@ -6,6 +6,7 @@ NumPy only: a loader's worker prepares one clip at a time. Nothing that is missi
 import numpy as np
 
 from shards.body135 import LEFT_SHOULDER, MIRRORED_POINTS, RIGHT_SHOULDER, UPPER_NECK
+from shards.format.sample import LARGEST_NUMBER
 
 # Points of BODY_135: nose, shoulders, elbows and wrists (left before right), then of the left hand and of the right
 # one the tip of the thumb, and of the four fingers the knuckle (MCP) and the tip.
@@ -26,7 +27,7 @@ HAND_PLACES = (slice(7, 16), slice(16, 25))  # left, right
 KNUCKLES = slice(1, 8, 2)  # in a hand
 
 LIMIT = 4.0  # shoulder widths; a point farther off is an estimator's error
-NOT_FINITE = "a keypoint that has a score has no finite coordinates"
+NO_PLACE = f"a keypoint that has a score has no place: not finite, or beyond ±{LARGEST_NUMBER:.0f} pixels"
 # Where no frame shows both shoulders: the longer side of the box around all that the clip shows, in shoulder widths
 # (2,130 clips of `asl-words`: median 2.60, from 1.87 at 5 % to 3.74 at 95 %).
 BOX = 2.6
@@ -71,11 +72,11 @@ def skeleton_of(keypoints: np.ndarray, frames: np.ndarray) -> np.ndarray:
         float32 (T, 25, 3): x, y within ±4, score; a missing node is (0, 0, 0).
 
     Raises:
-        ValueError: a point that has a score has no finite coordinates.
+        ValueError: a point that has a score has no place, see `NO_PLACE`.
     """
     skeleton, (center, width) = keypoints[frames[:, None], NODES], body_frame(keypoints)
     if not place_in_body(skeleton[None], center[None], np.array([width], np.float32)).all():
-        raise ValueError(NOT_FINITE)
+        raise ValueError(NO_PLACE)
     return skeleton
 
 
@@ -88,16 +89,18 @@ def place_in_body(skeletons: np.ndarray, center: np.ndarray, width: np.ndarray) 
         width: …float32 (B,).
 
     Returns:
-        bool (B,): whether all its numbers are finite; where not, a point that has a score has no place.
+        bool (B,): whether all its numbers can be; where not, a point that has a score has no place.
     """
     skeletons[~(skeletons[..., 2] > 0)] = 0
     place = skeletons[..., :2]
-    finite = np.isfinite(skeletons).all((1, 2, 3)) & np.isfinite(center).all(1) & np.isfinite(width)
+    # Comparisons with NaN are false.
+    possible = (np.abs(skeletons) <= LARGEST_NUMBER).all((1, 2, 3)) & (np.abs(center) <= LARGEST_NUMBER).all(1)
+    possible &= width <= LARGEST_NUMBER
     place -= center[:, None, None]
     place /= width[:, None, None, None]
     np.clip(place, -LIMIT, LIMIT, out=place)
     place[skeletons[..., 2] == 0] = 0
-    return finite
+    return possible
 
 
 def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
@@ -132,7 +135,7 @@ def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    """As `np.median(values, axis=0)`, which takes four times as long; NaN where not all values are finite."""
+    """As `np.median(values, axis=0)`, which takes four times as long; NaN where a value cannot be."""
     ordered, count = np.sort(values, axis=0), len(values)
     middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
-    return middle if np.isfinite(ordered).all() else middle * np.nan
+    return middle if (np.abs(ordered) <= LARGEST_NUMBER).all() else middle * np.nan

@@ -17,7 +17,7 @@ from train.data.sample_info import damaged
 from train.data.shard_dataset import LoaderSettings
 from train.data.shared_memory import SharedBuffer
 from train.data.views import View
-from train.skeleton.nodes import MIRRORED, NODES, NOT_FINITE, body_frame, place_in_body, sampled_frames
+from train.skeleton.nodes import MIRRORED, NO_PLACE, NODES, body_frame, place_in_body, sampled_frames
 from train.skeleton.pose_views import SkeletonViews, draw_skeleton_views
 
 _POSE = MEMBERS.index("pose.npy")
@@ -134,9 +134,9 @@ class SkeletonReader:
             keypoints = read_keypoints(shards, self._members, sample)
             skeletons[number] = keypoints[frames[number, :, None], NODES]
             center[number], width[number] = body_frame(keypoints)
-        finite = place_in_body(skeletons, center, width)
-        if not finite.all():
-            raise damaged(shards, samples[int(finite.argmin())], ValueError(NOT_FINITE))
+        possible = place_in_body(skeletons, center, width)
+        if not possible.all():
+            raise damaged(shards, samples[int(possible.argmin())], ValueError(NO_PLACE))
         arrays = [skeletons, views.mirrored, shards.labels[samples].astype(np.int64), *views.distortions]
         return skeleton_batch(arrays, [shards.ids[sample].as_py() for sample in samples], total)
 

@@ -21,7 +21,7 @@ import numpy as np
 # A test holds it equal to the pipeline's own.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
-    "rm,dv,wtv,yuv4mpegpipe,image2,jpeg_pipe,png_pipe,webp_pipe"
+    "rm,dv,wtv,yuv4mpegpipe,jpeg_pipe,png_pipe,webp_pipe"
 )
 
 POINTS = 135

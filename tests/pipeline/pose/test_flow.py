@@ -9,6 +9,7 @@ from helpers.clip_making import GOLDEN, moving_keypoints
 
 from pipeline.errors import ClipError
 from pipeline.pose.flow import NECK_PER_SHOULDERS, impute, pose_flow
+from pipeline.stages.poseflow import keep_flow
 from shards.format.recipe import DEFAULT, REFERENCE
 
 
@@ -97,3 +98,12 @@ def test_the_stage_writes_what_the_function_gives(tiny_work: Path) -> None:
         flow = np.load(tiny_work / "poseflow" / path.name)
         assert flow.dtype == np.float32
         np.testing.assert_array_equal(flow, pose_flow(np.load(path), DEFAULT))
+
+
+def test_a_flow_that_cannot_be_fails_its_clip(tmp_path: Path) -> None:
+    flow = np.zeros((3, 135, 2), np.float32)
+    keep_flow(flow, tmp_path / "a.npy")
+    for wrong in (np.nan, 1e38):
+        flow[1, 7, 1] = wrong
+        with pytest.raises(ClipError, match="a: its pose flow has "):
+            keep_flow(flow, tmp_path / "a.npy")

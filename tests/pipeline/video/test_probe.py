@@ -1,6 +1,7 @@
 """What FFmpeg says of a video."""
 
 import re
+import shutil
 import subprocess
 import time
 import uuid
@@ -13,6 +14,7 @@ from helpers.pipeline_runs import processes_of, wait_until
 from pipeline.errors import ClipError
 from pipeline.video import probe as module
 from pipeline.video.decode import WantedStream, decode
+from pipeline.video.encode import copy_plain
 from pipeline.video.probe import probe
 from pipeline.video.program import ffmpeg_binary, named_ffmpeg, reason_of, refuse_old
 from pipeline.video.recording import Recording
@@ -56,11 +58,46 @@ def test_probe_names_the_one_that_is_wrong(ffmpeg: str, clip: str, tmp_path: Pat
             probe([Recording(clip), Recording(str(wrong))], ffmpeg)
 
 
-def test_a_playlist_opens_nothing(ffmpeg: str, clip: str, tmp_path: Path) -> None:
-    playlist = tmp_path / "list.mp4"
-    playlist.write_text(f"#EXTM3U\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
-    with pytest.raises(ClipError, match="not a readable video"):
-        probe([Recording(str(playlist))], ffmpeg)
+_DASH = (
+    '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT1S" '
+    'profiles="urn:mpeg:dash:profile:isoff-on-demand:2011"><Period><AdaptationSet contentType="video">'
+    '<Representation id="1" bandwidth="1" mimeType="video/mp4"><BaseURL>file://{}</BaseURL><SegmentBase/>'
+    "</Representation></AdaptationSet></Period></MPD>"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x_color.mp4", _DASH),
+        ("x_color.mp4", "ffconcat version 1.0\nfile a.mp4\n"),
+        ("x.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://{}\n#EXT-X-ENDLIST\n"),
+        ("x%03d.jpg", None),
+    ],
+)
+def test_a_file_that_names_others_opens_none(
+    ffmpeg: str, clip: str, tmp_path: Path, name: str, content: str | None
+) -> None:
+    path = tmp_path / name
+    if content is None:  # to FFmpeg, the pictures x000.jpg, x001.jpg, …
+        subprocess.run([ffmpeg, "-loglevel", "error", "-i", clip, str(path)], check=True)
+        shutil.copy(tmp_path / "x001.jpg", path)
+    else:
+        path.write_text(content.format(clip))
+    # Without the whitelists FFmpeg shows what is there.
+    assert subprocess.run([ffmpeg, "-loglevel", "error", "-i", str(path), "-f", "null", "-"]).returncode == 0
+    (video,) = probe([Recording(clip)], ffmpeg)
+    recording = Recording(str(path))
+    for opens in (
+        lambda: probe([recording], ffmpeg),
+        lambda: list(decode([WantedStream(recording, video, "rgb")], ffmpeg)),
+        lambda: copy_plain(recording, video, tmp_path / "copy.mkv", ffmpeg),
+    ):
+        with pytest.raises(ClipError, match="it is no recorded video: a list of other files"):
+            opens()
+
+
+def test_a_name_is_no_url(ffmpeg: str) -> None:
     with pytest.raises(ClipError, match=r"http://127.0.0.1:9/a.mp4: no such file"):
         probe([Recording("http://127.0.0.1:9/a.mp4")], ffmpeg)
 

@@ -141,6 +141,8 @@ def test_values_that_are_not_finite(members: dict[str, bytes], name: str, value:
     array = array_from_npy(members[name]).copy()
     array[3, 7, 1] = value
     assert faults(members | {name: npy_bytes(array)}) == [f"{name} has values that are not finite"]
+    array[3, 7, 1] = 1e38
+    assert faults(members | {name: npy_bytes(array)}) == [f"{name} has a value of 1e+38; none may be beyond ±65504"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.shard_making import rewrite_index
 
-from shards.format.index import read_index, write_index
+from shards.format.index import read_index
 
 
 def test_table(run, tiny_work: Path) -> None:
@@ -44,7 +45,7 @@ def test_json_agrees_with_the_labels(run, tiny_work: Path, tiny: Path) -> None:
 def test_samples_without_class(run, shards: Path) -> None:
     rows = read_index(shards / "val.parquet").to_pylist()
     rows[0]["label"] = None
-    write_index(shards / "val.parquet", rows)
+    rewrite_index(shards, "val", rows)
     assert "1 samples of val have no class" in run("list", shards).stdout
 
 
@@ -66,14 +67,14 @@ def test_a_set_without_shards(run, shards: Path, command: list[str], splits: dic
 
 
 def test_an_index_without_rows(run, shards: Path) -> None:
-    write_index(shards / "val.parquet", [])
+    rewrite_index(shards, "val", [])
     result = run("list", shards)
     assert result.exit_code == 2
     assert "val.parquet: lists no samples" in result.stderr
 
 
 def test_an_index_of_other_shards(run, shards: Path) -> None:
-    (shards / "val.parquet").write_bytes((shards / "train.parquet").read_bytes())
+    rewrite_index(shards, "val", read_index(shards / "train.parquet").to_pylist())
     result = run("list", shards)
     assert result.exit_code == 2
     assert "val.parquet: lists 0 samples of val-000.tar" in result.stderr

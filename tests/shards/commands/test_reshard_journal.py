@@ -59,3 +59,15 @@ def test_other_plan(tmp_path: Path) -> None:
     Journal(tmp_path, "plan")
     with pytest.raises(InputError, match="other options or sources"):
         Journal(tmp_path, "another")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_not_followed(tmp_path: Path, there: bool) -> None:
+    folder, other = tmp_path / "out", tmp_path / "other"
+    folder.mkdir()
+    if there:
+        other.write_text('{"plan": "plan"}\n')
+    (folder / ".reshard.jsonl").symlink_to(other)
+    with pytest.raises(InputError, match=r"is a link|holds"):
+        Journal(folder, "plan")
+    assert other.exists() == there

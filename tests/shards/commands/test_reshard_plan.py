@@ -3,11 +3,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.shard_making import rewrite_index
 
 from shards.commands.reshard_plan import assign, make_plan, read_sources, select
 from shards.errors import InputError
 from shards.format.dataset import read_dataset
-from shards.format.index import read_index, write_index
+from shards.format.index import read_index
 from shards.remote.cache import CacheSettings
 
 NO_CACHE = CacheSettings(Path("unused"))  # the sets are local
@@ -61,7 +62,7 @@ def test_unlike_recipes_cannot_be_merged(tiny_work: Path, tiny_reference_work: P
 def test_index_whose_members_are_apart(shards: Path) -> None:
     rows = read_index(shards / "val.parquet").to_pylist()
     rows[0]["flow_offset"] += 512
-    write_index(shards / "val.parquet", rows)
+    rewrite_index(shards, "val", rows)
     with pytest.raises(InputError, match="not side by side in the index"):
         read_sources([str(shards)], NO_CACHE)
 

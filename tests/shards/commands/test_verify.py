@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers.shard_making import rewrite_index
 
 from shards.commands.verify import verify
 from shards.errors import InputError
@@ -35,7 +36,7 @@ def flip(folder: Path, byte: int) -> None:
 def change_index(folder: Path, change: Callable[[list[dict]], object]) -> None:
     rows = read_index(folder / "train.parquet").to_pylist()
     change(rows)
-    write_index(folder / "train.parquet", rows)
+    rewrite_index(folder, "train", rows)
 
 
 def swap_shards(folder: Path) -> None:
@@ -182,6 +183,18 @@ def test_control_characters_do_not_reach_the_terminal(run, shards: Path) -> None
         assert "all right" in output
         assert "\r" not in output
     assert run("verify", shards).exit_code == 3
+
+
+def test_an_index_that_was_changed(run, shards: Path) -> None:
+    """A signer is in no byte of a tar's headers: who reads the index alone sees nothing else of it."""
+    rows = read_index(shards / "train.parquet").to_pylist()
+    write_index(shards / "train.parquet", [rows[0] | {"signer": "9"}, *rows[1:]])
+    first, second = faults(shards)
+    assert "train.parquet: its SHA-256 is not that in dataset.json" in first
+    assert "has signer 0, in the index 9" in second or "has signer 1, in the index 9" in second
+    for command in (["list"], ["split", "--by", "sample", "--out", shards / "s.csv", "--shards"]):
+        result = run(*command, shards)
+        assert (result.exit_code, "SHA-256" in result.stderr) == (2, True)
 
 
 def test_no_shard_set(tmp_path: Path) -> None:

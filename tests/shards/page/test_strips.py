@@ -2,9 +2,10 @@ import base64
 import json
 
 import pytest
+from helpers.shard_making import rewrite_index
 
 from shards.errors import InputError
-from shards.format.index import read_index, scan_shard, write_index
+from shards.format.index import read_index, scan_shard
 from shards.format.sample import MEMBERS
 from shards.format.shardset import open_shards
 from shards.page.strips import StripReader
@@ -52,7 +53,7 @@ def test_an_index_of_other_samples_is_named(shards, column, fault) -> None:
     labels = [row["label"] for row in rows]
     changed = rows[labels.index(0)]
     changed[column] = {"label": 1, "frames": 7}[column]
-    write_index(shards / "train.parquet", rows)
+    rewrite_index(shards, "train", rows)
     found = open_shards(str(shards))
     with pytest.raises(
         InputError, match=f"{changed['id']} is damaged .its JSON has class 0 and [0-9]+ frames, {fault}"

@@ -224,3 +224,14 @@ def test_small_files_are_bounded(server: FaultyServer) -> None:
     download = Download(threading.Event(), lambda size: None)
     with pytest.raises(InputError, match=r"dataset\.json: longer than 1000 bytes"):
         download.content(RemoteFolder(server.url), "dataset.json", 1000)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_part_that_is_a_link_is_not_followed(fetch: Fetch, tmp_path: Path, there: bool) -> None:
+    other = tmp_path / "other"
+    if there:
+        other.write_text("precious")
+    fetch.partial.symlink_to(other)
+    with pytest.raises(OSError, match="symbolic links"):
+        fetch()
+    assert other.read_text() == "precious" if there else not other.exists()

@@ -92,6 +92,15 @@ def test_only_what_the_pattern_names_is_fetched(server: FaultyServer, tmp_path: 
     assert len(open_shards(found)) == 2
 
 
+def test_an_index_that_was_damaged_in_the_cache_is_fetched_again(server: FaultyServer, tmp_path: Path) -> None:
+    found = localize(server.url, tmp_path / "cache")
+    index = Path(found) / "train.parquet"
+    whole = index.read_bytes()
+    index.write_bytes(whole[:-10])
+    assert localize(server.url, tmp_path / "cache") == found
+    assert index.read_bytes() == whole
+
+
 def test_two_folders_in_one_pattern(noise_set: Path, tmp_path: Path) -> None:
     make_shards(tmp_path / "both" / "b", Plan({"extra": 3}, crop=30))
     shutil.copytree(noise_set, tmp_path / "both" / "a")

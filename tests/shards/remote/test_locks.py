@@ -91,3 +91,11 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(fcntl, "lockf", none)
     with pytest.raises(InputError, match="no locks on this file system"):
         locks_of(tmp_path).share("a")
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="symbolic links"):
+        locks_of(tmp_path / "cache")
+    assert not (tmp_path / "other").exists()

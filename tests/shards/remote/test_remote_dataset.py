@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -68,7 +69,8 @@ def test_indexes(server: FaultyServer, noise_set: Path, tmp_path: Path) -> None:
 
 
 def test_indexes_that_cannot_be(server: FaultyServer, noise_set: Path, tmp_path: Path) -> None:
-    dataset, right = read_dataset(noise_set), pq.read_table(noise_set / "train.parquet")
+    right = pq.read_table(noise_set / "train.parquet")
+    dataset = replace(read_dataset(noise_set), index_sums={})  # as of an earlier version
     bomb = pa.table({"id": pa.array(["x" * 2_000_000] * 8)})
     assert len(parquet(bomb)) < 100_000
     for body, fault in (
@@ -80,6 +82,16 @@ def test_indexes_that_cannot_be(server: FaultyServer, noise_set: Path, tmp_path:
         server.faults["train.parquet"] = [Fault(body=body)]
         with pytest.raises(InputError, match=fault):
             fetch_indexes(RemoteFolder(server.url), dataset, ["train"], tmp_path, DOWNLOAD)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_index_that_was_changed(server: FaultyServer, noise_set: Path, tmp_path: Path) -> None:
+    table = pq.read_table(noise_set / "train.parquet")
+    labels = table["label"].to_pylist()
+    other = table.set_column(table.schema.names.index("label"), "label", pa.array(labels[::-1], pa.int32()))
+    server.faults["train.parquet"] = [Fault(body=parquet(other))]
+    with pytest.raises(InputError, match=r"train\.parquet: its SHA-256 is not that in dataset\.json"):
+        fetch_indexes(RemoteFolder(server.url), read_dataset(noise_set), ["train"], tmp_path, DOWNLOAD)
     assert not list(tmp_path.iterdir())
 
 

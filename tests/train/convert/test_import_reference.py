@@ -164,6 +164,31 @@ def test_a_stride_that_contradicts_the_flag_is_refused(convert, small):
     out.unlink()
 
 
+@pytest.mark.parametrize("stride", [True, 0, -1, 10**30, 2.0, "2"])
+def test_a_stride_that_cannot_be_is_refused(convert, small, stride):
+    small["hyper_parameters"]["temporal_stride"] = stride
+    assert_refused(*convert(small), "does not say its stride")
+
+
+@pytest.mark.parametrize("name", ["classifier.fc.weight", "self_attention_decoder.position_encoding.enc.weight"])
+def test_a_weight_that_is_larger_than_its_file_is_refused(convert, small, name):
+    for flag in ("num_classes", "sequence_length"):
+        small["hyper_parameters"].pop(flag, None)
+    small["state_dict"][f"model.{name}"] = torch.zeros(1).expand(1000, small["state_dict"][f"model.{name}"].shape[1])
+    assert_refused(*convert(small), "of another shape: ")
+
+
+def test_a_changed_byte_of_a_weight_is_refused(convert, small, tmp_path):
+    """Torch does not look at the checksums that it writes."""
+    whole = tmp_path / "whole.ckpt"
+    torch.save(small, whole)
+    data = bytearray(whole.read_bytes())
+    whole.unlink()
+    place = data.index(small["state_dict"]["model.bottle_mm.bias"].numpy().tobytes())
+    data[place] ^= 1
+    assert_refused(*convert(bytes(data)), "the checksum of ")
+
+
 def test_code_in_a_checkpoint_is_not_run(convert, small, tmp_path):
     class Attack:
         def __reduce__(self):

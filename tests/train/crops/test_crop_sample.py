@@ -119,6 +119,8 @@ def overwritten(folder, number: int, member: str, at: int, data: bytes):
         ("flow.npy", 21, b","),  # '<f4' as '<,4'
         ("flow.npy", 0, b"\x80\x04"),  # a pickle is not read
         ("flow.npy", 22, b"i"),  # whole numbers
+        ("flow.npy", 128, np.float32(1e38).tobytes()),
+        ("flow.npy", 132, np.float32(np.nan).tobytes()),
     ],
 )
 def test_damaged_bytes_name_shard_and_sample(tmp_path, member, at, data):

@@ -8,12 +8,13 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from helpers.predict_runs import predict, rows
+from helpers.shard_making import rewrite_index
 from helpers.tiny_model import tiny_pose_checkpoint
 from helpers.train_runs import tiny_arguments
 from torchvision.models import resnet18
 
 from shards.format.dataset import read_dataset
-from shards.format.index import read_index, write_index
+from shards.format.index import read_index
 from shards.format.shardset import open_shards
 from train.cli import main
 from train.fit.checkpoint import read_checkpoint
@@ -249,9 +250,8 @@ def test_check_says_what_is_wrong(made, small: Path, tmp_path: Path) -> None:
     # Labels that count from 1: class 0 has no sample, and one name too many.
     folder = Path(shutil.copytree(made(splits={"train": 6}), tmp_path / "from1"))
     rows = read_index(folder / "train.parquet").to_pylist()
-    write_index(folder / "train.parquet", [row | {"label": row["label"] + 1} for row in rows])
-    dataset = read_dataset(folder)
-    replace(dataset, classes=["a", "b", "c", "d"]).write(folder)
+    rewrite_index(folder, "train", [row | {"label": row["label"] + 1} for row in rows])
+    replace(read_dataset(folder), classes=["a", "b", "c", "d"]).write(folder)
     result = train(*tiny_arguments(folder, tmp_path / "run", *common, val=False))
     assert result.exit_code == 2
     assert "count from 1" in result.stderr

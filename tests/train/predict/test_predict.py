@@ -6,16 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers.predict_runs import predict, rows
-from helpers.shard_making import Plan, make_sample
+from helpers.shard_making import Plan, make_sample, rewrite_index
 from helpers.tiny_model import tiny_checkpoint
 
 from shards.format.dataset import Dataset, read_dataset
-from shards.format.index import scan_shard, write_index
+from shards.format.index import read_index, scan_shard, write_index
 from shards.format.recipe import DEFAULT
 from shards.format.sample import SampleInfo, array_from_npy, npy_bytes
 from shards.format.tar import pack
@@ -77,9 +75,7 @@ def test_shards_whose_classes_have_no_names(small, tmp_path, classes, fits):
     folder = shutil.copytree(small, tmp_path / "shards")
     replace(read_dataset(folder), classes=classes).write(folder)
     if not classes:
-        index = pq.read_table(folder / "val.parquet")
-        labels = pa.nulls(len(index), pa.int32())
-        pq.write_table(index.set_column(index.schema.names.index("label"), "label", labels), folder / "val.parquet")
+        rewrite_index(folder, "val", [row | {"label": None} for row in read_index(folder / "val.parquet").to_pylist()])
     common = ("--checkpoint", tmp_path / "best.pt", "--out")
     result = predict(*common, tmp_path / "p.csv", "--shards", f"{folder}/val-*.tar")
     assert result.exit_code == (0 if fits else 2), result.output
@@ -119,25 +115,25 @@ def written(folder: Path, samples: list[tuple[SampleInfo, dict[str, bytes]]]) ->
     return folder
 
 
-def with_nan_flow(folder: Path, ids: list[str]) -> Path:
-    """A shard set of five samples, some of whose pose flow is NaN, as the case attack/nan-predictions has it."""
+def with_flow_of(value: float, folder: Path, ids: list[str]) -> Path:
+    """A shard set of five samples, in some of which all pose flow is one number."""
     samples = [make_sample(Plan({"val": 5}), "val", number) for number in range(5)]
     for info, members in samples:
         if info.id in ids:
-            flow = np.full_like(array_from_npy(members["flow.npy"]), np.nan)
+            flow = np.full_like(array_from_npy(members["flow.npy"]), value)
             members["flow.npy"] = npy_bytes(flow)
     return written(folder, samples)
 
 
+@pytest.mark.parametrize("value", [np.nan, 1e38])
 @pytest.mark.parametrize("more", [(), ("--mirror",), ("--windows", 2), ("--sliding", 3)])
-def test_logits_that_are_not_finite_are_refused(tmp_path, more):
+def test_pose_flow_that_cannot_be_is_refused(tmp_path, more, value):
     tiny_checkpoint(tmp_path / "best.pt", CLASSES)
-    shards = with_nan_flow(tmp_path / "shards", ["val_sample1", "val_sample3"])
+    shards = with_flow_of(value, tmp_path / "shards", ["val_sample3"])
     common = ("--checkpoint", tmp_path / "best.pt", "--shards", shards, "--out", tmp_path / "p.csv")
     result = predict(*common, *more)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "not finite" in result.stderr
-    assert "val_sample1, val_sample3 are" in result.stderr
+    assert "val_sample3 is damaged (its pose flow has " in result.stderr
     assert not (tmp_path / "p.csv").exists()
 
 

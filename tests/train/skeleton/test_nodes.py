@@ -88,16 +88,17 @@ def test_missing_points_are_zero_and_never_imputed():
     assert (skeleton[~missing][:, 2] == CLIP[:, NODES][~missing][:, 2]).all()
 
 
-def test_a_point_with_a_score_but_without_a_place_is_refused():
+@pytest.mark.parametrize("junk", [np.nan, np.inf, 1e38, -1e6])
+def test_a_point_with_a_score_but_without_a_place_is_refused(junk):
     clip = CLIP.copy()
-    clip[4, 9] = np.nan, 3, 0.5
+    clip[4, 9] = junk, 3, 0.5
     with pytest.raises(ValueError, match="finite"):
         skeleton_of(clip, np.arange(30))
     # The neck and the shoulders are looked at in all frames.
     for point in (5, 17):
         clip = CLIP.copy()
         clip[1, [5, 6, 17]] = 1
-        clip[1, point, 1] = np.nan
+        clip[1, point, 1] = junk
         with pytest.raises(ValueError, match="finite"):
             skeleton_of(clip, np.arange(5, 20))
 
