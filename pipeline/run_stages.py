@@ -237,7 +237,9 @@ def _make_shards(clips: Sequence[Clip], settings: RunSettings, run: Engine) -> S
     if not bad:
         made_with = {"estimator": settings.source.name, "quality": settings.quality}
         made_with |= {"depth_range": list(settings.depth_range)} if settings.depth_range else {}
-        planned.finish(ledger.rows, Dataset(settings.recipe, made_with, settings.classes))
+        dataset = Dataset(settings.recipe, made_with, settings.classes)
+        if rows or not planned.is_finished(ledger.rows, dataset):
+            planned.finish(ledger.rows, dataset)
     return StageSummary(
         name, len(planned.shards) - len(bad), len(rows) - len(bad), bad, warnings=[*same_keypoints(clips)]
     )

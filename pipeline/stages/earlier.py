@@ -56,7 +56,7 @@ class EarlierVersion:
             if known is None:
                 continue
             if isinstance(stage, HandCrops) and not self.recipe.guessed_hands_shown:
-                clip.unmarked = crop_tar(known)
+                clip.unmarked = crop_tar(known, {})
                 unmarked += 1
             else:
                 ledger.record(replace(known, fingerprint=clip.fingerprints[stage.name], time=time.time()))

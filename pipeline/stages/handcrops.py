@@ -82,14 +82,14 @@ class HandCrops(Stage):
         if not self.recipe.guessed_hands_shown:
             for hand, *counts in zip(HANDS, row.facts["guessed"], row.facts["missing"], strict=True):
                 hands |= dict(zip(HAND_COLUMNS[hand], map(int, counts), strict=True))
-        clip.handcrops = replace(crop_tar(row), hands=hands)
+        clip.handcrops = crop_tar(row, hands)
 
 
-def crop_tar(row: LedgerRow) -> CropTar:
+def crop_tar(row: LedgerRow, hands: dict[str, int]) -> CropTar:
     """The tar that a row describes; KeyError, TypeError or ValueError where it describes none."""
     facts = row.facts
     places = {member: (int(offset), int(size)) for member, (offset, size) in facts["places"].items()}
-    return CropTar(row.bytes, facts.get("crc32"), int(facts["extent"]), places, int(facts["json_start"]))
+    return CropTar(row.bytes, facts.get("crc32"), int(facts["extent"]), places, int(facts["json_start"]), hands)
 
 
 def cut_clip(clip: Clip, stage: HandCrops) -> Made:

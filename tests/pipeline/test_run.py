@@ -156,6 +156,36 @@ def test_lost_and_damaged_results_are_made_again(data: Path, tmp_path: Path) -> 
     assert digests(work) == before
 
 
+@pytest.mark.parametrize("name", ["dataset.json", "train.parquet", "val.parquet"])
+@pytest.mark.parametrize("damage", ["gone", "changed", "nothing"])
+def test_an_index_is_written_again_where_it_is_not_as_it_was(
+    data: Path, tmp_path: Path, name: str, damage: str
+) -> None:
+    work = tmp_path / "work"
+    assert run(data, work)[0] == 0
+    path, before = work / "shards" / name, digests(work)
+    file = path.stat().st_ino
+    if damage == "gone":
+        path.unlink()
+    elif damage == "changed":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    assert run(data, work)[:2] == (0, NOTHING)
+    assert digests(work) == before
+    if damage == "nothing":
+        assert path.stat().st_ino == file
+
+
+def test_other_settings_of_the_set_are_written_where_no_shard_changes(data: Path, tmp_path: Path) -> None:
+    work, names = tmp_path / "work", tmp_path / "classes.csv"
+    for word in ("book", "lamp"):
+        names.write_text(f"ClassId,NAME\n0,{word}\n1,b\n2,c\n")
+        code, _, said = run(data, work, *labels(data), "--classes", str(names))
+        assert code == 0, said
+        assert read_dataset(work / "shards").classes[0] == word
+
+
 def test_stages_may_be_run_one_by_one(data: Path, tmp_path: Path, tiny_work: Path) -> None:
     work, options = tmp_path / "work", labels(data)
     code, _, said = run(data, work, *options, "--stage", "handcrops")

@@ -60,6 +60,22 @@ def test_clips_without_video_become_samples_of_keypoints(tmp_path: Path) -> None
     assert "handcrops      0       0       0" in status.output
 
 
+def test_another_size_of_the_picture_is_in_the_shards_of_the_same_keypoints(tmp_path: Path) -> None:
+    """Points in pixels stay as they are."""
+    write_keypoints(tmp_path / "a", "a", keypoints_of(5, 4.0))
+    data, work = clip_list(tmp_path / "clips.csv", {"id": "a", "split": "train", "keypoints": "a"}), tmp_path / "work"
+    sizes, digests = [], []
+    for more in ((), ("--picture-size", "640x480"), ("--picture-size", "640x480")):
+        code, said = pipeline_run("--data", data, "--work", work, *more)
+        assert code == 0, said
+        info = json.loads(samples(work)["a"]["json"])
+        sizes.append((info["width"], info["height"]))
+        digests.append([path.read_bytes() for path in sorted((work / "shards").iterdir()) if path.is_file()])
+    assert sizes[0] != (640, 480)
+    assert sizes[1:] == [(640, 480)] * 2
+    assert digests[1] == digests[2]
+
+
 def test_parts_of_a_longer_video(ffmpeg: str, tmp_path: Path) -> None:
     """25 frames per second: frame n begins at n / 25 s."""
     write_coded(ffmpeg, tmp_path / "long.mp4", 30)
