@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
+from shards.command_line import (
+    ManyValuesCommand,
+    ShardPattern,
+    cache_options,
+    file_patterns,
+    settings_from,
+    version_option,
+)
 from shards.remote.cache import CacheSettings
 from train.ranks.threads import wait_passively
 
@@ -36,8 +43,10 @@ _GROUPS = {
     required=True,
     multiple=True,
     type=FILE,
+    callback=file_patterns(),
     metavar="FILE...",
-    help="A run's best.pt or last.pt. Several are one recognizer: the weighted mean of their models' probabilities.",
+    help="A run's best.pt or last.pt. Several, or a glob such as 'runs/*/best.pt', are one recognizer: the weighted "
+    "mean of their models' probabilities.",
 )
 @click.option(
     "--weights", help="Of the checkpoints: 0.6,0.4, or a file of `evaluate --save-weights`.  [default: equal]"
@@ -58,8 +67,9 @@ _GROUPS = {
     "videos",
     multiple=True,
     type=FILE,
+    callback=file_patterns(),
     metavar="CLIP...",
-    help="Instead of shards: video files, or folders of them.",
+    help="Instead of shards: video files, folders of them, or globs such as 'clips/*.mp4'.",
 )
 @click.option(
     "--pose",

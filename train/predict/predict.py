@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import check_output
+from shards.files import check_output, is_among
 from shards.format.shardset import ShardSet, files_of, open_shards
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import open_patterns
@@ -88,6 +88,11 @@ def _check_together(options: PredictOptions) -> None:
     """InputError for options that do not go together."""
     if bool(options.shards) == bool(options.videos):
         raise InputError("give either --shards or --video")
+    for number, path in enumerate(options.checkpoints):
+        if is_among(path, options.checkpoints[:number]):
+            raise InputError(
+                f"{path}: given twice to --checkpoint, and would count twice; give it once, with --weights"
+            )
     if options.weights and len(options.checkpoints) == 1:
         raise InputError("--weights are for fusing several models; give several files to --checkpoint")
     if bool(options.folds) != bool(options.test_fold) or (options.folds and not options.shards):

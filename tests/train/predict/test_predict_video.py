@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -246,12 +247,35 @@ def test_names_of_clips(tmp_path):
     clips = find_clips([tmp_path])
     assert {key: path.name for key, path in clips.items()} == {"a": "a.MOV", "b": "b_color.mp4"}
     assert find_clips([tmp_path / "a.MOV", tmp_path / "a.MOV"]) == {"a": tmp_path / "a.MOV"}
+    (tmp_path / "a_depth.MOV").touch()
+    depth = [tmp_path / "a_depth.MOV", tmp_path / "b_color.mp4", tmp_path / "b_depth.mp4"]
+    assert find_clips(depth) == {"a_depth": depth[0], "b": depth[1]}
     (tmp_path / "a.mp4").touch()
     with pytest.raises(Exception, match="two clips named a; rename one"):
         find_clips([tmp_path])
     (tmp_path / "c.d.mp4").touch()
     with pytest.raises(Exception, match="an id cannot contain"):
         find_clips([tmp_path / "c.d.mp4"])
+
+
+def test_quoted_globs(checkpoint, tiny, tmp_path):
+    for fold in (2, 1):
+        (tmp_path / f"fold{fold}").mkdir()
+        shutil.copy(checkpoint, tmp_path / f"fold{fold}" / "best.pt")
+    common = ("--keypoints", tiny / "kp", "--out", tmp_path / "p.csv", "--save-logits", tmp_path / "p.npz")
+    models = ("--checkpoint", f"{tmp_path}/fold*/best.pt", "--weights", "1,3")
+    # The folder has depth videos, too.
+    assert run(*models, "--video", f"{tiny}/mp4/val/*.mp4", *common).exit_code == 0
+    assert [row[0] for row in rows(tmp_path / "p.csv")] == ["signer2_sample4", "signer2_sample5"]
+    with np.load(tmp_path / "p.npz") as file:
+        found = [json.loads(line) for line in file["models"].tolist()]
+    weights = {model["checkpoint"]: model["weight"] for model in found}
+    assert weights == {str(tmp_path / "fold1" / "best.pt"): 0.25, str(tmp_path / "fold2" / "best.pt"): 0.75}
+    result = run(*models, "--video", f"{tiny}/mp4/val/*.webm", *common)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("mp4/val/*.webm: names no file; give another pattern\n")
+    result = run("--checkpoint", f"{tmp_path}/fold*/best.pt", tmp_path / "fold1" / "best.pt", "--video", tiny, *common)
+    assert "fold1/best.pt: given twice" in result.stderr
 
 
 def test_a_wrong_device_is_said_before_any_clip_is_worked_on(checkpoint, tiny, tmp_path, monkeypatch):
