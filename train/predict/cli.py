@@ -22,7 +22,7 @@ FILE = click.Path(path_type=Path)
 
 _GROUPS = {
     "Model": ("checkpoints", "weights", "any_estimator"),
-    "From shards": ("shards", "folds", "test_fold", "cache", "cache_gb"),
+    "From shards": ("shards", "fold_file", "test_fold", "cache", "cache_gb"),
     "From videos": (
         *("videos", "pose", "keypoints", "openpose_bin", "openpose_models", "rtmw_detector", "rtmw_model", "overlay"),
     ),
@@ -35,6 +35,7 @@ _GROUPS = {
 @click.command(
     cls=ManyValuesCommand,
     groups=_GROUPS,
+    old_names={"--folds": "--fold-file"},
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option(
@@ -60,8 +61,8 @@ _GROUPS = {
     "set.",
 )
 @cache_options
-@click.option("--folds", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
-@click.option("--test-fold", help="With --folds: which, as in `train`.")
+@click.option("--fold-file", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
+@click.option("--test-fold", help="With --fold-file: which, as in `train`.")
 @click.option(
     "--video",
     "videos",

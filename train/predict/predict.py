@@ -34,7 +34,7 @@ class PredictOptions:
     weights: str | None
     any_estimator: bool
     shards: tuple[str, ...]
-    folds: Path | None
+    fold_file: Path | None
     test_fold: str | None
     videos: tuple[Path, ...]
     template: Path | None
@@ -60,8 +60,8 @@ def predict(options: PredictOptions) -> int:
     if options.overlay and len(clips) > 1:
         raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
     shards = open_patterns(options.shards, options.cache) if options.shards else None
-    if shards and options.folds and options.test_fold:
-        shards = in_fold(shards, options.folds, options.test_fold)
+    if shards and options.fold_file and options.test_fold:
+        shards = in_fold(shards, options.fold_file, options.test_fold)
     _check_outputs(options, files_of(shards) if shards else clips.values())
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
     weights = parse_weights(options.weights, len(options.checkpoints))
@@ -95,8 +95,8 @@ def _check_together(options: PredictOptions) -> None:
             )
     if options.weights and len(options.checkpoints) == 1:
         raise InputError("--weights are for fusing several models; give several files to --checkpoint")
-    if bool(options.folds) != bool(options.test_fold) or (options.folds and not options.shards):
-        raise InputError("--folds and --test-fold go together, and with --shards")
+    if bool(options.fold_file) != bool(options.test_fold) or (options.fold_file and not options.shards):
+        raise InputError("--fold-file and --test-fold go together, and with --shards")
     for_video = {**vars(options.pose_source), "overlay": options.overlay}
     if options.shards and (given := [name for name, value in for_video.items() if value]):
         raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")
