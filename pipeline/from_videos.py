@@ -91,6 +91,15 @@ def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
     return clips
 
 
+def check_drawable(clips: dict[str, Path]) -> None:
+    """InputError where there is no one video to draw an overlay on."""
+    if len(clips) != 1:
+        raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    path = next(iter(clips.values()))
+    if kind_of(path):
+        raise InputError(f"{path}: keypoints alone, and --overlay draws on a video; give that, with --keypoints")
+
+
 @contextmanager
 def shards_of_videos(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds) -> Iterator[VideoShards]:
     """Shards of some clips, for as long as the block lasts; SIGINT and SIGTERM end it and remove them.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from pipeline.from_videos import PoseSource, VideoShards, check_drawable, find_clips, shards_of_videos, write_overlay
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output, is_among
@@ -57,8 +57,8 @@ def predict(options: PredictOptions) -> int:
     """
     _check_together(options)
     clips = find_clips(options.videos)
-    if options.overlay and len(clips) > 1:
-        raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    if options.overlay:
+        check_drawable(clips)
     shards = open_patterns(options.shards, options.cache) if options.shards else None
     if shards and options.fold_file and options.test_fold:
         shards = in_fold(shards, options.fold_file, options.test_fold)

@@ -220,6 +220,7 @@ def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
         ("--video CLIP --sliding 4 --windows 2", "give one of the two"),
         ("--video CLIP --sliding 4 --template t.csv", "take one answer per clip"),
         ("--video FOLDER --overlay OUT/o.mp4", "draws on one clip"),
+        ("--video KEYPOINTS --overlay OUT/o.mp4", "kp: keypoints alone, and --overlay draws on a video"),
         ("--video CLIP --out CLIP", "has another part in this command already; give another file"),
         ("--video CLIP --overlay CLIP", "has another part in this command already; give another file"),
         ("--video CLIP --save-logits OUT/p.csv", "OUT/p.csv: has another part in this command already"),
@@ -232,6 +233,7 @@ def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
 )
 def test_wrong_options(options, says, checkpoint, tiny, tmp_path):
     stand_for = {"CLIP": next((tiny / "mp4" / "val").glob("*_color.mp4")), "FOLDER": tiny / "mp4" / "val"}
+    stand_for["KEYPOINTS"] = next((tiny / "kp" / "val").iterdir())
     words = [str(stand_for.get(word, word)).replace("OUT", str(tmp_path)) for word in options.split()]
     result = run("--checkpoint", checkpoint, "--out", tmp_path / "p.csv", *words)
     assert result.exit_code == 2
