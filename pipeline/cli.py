@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.workspace.paths import STAGES
-from shards.command_line import Commands, ManyValuesCommand, NumberPair, settings_from, version_option
+from shards.command_line import Commands, ManyValuesCommand, NumberPair, file_patterns, settings_from, version_option
 
 _LAYOUTS = ("folders", "autsl", "wlasl", "msasl", "asl-citizen", "lsa64", "karsl", "include", "slr500", "gsl", "gislr")
 
@@ -23,7 +23,7 @@ def main() -> None:
 
 @main.command(context_settings={"show_default": True})
 @click.argument("layout", type=click.Choice(_LAYOUTS))
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), callback=file_patterns())
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Clip list to write, for pipeline run --data."
 )

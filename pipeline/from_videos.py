@@ -60,7 +60,8 @@ class ModelNeeds:
 def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
     """Video files by id: the file's name without suffix and, as in AUTSL, without `_color`.
 
-    A folder stands for the videos in it, those named `<id>_depth` left out; one of a clip's keypoints for these.
+    A folder stands for the videos in it, those named `<id>_depth` left out; one of a clip's keypoints for these. Of the
+    files named, too, `<id>_depth` is left out where `<id>` or `<id>_color` is among them, as of a glob.
 
     Raises:
         InputError: nothing there, a name that cannot be an id, or two files of one id.
@@ -77,14 +78,26 @@ def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
             files.append(path)
         else:
             raise InputError(f"{path}: no such file or folder")
+    ids = [file.stem.removesuffix("_color") for file in files]
+    depth = {f"{sample_id}_depth" for sample_id in ids}
     clips: dict[str, Path] = {}
-    for file in files:
-        sample_id = file.stem.removesuffix("_color")
+    for file, sample_id in zip(files, ids, strict=True):
+        if sample_id in depth:
+            continue
         if problem := id_problem(sample_id):
             raise InputError(f"{file}: {problem}; rename it")
         if clips.setdefault(sample_id, file) != file:
             raise InputError(f"{file} and {clips[sample_id]}: two clips named {sample_id}; rename one")
     return clips
+
+
+def check_drawable(clips: dict[str, Path]) -> None:
+    """InputError where there is no one video to draw an overlay on."""
+    if len(clips) != 1:
+        raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    path = next(iter(clips.values()))
+    if kind_of(path):
+        raise InputError(f"{path}: keypoints alone, and --overlay draws on a video; give that, with --keypoints")
 
 
 @contextmanager

@@ -28,6 +28,7 @@ _MARGIN = 18
 # Pillow draws without antialiasing: figures are drawn this much larger and shrunk.
 _FINER = 2
 _COLORS = {"body": (188, 146, 255), "left": (255, 176, 59), "right": (64, 196, 255)}
+_GUESSED = 100  # opacity of the box of a hand that was guessed
 _GROUND, _GROOVE, _BRIGHT, _DIM, _ACCENT = (22, 25, 31), (52, 58, 68), (244, 246, 250), (160, 168, 180), (122, 220, 148)
 
 
@@ -81,7 +82,7 @@ def draw_frames(
     pictures: Iterable[np.ndarray], info: SampleInfo, keypoints: np.ndarray, answers: Sequence[Answer], canvas: Canvas
 ) -> Iterator[Image.Image]:
     """The drawn frames, from the clip's frames as bytes of RGB; hand boxes where the sample has crops."""
-    stand_ins = {hand: nearest_present(track.missing) for hand, track in info.hands.items()}
+    stand_ins = {hand: _stand_ins(track) for hand, track in info.hands.items()}
     for number, picture in enumerate(pictures):
         image = Image.fromarray(picture.reshape(info.height, info.width, 3))
         image = image.resize((canvas.width, canvas.height), Image.Resampling.BICUBIC)
@@ -97,6 +98,13 @@ def draw_frames(
         answer = answers[answer_at((number + 0.5) / info.fps, answers)]
         draw_panel(ImageDraw.Draw(whole), canvas, answer, number / info.fps, info.frames / info.fps)
         yield whole
+
+
+def _stand_ins(track: HandTrack) -> np.ndarray | None:
+    """For every frame the one whose crop stands for it where the hand is missing: the nearest in which it was found,
+    or, where it never was or that is not known, in which it has a box; None where it has none in the whole clip."""
+    unseen = track.missing if track.guessed is None else track.missing | track.guessed
+    return nearest_present(track.missing if unseen.all() else unseen)
 
 
 def answer_at(time: float, answers: Sequence[Answer]) -> int:
@@ -126,19 +134,22 @@ def draw_skeleton(pen: ImageDraw.ImageDraw, points: np.ndarray) -> None:
 def draw_box(
     pen: ImageDraw.ImageDraw, hand: str, track: HandTrack, number: int, stand_in: np.ndarray | None, scale: float
 ) -> None:
-    """A hand's box in a frame; where the hand is missing, dashed, the box of the frame whose crop stands for it."""
+    """A hand's box in a frame: dashed and dim where wrist and elbow alone say where it is; where it is missing, dashed,
+    the box of the frame whose crop stands for it."""
     color, missing = _COLORS[hand], bool(track.missing[number])
+    guessed = not missing and track.guessed is not None and bool(track.guessed[number])
     if stand_in is None:
         _tag(pen, 0, 40 * (HANDS.index(hand) + 1), f"no {hand} hand in the whole clip", (*color, 160))
         return
-    x0, y0, x1, y1 = (track.boxes[stand_in[number]] * scale).tolist()
-    if missing:
+    x0, y0, x1, y1 = (track.boxes[stand_in[number] if missing else number] * scale).tolist()
+    if missing or guessed:
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
         for start, end in pairwise(corners):
-            _dash(pen, start, end, (*color, 190))
+            _dash(pen, start, end, (*color, _GUESSED if guessed else 190))
     else:
         pen.rectangle((x0, y0, x1, y1), outline=(*color, 255), width=4)
-    _tag(pen, x0, y0, f"{hand} not found" if missing else hand, (*color, 160 if missing else 255))
+    label = f"{hand} not found" if missing else f"{hand} guessed" if guessed else hand
+    _tag(pen, x0, y0, label, (*color, 160 if missing else _GUESSED if guessed else 255))
 
 
 def _tag(pen: ImageDraw.ImageDraw, x: float, y: float, label: str, color: tuple[int, ...]) -> None:

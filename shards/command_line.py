@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from shards.errors import InputError, OneLineError, escaped
+from shards.format.pattern import expand_files
 
 Settings = TypeVar("Settings")
 # What `train`, `predict` and `evaluate` need besides what the other commands do.
@@ -194,6 +195,15 @@ class ShardPattern(click.ParamType):
             name = f"{param.opts[0]}: " if param else ""
             raise InputError(f"{name}{value!r} names no shards; {_REDIRECTED}")
         return value
+
+
+def file_patterns(in_folders: str = "") -> Callable[[click.Context, click.Parameter, Sequence[Path]], tuple[Path, ...]]:
+    """The `callback` of an option of several files, which then takes quoted patterns, too: see `expand_files`."""
+
+    def expand(_context: click.Context, _option: click.Parameter, names: Sequence[Path]) -> tuple[Path, ...]:
+        return tuple(expand_files(names, in_folders))
+
+    return expand
 
 
 def default_cache() -> Path:

@@ -97,6 +97,17 @@ def test_grouped_options_are_all_in_a_group() -> None:
         assert set(grouped) <= options, name
 
 
+def test_an_option_is_one_kind_of_thing_in_all_commands() -> None:
+    """`--folds` was a number of folds in one command and a CSV of them in another."""
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for name, command in commands().items():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                kind = "path" if isinstance(option.type, click.Path) else option.type.name
+                kinds.setdefault(option.opts[0], {}).setdefault(kind, []).append(name)
+    assert {option: found for option, found in kinds.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_options_that_a_page_names_are_those_of_the_commands(page: Path) -> None:
     known = {name: options_of(command) for name, command in commands().items()}

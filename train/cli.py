@@ -24,7 +24,7 @@ def model_option(name: str, kind: click.ParamType, text: str) -> Callable[[Calla
 
 
 _GROUPS = {
-    "Data": ("shards", "val_shards", "folds", "test_fold", "val_fold", "recipe", "cache", "cache_gb"),
+    "Data": ("shards", "val_shards", "fold_file", "test_fold", "val_fold", "recipe", "cache", "cache_gb"),
     "Run": ("run_dir", "resume", "check", "keep_every", "checkpoint_steps"),
     "Model": (
         *("model", "init", "cnn", "cnn_weights", "freeze_layers", "sequence_length", "temporal_stride", "image_size"),
@@ -41,7 +41,7 @@ _GROUPS = {
 @click.command(
     cls=ManyValuesCommand,
     groups=_GROUPS,
-    old_names={"--weights": "--cnn-weights"},
+    old_names={"--weights": "--cnn-weights", "--folds": "--fold-file"},
     context_settings={
         "show_default": True,
         "max_content_width": 110,
@@ -60,10 +60,12 @@ _GROUPS = {
 @click.option("--val-shards", type=ShardPattern(), multiple=True, help="Validation shards, likewise.")
 @cache_options
 @click.option(
-    "--folds", type=click.Path(path_type=Path), help="CSV id,fold of `shards split`: train on some of --shards."
+    "--fold-file", type=click.Path(path_type=Path), help="CSV id,fold of `shards split`: train on some of --shards."
 )
-@click.option("--test-fold", help="With --folds: the fold that is left out, for `predict` with the same two options.")
-@click.option("--val-fold", help="With --folds: the fold to validate on.")
+@click.option(
+    "--test-fold", help="With --fold-file: the fold that is left out, for `predict` with the same two options."
+)
+@click.option("--val-fold", help="With --fold-file: the fold to validate on.")
 @click.option(
     "--run-dir", type=click.Path(path_type=Path), help="Folder for checkpoints and logs; needed but for --check."
 )

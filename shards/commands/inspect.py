@@ -18,6 +18,7 @@ from shards.page.charts import SERIES, bar_chart, binned
 from shards.page.drawing import Drawing
 from shards.page.render import render
 from shards.page.strips import SampleStrips, StripReader
+from shards.progress import progress
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import open_patterns
 
@@ -47,7 +48,8 @@ def inspect(patterns: Sequence[str], out: Path, samples: int, ids: tuple[str, ..
     splits = np.array(split_names(shards))
     names = list(dict.fromkeys(splits.tolist()))
     reader = StripReader(shards, COLUMNS)
-    shown = [_shown(shards, number, splits[number], reader.read(number)) for number in chosen]
+    numbers = progress(chosen, len(chosen), "pictures", "sample", may_be_short=True)
+    shown = [_shown(shards, number, splits[number], reader.read(number)) for number in numbers]
     reader.close()
     known = _known(shards)
     hands = hand_shares(shards, known)

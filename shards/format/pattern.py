@@ -1,9 +1,10 @@
-"""PATTERNs: braces, angle brackets, globs and folders that name shards."""
+"""PATTERNs: braces, angle brackets, globs and folders that name shards, or other files."""
 
 import glob
 import itertools
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from shards.errors import InputError
@@ -40,6 +41,29 @@ def expand(pattern: str) -> list[Path]:
     return paths
 
 
+def expand_files(names: Iterable[str | Path], in_folders: str = "") -> list[Path]:
+    """The files, or folders, that names and patterns stand for, in their order, those of a glob sorted.
+
+    Patterns are those of `expand`, and what exists under its very name is no pattern. A name without a pattern is taken
+    as it is, whether it exists or not: it is for the command to say what is wrong with it.
+
+    Args:
+        names: as they were typed.
+        in_folders: suffix of the files that a folder stands for, such as ".npz"; without it, a folder stays a folder.
+
+    Raises:
+        InputError: a part of a pattern names nothing, or a folder has no such files.
+    """
+    paths: list[Path] = []
+    for name in map(str, names):
+        for part in expand_braces(name):
+            found = _matches(part) or ([Path(part)] if part == name and not glob.has_magic(part) else [])
+            if not found:
+                raise InputError(f"{part}: names no file; give another pattern")
+            paths.extend(file for path in found for file in _inside(path, in_folders))
+    return paths
+
+
 def whole_folders(pattern: str) -> list[Path]:
     """The real paths of the folders that a pattern names, every shard of which is meant."""
     return [path.resolve() for path in map(Path, expand_braces(pattern)) if path.is_dir()]
@@ -67,12 +91,23 @@ def tars_in(folder: Path) -> list[Path]:
 
 def _match(name: str) -> list[Path]:
     path = Path(name)
-    if path.is_dir():
-        return tars_in(path)
-    if path.is_file():
-        return [path]
+    return tars_in(path) if path.is_dir() else _matches(name)
+
+
+def _matches(name: str) -> list[Path]:
+    """What exists under a name or, where nothing does, matches it as a glob."""
     there = _existing(name)
     return [Path(found) for found in sorted(glob.glob(glob.escape(there) + name[len(there) :]))]
+
+
+def _inside(path: Path, suffix: str) -> list[Path]:
+    """The files with a suffix in a folder, sorted; without a suffix, or where it is no folder, the path itself."""
+    if not suffix or not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.glob(f"*{suffix}") if not file.name.startswith("."))
+    if not files:
+        raise InputError(f"{path}: the folder has no {suffix} file; give files, or a glob")
+    return files
 
 
 def _existing(text: str) -> str:

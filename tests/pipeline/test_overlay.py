@@ -1,4 +1,5 @@
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -95,6 +96,26 @@ def test_a_missing_hand_has_the_dashed_box_of_its_stand_in(info, keypoints):
     for number, source in ((6, 5), (7, 8)):
         x0, y0, _, y1 = (info.hands["right"].boxes[source] * scale).round().astype(int)
         assert 0.3 < colored_share(frames[number][y0 + 40 : y1 - 4, x0 - 1 : x0 + 2], "right") < 0.7
+
+
+def test_a_guessed_hand_has_a_dim_dashed_box_and_stands_for_no_other(info, keypoints):
+    track = info.hands["right"]
+    guessed = np.isin(np.arange(FRAMES), (4, 5))
+    hands = {**info.hands, "right": replace(track, guessed=guessed)}
+    frames, scale = drawn(replace(info, hands=hands), keypoints), 512 / HEIGHT
+    plain = drawn(info, keypoints)
+    for number, source in ((3, 3), (5, 5), (6, 8)):  # frame 6 is missing, and 5 is nearer, but guessed
+        x0, y0, _, y1 = (track.boxes[source] * scale).round().astype(int)
+        edge = frames[number][y0 + 40 : y1 - 4, x0 - 1 : x0 + 2].max(axis=(1, 2))
+        if number == 3:
+            assert np.array_equal(frames[3], plain[3])
+            continue
+        bright = {5: 100, 6: 190}[number]  # of 255: their opacity on black
+        assert 0.3 < (edge > 0.85 * bright).mean() < 0.7
+        assert edge.max() <= bright + 8
+    known_to_none = replace(track, guessed=~track.missing)
+    never_found = drawn(replace(info, hands={**info.hands, "right": known_to_none}), keypoints)
+    assert np.array_equal(never_found[6], plain[6])
 
 
 def never_seen(track: HandTrack) -> HandTrack:

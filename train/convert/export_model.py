@@ -157,8 +157,10 @@ def export_checkpoint(checkpoint: Path, onnx: Path | None, torch_export: Path | 
     if torch_export:
         check_output(torch_export, checkpoint, *filter(None, [onnx]))
     loaded = read_checkpoint(checkpoint)
+    print_line(f"{checkpoint}: making a graph of the model, which may take a while", err=True)
     program = export_program(loaded, checkpoint)
     for path, write in ((torch_export, write_program), (onnx, write_onnx)):
         if path:
+            print_line(f"{path}: writing, and comparing with the model", err=True)
             difference = write(program, loaded, path)
             print_line(f"{path}: logits differ from the model's by at most {difference:.1g}")

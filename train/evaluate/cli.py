@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
+from shards.command_line import (
+    ManyValuesCommand,
+    ShardPattern,
+    cache_options,
+    file_patterns,
+    settings_from,
+    version_option,
+)
 from shards.remote.cache import CacheSettings
 
 FILE = click.Path(path_type=Path)
@@ -24,14 +31,20 @@ _GROUPS = {
     groups=_GROUPS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
+@click.argument("files", nargs=-1, type=FILE, callback=file_patterns(), metavar="[FILE]...")
 @click.option(
-    "--predictions", multiple=True, type=FILE, metavar="FILE.csv...", help="CSV id,class, as `predict --out` writes it."
+    "--predictions",
+    multiple=True,
+    type=FILE,
+    callback=file_patterns(".csv"),
+    metavar="FILE.csv...",
+    help="CSV id,class, as `predict --out` writes it.",
 )
 @click.option(
     "--logits",
     multiple=True,
     type=FILE,
+    callback=file_patterns(".npz"),
     metavar="FILE.npz...",
     help="As `predict --save-logits` writes them. Several models' files about the same samples are fused: the weighted "
     "mean of their probabilities.",
@@ -62,6 +75,7 @@ _GROUPS = {
     "--val-logits",
     multiple=True,
     type=FILE,
+    callback=file_patterns(".npz"),
     metavar="FILE.npz...",
     help="Choose the weights on these instead: the same models' logits for other samples, in the order of --logits.",
 )
@@ -83,7 +97,8 @@ def main(files: tuple[Path, ...], **options: Any) -> None:
     """Compare predictions with labels: accuracy, the mean over classes, macro precision and F1; with logits, top-5 and
     top-10, too.
 
-    FILE is one of --logits where its name ends in .npz, else one of --predictions.
+    FILE is one of --logits where its name ends in .npz, else one of --predictions. Where several files may stand, so
+    may a glob in quotes, such as 'seeds/*.npz'; after --logits and --predictions a folder of them, too.
 
     The report adds confidence intervals, signers, classes, confusions, calibration and the worst samples.
     """

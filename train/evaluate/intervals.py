@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
+from shards.progress import progress
+
 RESAMPLES = 2000
 LEVEL = 0.95
 SEED = 2021
+_PART = 100  # resamples
 
 
 @dataclass(frozen=True)
@@ -71,21 +74,29 @@ def _intervals(
 ) -> dict[str, Interval]:
     """Intervals from RESAMPLES times `draws` units; unit u is drawn with chances[u], and has samples[u, c] samples of
     class c with hits[name][u, c] hits."""
-    drawn = np.random.default_rng(SEED).multinomial(draws, chances, RESAMPLES).astype(float)
-    count = drawn @ samples
-    values = {}
-    for name, table in hits.items():
-        right = drawn @ table
-        values[name] = right.sum(axis=1) / count.sum(axis=1)
-        if name == "top1":
-            # A class that a resample does not contain has no accuracy in it.
-            share = np.divide(right, count, out=np.full_like(right, np.nan), where=count > 0)
-            values["class_mean"] = np.nanmean(share, axis=1)
+    random = np.random.default_rng(SEED)
+    parts = []
+    # A part at a time: with 5000 classes all resamples at once would take gigabytes, and show no progress.
+    for size in progress([_PART] * (RESAMPLES // _PART), RESAMPLES, "resampling", "draw", int, may_be_short=True):
+        drawn = random.multinomial(draws, chances, size).astype(float)
+        parts.append(_measures(drawn @ samples, {name: drawn @ table for name, table in hits.items()}))
     tail = (1 - LEVEL) / 2
     return {
-        name: Interval(*(float(edge) for edge in np.quantile(value, (tail, 1 - tail))))
-        for name, value in values.items()
+        name: Interval(*np.quantile(np.concatenate([part[name] for part in parts]), (tail, 1 - tail)).tolist())
+        for name in parts[0]
     }
+
+
+def _measures(count: np.ndarray, right: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The measures, float (R,), of R resamples: of every class float (R, C) the samples, and by measure the hits."""
+    values = {}
+    for name, table in right.items():
+        values[name] = table.sum(axis=1) / count.sum(axis=1)
+        if name == "top1":
+            # A class that a resample does not contain has no accuracy in it.
+            share = np.divide(table, count, out=np.full_like(table, np.nan), where=count > 0)
+            values["class_mean"] = np.nanmean(share, axis=1)
+    return values
 
 
 def wilson(hits: int, count: int) -> Interval:

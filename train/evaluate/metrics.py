@@ -14,8 +14,10 @@ def top_k_hits(logits: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
 
     Not scikit-learn's `top_k_accuracy_score`: it counts the larger of equal classes first, and gives one number.
     """
-    order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
-    return (order == labels[:, None]).any(axis=1)
+    # Counting those before the label takes a fraction of the time of sorting. Not `>`: a NaN is before every label.
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    first_of_equals = (logits == own) & (np.arange(logits.shape[1]) < labels[:, None])
+    return (~(logits <= own) | first_of_equals).sum(axis=1) < k
 
 
 def per_class_mean(hits: np.ndarray, labels: np.ndarray) -> float:

@@ -84,15 +84,13 @@ def _check_evaluated(options: EvaluateOptions) -> None:
 
 
 def _check_each(options: EvaluateOptions) -> None:
-    """InputError where runs are not to be taken one by one, or the same run would be taken twice."""
-    if not options.each:
-        return
-    if options.weights or options.val_logits or options.report or options.against:
+    """InputError where runs are not to be taken one by one, or the same one would be taken twice."""
+    if options.each and (options.weights or options.val_logits or options.report or options.against):
         raise InputError("--each takes every file by itself; leave --weights, --val-logits, --report and --against out")
     files = [*options.predictions, *options.logits]
     for number, path in enumerate(files):
         if is_among(path, files[:number]):
-            raise InputError(f"{path}: given twice to --each, which would make the runs look alike; give it once")
+            raise InputError(f"{path}: given twice, and would count as two {'runs' if options.each else 'models'}")
 
 
 def _check_written(options: EvaluateOptions) -> None:

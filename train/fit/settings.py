@@ -28,6 +28,7 @@ _NAMES_IN_FILES = {
     "gradient_clip_val": "clip_norm",
     "lr_step_size": "step_size",
     "cnn_weights": "weights",
+    "fold_file": "folds",
 }
 
 
@@ -50,7 +51,7 @@ class SessionSettings:
     cnn_weights: str = "none"  # or "imagenet", or a file
     freeze_layers: int = 0
     init: Path | None = None  # a checkpoint to start from
-    folds: Path | None = None  # CSV id,fold; then shards are divided by it
+    fold_file: Path | None = None  # CSV id,fold; then shards are divided by it
     test_fold: str | None = None
     val_fold: str | None = None
 

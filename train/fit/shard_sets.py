@@ -33,8 +33,8 @@ def open_sets(settings: SessionSettings, ranks: Ranks) -> tuple[SessionSettings,
         train = open_patterns(settings.shards, settings.cache)
         if settings.val_shards:
             val = open_patterns(settings.val_shards, settings.cache)
-        if settings.folds is not None and settings.test_fold is not None:
-            train, val_samples = training_folds(train, settings.folds, settings.test_fold, settings.val_fold)
+        if settings.fold_file is not None and settings.test_fold is not None:
+            train, val_samples = training_folds(train, settings.fold_file, settings.test_fold, settings.val_fold)
             val = val or val_samples
         for shards in (train, val):
             if shards is not None:
@@ -45,10 +45,10 @@ def open_sets(settings: SessionSettings, ranks: Ranks) -> tuple[SessionSettings,
 
 def _check_folds(settings: SessionSettings) -> None:
     """InputError for options of folds that do not go together."""
-    if (settings.folds is None) != (settings.test_fold is None):
-        raise InputError("--folds and --test-fold go together")
-    if settings.val_fold is not None and (settings.folds is None or settings.val_shards):
-        raise InputError("--val-fold goes with --folds, and not with --val-shards")
+    if (settings.fold_file is None) != (settings.test_fold is None):
+        raise InputError("--fold-file and --test-fold go together")
+    if settings.val_fold is not None and (settings.fold_file is None or settings.val_shards):
+        raise InputError("--val-fold goes with --fold-file, and not with --val-shards")
 
 
 def _digest(shards: ShardSet) -> str:

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
+from shards.command_line import (
+    ManyValuesCommand,
+    ShardPattern,
+    cache_options,
+    file_patterns,
+    settings_from,
+    version_option,
+)
 from shards.remote.cache import CacheSettings
 from train.ranks.threads import wait_passively
 
@@ -15,7 +22,7 @@ FILE = click.Path(path_type=Path)
 
 _GROUPS = {
     "Model": ("checkpoints", "weights", "any_estimator"),
-    "From shards": ("shards", "folds", "test_fold", "cache", "cache_gb"),
+    "From shards": ("shards", "fold_file", "test_fold", "cache", "cache_gb"),
     "From videos": (
         *("videos", "pose", "keypoints", "openpose_bin", "openpose_models", "rtmw_detector", "rtmw_model", "overlay"),
     ),
@@ -28,6 +35,7 @@ _GROUPS = {
 @click.command(
     cls=ManyValuesCommand,
     groups=_GROUPS,
+    old_names={"--folds": "--fold-file"},
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option(
@@ -36,8 +44,10 @@ _GROUPS = {
     required=True,
     multiple=True,
     type=FILE,
+    callback=file_patterns(),
     metavar="FILE...",
-    help="A run's best.pt or last.pt. Several are one recognizer: the weighted mean of their models' probabilities.",
+    help="A run's best.pt or last.pt. Several, or a glob such as 'runs/*/best.pt', are one recognizer: the weighted "
+    "mean of their models' probabilities.",
 )
 @click.option(
     "--weights", help="Of the checkpoints: 0.6,0.4, or a file of `evaluate --save-weights`.  [default: equal]"
@@ -51,15 +61,16 @@ _GROUPS = {
     "set.",
 )
 @cache_options
-@click.option("--folds", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
-@click.option("--test-fold", help="With --folds: which, as in `train`.")
+@click.option("--fold-file", type=FILE, help="CSV id,fold of `shards split`: predict only one fold of --shards.")
+@click.option("--test-fold", help="With --fold-file: which, as in `train`.")
 @click.option(
     "--video",
     "videos",
     multiple=True,
     type=FILE,
+    callback=file_patterns(),
     metavar="CLIP...",
-    help="Instead of shards: video files, or folders of them.",
+    help="Instead of shards: video files, folders of them, or globs such as 'clips/*.mp4'.",
 )
 @click.option(
     "--pose",

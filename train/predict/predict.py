@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.from_videos import PoseSource, VideoShards, find_clips, shards_of_videos, write_overlay
+from pipeline.from_videos import PoseSource, VideoShards, check_drawable, find_clips, shards_of_videos, write_overlay
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import check_output
+from shards.files import check_output, is_among
 from shards.format.shardset import ShardSet, files_of, open_shards
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import open_patterns
@@ -34,7 +34,7 @@ class PredictOptions:
     weights: str | None
     any_estimator: bool
     shards: tuple[str, ...]
-    folds: Path | None
+    fold_file: Path | None
     test_fold: str | None
     videos: tuple[Path, ...]
     template: Path | None
@@ -57,11 +57,11 @@ def predict(options: PredictOptions) -> int:
     """
     _check_together(options)
     clips = find_clips(options.videos)
-    if options.overlay and len(clips) > 1:
-        raise InputError(f"--overlay draws on one clip, and --video names {len(clips)}")
+    if options.overlay:
+        check_drawable(clips)
     shards = open_patterns(options.shards, options.cache) if options.shards else None
-    if shards and options.folds and options.test_fold:
-        shards = in_fold(shards, options.folds, options.test_fold)
+    if shards and options.fold_file and options.test_fold:
+        shards = in_fold(shards, options.fold_file, options.test_fold)
     _check_outputs(options, files_of(shards) if shards else clips.values())
     template = _template(options.template, shards.ids.to_pylist() if shards else clips)
     weights = parse_weights(options.weights, len(options.checkpoints))
@@ -88,10 +88,15 @@ def _check_together(options: PredictOptions) -> None:
     """InputError for options that do not go together."""
     if bool(options.shards) == bool(options.videos):
         raise InputError("give either --shards or --video")
+    for number, path in enumerate(options.checkpoints):
+        if is_among(path, options.checkpoints[:number]):
+            raise InputError(
+                f"{path}: given twice to --checkpoint, and would count twice; give it once, with --weights"
+            )
     if options.weights and len(options.checkpoints) == 1:
         raise InputError("--weights are for fusing several models; give several files to --checkpoint")
-    if bool(options.folds) != bool(options.test_fold) or (options.folds and not options.shards):
-        raise InputError("--folds and --test-fold go together, and with --shards")
+    if bool(options.fold_file) != bool(options.test_fold) or (options.fold_file and not options.shards):
+        raise InputError("--fold-file and --test-fold go together, and with --shards")
     for_video = {**vars(options.pose_source), "overlay": options.overlay}
     if options.shards and (given := [name for name, value in for_video.items() if value]):
         raise InputError(f"--{given[0].replace('_', '-')} goes with --video, not with --shards")

@@ -52,6 +52,17 @@ LISTED = {
 }
 
 
+def test_a_quoted_glob_of_folders(here: Path) -> None:
+    write(here, {"set1/001_001_001.mp4": "1", "set2/002_003_001.mp4": "2"})
+    code, output = clips("lsa64", "set1", "set2")
+    by_name = Path("clips.csv").read_text()
+    assert (code, by_name.count(".mp4")) == (0, 2), output
+    assert clips("lsa64", "set*")[0] == 0
+    assert Path("clips.csv").read_text() == by_name
+    code, output = clips("lsa64", "other*")
+    assert (code, output) == (2, "Error: other*: names no file; give another pattern\n")
+
+
 def test_missing_clips(here: Path) -> None:
     write(here, LISTED)
     code, output = clips("gsl", ".")

@@ -197,6 +197,12 @@ def test_wrong_options(run, tiny_work: Path, tmp_path: Path, arguments: list, me
     assert not (tmp_path / "page.html").exists()
 
 
+def test_long_work_shows_rate_and_time_left(run, tiny_work: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("shards.progress._LOG_SECONDS", 0)
+    result = run("inspect", tiny_work / "shards", "--samples", 3, "--out", tmp_path / "page.html")
+    assert re.fullmatch(r"(pictures: [12]/3, [\d.]+/s, \d+ s left\n){2}", result.stderr)
+
+
 def test_damaged_sample_is_named(run, shards: Path, tmp_path: Path) -> None:
     data = bytearray((shards / "val-000.tar").read_bytes())
     row = scan_shard(shards / "val-000.tar")[0]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.format.pattern import expand, tars_in, whole_folders
+from shards.format.pattern import expand, expand_files, tars_in, whole_folders
 
 
 @pytest.fixture
@@ -107,3 +107,39 @@ def test_a_list_longer_than_a_file_name(folder: Path) -> None:
     names = ",".join(["train-008"] + [f"absent-{number}" for number in range(40)])
     with pytest.raises(InputError, match=r"absent-0\.tar: no such shard"):
         expand(f"{folder}/{{{names}}}.tar")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["val-*.tar", "test-7.tar"], ["val-000.tar", "val-001.tar", "test-7.tar"]),
+        (["train-0{10,08}.tar"], ["train-010.tar", "train-008.tar"]),
+        (["train-0<08..09>.tar"], ["train-008.tar", "train-009.tar"]),
+        (["."], ["."]),
+        (["absent.tar"], ["absent.tar"]),  # the command says what is wrong with it
+        (["a[1].tar", "b*.tar", "{c,d}.tar"], ["a[1].tar", "b*.tar", "{c,d}.tar"]),
+    ],
+)
+def test_files_of_names_and_patterns(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, names: list[str], expected: list[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    Path("inner").mkdir()
+    for name in ("a[1]", "b*", "{c,d}", "a1", "b2", "c", "d"):
+        Path(f"{name}.tar").touch()
+    assert list(map(str, expand_files(map(Path, names)))) == expected
+
+
+@pytest.mark.parametrize("name", ["absent*.tar", "train-{009..011}.tar", "val-[5-9]00.tar"])
+def test_a_pattern_of_no_file_is_named(folder: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"(absent\*|train-011|val-\[5-9\]00)\.tar: names no file"):
+        expand_files([folder / name])
+
+
+def test_files_in_folders(folder: Path) -> None:
+    names = [f"{name}.tar" for name in ("test-7", "train-008", "train-009", "train-010", "val-000", "val-001")]
+    (folder / ".hidden.tar").touch()
+    assert [path.name for path in expand_files([folder, folder / "train.parquet"], ".tar")] == [*names, "train.parquet"]
+    assert expand_files([folder]) == [folder]
+    with pytest.raises(InputError, match=r"the folder has no \.npz file"):
+        expand_files([folder], ".npz")

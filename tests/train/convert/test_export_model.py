@@ -136,6 +136,9 @@ def test_the_command(tmp_path):
     result = CliRunner().invoke(main, [str(checkpoint), "--torch-export", str(tmp_path / "model.pt2")])
     assert result.exit_code == 0, result.output
     assert "logits differ from the model's by at most" in result.stdout
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"{checkpoint}: making a graph of the model")
+    assert second.startswith(f"{tmp_path / 'model.pt2'}: writing")
     assert (tmp_path / "model.pt2").is_file()
     result = CliRunner().invoke(main, [str(checkpoint)])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from html import unescape
 from pathlib import Path
 
@@ -133,6 +135,56 @@ def test_runs_on_the_command_line_and_tables(answers: list[Path], small: Path, t
     header, rule, row = (tmp_path / "scores.md").read_text().splitlines()
     assert header.count("|") == rule.count("|") == row.count("|")
     assert row.startswith("| model1 | 5 | 80.00 |")
+
+
+# What TeX takes for something else, in names of files; without a slash, which is in none.
+ODD_NAMES = (
+    "a_b%c",
+    "x&y#z",
+    "$5~6",
+    "^7\\8",
+    "br{a}ce",
+    "[1]",
+    "*star",
+    "a--b---c",
+    "<more>|",
+    "`it's`",
+    "±·ağaç_İşık",
+)
+
+
+@pytest.fixture
+def odd_table(answers: list[Path], small: Path, tmp_path: Path) -> Path:
+    for name in ODD_NAMES:
+        shutil.copy(answers[0], tmp_path / f"{name}.csv")
+    files = [tmp_path / f"{name}.csv" for name in ODD_NAMES]
+    run("--predictions", *files, "--each", "--shards", f"{small}/val-*.tar", "--table", tmp_path / "odd.tex")
+    return tmp_path / "odd.tex"
+
+
+def test_names_in_a_latex_table(odd_table: Path) -> None:
+    lines = odd_table.read_text().splitlines()[4:-3]
+    names = [line.partition(" & ")[0] for line in lines]
+    assert names[:4] == [r"a\_b\%c", r"x\&y\#z", r"\$5\textasciitilde{}6", r"\textasciicircum{}7\textbackslash{}8"]
+    assert names[4:8] == [r"br\{a\}ce", "{}[1]", "{}*star", r"a-\/-\/b-\/-\/-c"]
+    assert names[8:] == [
+        r"\textless{}more\textgreater{}\textbar{}",
+        r"\textasciigrave{}it's\textasciigrave{}",
+        r"$\pm$·ağaç\_İşık",
+    ]
+
+
+def test_a_latex_table_compiles(odd_table: Path, tmp_path: Path) -> None:
+    latex = shutil.which("pdflatex")
+    found = shutil.which("kpsewhich") and subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).stdout
+    if not (latex and found):
+        pytest.skip("LaTeX is not installed: apt-get install texlive-latex-recommended")
+    text = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{odd}\end{document}"
+    (tmp_path / "paper.tex").write_text(text)
+    command = [latex, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=300)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Missing character" not in (tmp_path / "paper.log").read_text(errors="replace")
 
 
 def test_against_on_the_command_line(answers: list[Path], small: Path) -> None:

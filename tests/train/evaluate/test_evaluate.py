@@ -256,7 +256,8 @@ def test_options_that_do_not_go_together(two_models, labels):
     assert "by itself" in refused("--each", "--logits", a, b, "--weights", "1,1", *truth)
     assert "two runs" in refused("--each", "--logits", a, *truth)
     assert ".tex" in refused("--logits", a, "--table", "scores.pdf", *truth)
-    assert "given twice" in refused("--each", a, two_models / "." / a.name, *truth)
+    assert "two runs" in refused("--each", a, two_models / "." / a.name, *truth)
+    assert "two models" in refused("--logits", a, a, *truth)
     assert "with itself" in refused(a, "--against", a, *truth)
     assert "3 weights for 2 models" in refused("--logits", a, b, "--weights", "1,1,1", *truth)
 
@@ -267,6 +268,27 @@ def test_files_need_no_option(two_models, labels):
     assert run(a, "--against", b, *truth).stdout == run("--logits", a, "--against", b, *truth).stdout
     assert run(labels, *truth).stdout == run("--predictions", labels, *truth).stdout
     assert "either --predictions or --logits" in refused(a, labels, *truth)
+
+
+def test_quoted_globs_and_folders(two_models, labels, monkeypatch):
+    monkeypatch.chdir(two_models)
+    truth = ("--labels", labels)
+    both = run("--logits", "test_a.npz", "test_b.npz", *truth).stdout
+    assert "weights 0.5000,0.5000" in both
+    assert run("--logits", "test_*.npz", *truth).stdout == both
+    assert run("test_{a,b}.npz", *truth).stdout == both
+    each = run("--each", "test_a.npz", "test_b.npz", *truth).stdout
+    assert run("--each", "test_?.npz", *truth).stdout == each
+    Path("seeds").mkdir()
+    for name in ("test_a.npz", "test_b.npz"):
+        Path(name).rename(Path("seeds", name))
+    assert run("--each", "--logits", "seeds", *truth).stdout.replace("seeds/", "") == each
+    assert "seeds/x*.npz: names no file" in refused("--logits", "seeds/x*.npz", *truth)
+    assert "seeds: the folder has no .csv file" in refused("--predictions", "seeds", *truth)
+    Path("seeds/test_a.npz").rename("test_[ab].npz")
+    Path("seeds/test_b.npz").rename("test_b.npz")
+    one = run("--logits", "test_[ab].npz", *truth).stdout
+    assert "weights" not in one, "a file of this very name is meant"
 
 
 def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):

@@ -32,6 +32,7 @@ def test_figures_agree_with_torch():
 def test_equal_logits_count_from_the_smallest_class():
     assert top_k_hits(np.zeros((3, 7)), np.array([0, 4, 5]), 5).tolist() == [True, True, False]
     assert top_k_hits(np.zeros((3, 7)), np.array([0, 1, 5]), 1).tolist() == [True, False, False]
+    assert not top_k_hits(np.full((3, 7), np.nan), np.array([0, 1, 5]), 5).any()
 
 
 def test_a_rare_class_counts_as_much_as_a_frequent_one():

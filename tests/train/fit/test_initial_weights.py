@@ -189,24 +189,27 @@ def test_folds_are_trained_on_and_predicted_without_a_copy(small: Path, tmp_path
     folds = write_folds(tmp_path / "folds.csv", small)
     tiny = tiny_arguments(small, tmp_path / "run", "--max-epochs", 1, "--num-workers", 0, val=False)
     tiny[1] = str(small)
-    chosen = ("--folds", tmp_path / "folds.csv", "--test-fold", 1)
-    result = train(*tiny, *chosen, "--val-fold", 3)
+    chosen = (tmp_path / "folds.csv", "--test-fold", 1)
+    result = train(*tiny, "--fold-file", *chosen, "--val-fold", 3)
     assert result.exit_code == 0, result.output
     sizes = {fold: list(folds.values()).count(fold) for fold in "123"}
     assert f"train {sizes['2']} samples" in result.stderr
     assert f"validation {sizes['3']} samples" in result.stderr
     out = tmp_path / "out.csv"
-    assert predict("--checkpoint", tmp_path / "run/best.pt", "--shards", small, *chosen, "--out", out).exit_code == 0
-    assert {row[0] for row in rows(out)} == {key for key, fold in folds.items() if fold == "1"}
+    for option in ("--fold-file", "--folds"):  # the second is its name of an earlier version
+        common = ("--checkpoint", tmp_path / "run/best.pt", "--shards", small, "--out", out)
+        assert predict(*common, option, *chosen).exit_code == 0
+        assert {row[0] for row in rows(out)} == {key for key, fold in folds.items() if fold == "1"}
+        out.unlink()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--test-fold", "1"), "go together"),
-        (("--folds", "F", "--test-fold", "9"), "no sample is in fold 9; there are 1, 2, 3"),
-        (("--folds", "F", "--test-fold", "1", "--val-fold", "1"), "to be tested on"),
-        (("--val-fold", "1"), "--val-fold goes with --folds"),
+        (("--fold-file", "F", "--test-fold", "9"), "no sample is in fold 9; there are 1, 2, 3"),
+        (("--fold-file", "F", "--test-fold", "1", "--val-fold", "1"), "to be tested on"),
+        (("--val-fold", "1"), "--val-fold goes with --fold-file"),
     ],
 )
 def test_folds_that_are_wrong(small: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -20,7 +20,7 @@ ALL = tiny_options(
     "--gradient-clip-val 0.17 --learning-rate 0.19 --weight-decay 0.23 --schedule cosine --lr-step-size 14",
     "--warmup-epochs 15 --label-smoothing 0.29 --ema-decay 0.31 --max-epochs 16 --patience 17 --num-workers 18",
     "--seed 19 --precision bf16 --compile --keep-every 20 --checkpoint-steps 22 --cache C --cache-gb 23.5",
-    "--init I.pt --folds F.csv --test-fold 25 --val-fold 26",
+    "--init I.pt --fold-file F.csv --test-fold 25 --val-fold 26",
 )
 NOT_SETTINGS = {"resume": False, "check": False, "device": None}  # what a run is begun with, and not what it is
 
@@ -66,7 +66,7 @@ def test_every_option_arrives_where_it_belongs():
         cnn_weights="W.pth",
         freeze_layers=5,
         init=Path("I.pt"),
-        folds=Path("F.csv"),
+        fold_file=Path("F.csv"),
         test_fold="25",
         val_fold="26",
         patience=17,

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -219,6 +220,7 @@ def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
         ("--video CLIP --sliding 4 --windows 2", "give one of the two"),
         ("--video CLIP --sliding 4 --template t.csv", "take one answer per clip"),
         ("--video FOLDER --overlay OUT/o.mp4", "draws on one clip"),
+        ("--video KEYPOINTS --overlay OUT/o.mp4", "kp: keypoints alone, and --overlay draws on a video"),
         ("--video CLIP --out CLIP", "has another part in this command already; give another file"),
         ("--video CLIP --overlay CLIP", "has another part in this command already; give another file"),
         ("--video CLIP --save-logits OUT/p.csv", "OUT/p.csv: has another part in this command already"),
@@ -231,6 +233,7 @@ def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
 )
 def test_wrong_options(options, says, checkpoint, tiny, tmp_path):
     stand_for = {"CLIP": next((tiny / "mp4" / "val").glob("*_color.mp4")), "FOLDER": tiny / "mp4" / "val"}
+    stand_for["KEYPOINTS"] = next((tiny / "kp" / "val").iterdir())
     words = [str(stand_for.get(word, word)).replace("OUT", str(tmp_path)) for word in options.split()]
     result = run("--checkpoint", checkpoint, "--out", tmp_path / "p.csv", *words)
     assert result.exit_code == 2
@@ -246,12 +249,35 @@ def test_names_of_clips(tmp_path):
     clips = find_clips([tmp_path])
     assert {key: path.name for key, path in clips.items()} == {"a": "a.MOV", "b": "b_color.mp4"}
     assert find_clips([tmp_path / "a.MOV", tmp_path / "a.MOV"]) == {"a": tmp_path / "a.MOV"}
+    (tmp_path / "a_depth.MOV").touch()
+    depth = [tmp_path / "a_depth.MOV", tmp_path / "b_color.mp4", tmp_path / "b_depth.mp4"]
+    assert find_clips(depth) == {"a_depth": depth[0], "b": depth[1]}
     (tmp_path / "a.mp4").touch()
     with pytest.raises(Exception, match="two clips named a; rename one"):
         find_clips([tmp_path])
     (tmp_path / "c.d.mp4").touch()
     with pytest.raises(Exception, match="an id cannot contain"):
         find_clips([tmp_path / "c.d.mp4"])
+
+
+def test_quoted_globs(checkpoint, tiny, tmp_path):
+    for fold in (2, 1):
+        (tmp_path / f"fold{fold}").mkdir()
+        shutil.copy(checkpoint, tmp_path / f"fold{fold}" / "best.pt")
+    common = ("--keypoints", tiny / "kp", "--out", tmp_path / "p.csv", "--save-logits", tmp_path / "p.npz")
+    models = ("--checkpoint", f"{tmp_path}/fold*/best.pt", "--weights", "1,3")
+    # The folder has depth videos, too.
+    assert run(*models, "--video", f"{tiny}/mp4/val/*.mp4", *common).exit_code == 0
+    assert [row[0] for row in rows(tmp_path / "p.csv")] == ["signer2_sample4", "signer2_sample5"]
+    with np.load(tmp_path / "p.npz") as file:
+        found = [json.loads(line) for line in file["models"].tolist()]
+    weights = {model["checkpoint"]: model["weight"] for model in found}
+    assert weights == {str(tmp_path / "fold1" / "best.pt"): 0.25, str(tmp_path / "fold2" / "best.pt"): 0.75}
+    result = run(*models, "--video", f"{tiny}/mp4/val/*.webm", *common)
+    assert result.exit_code == 2
+    assert result.stderr.endswith("mp4/val/*.webm: names no file; give another pattern\n")
+    result = run("--checkpoint", f"{tmp_path}/fold*/best.pt", tmp_path / "fold1" / "best.pt", "--video", tiny, *common)
+    assert "fold1/best.pt: given twice" in result.stderr
 
 
 def test_a_wrong_device_is_said_before_any_clip_is_worked_on(checkpoint, tiny, tmp_path, monkeypatch):

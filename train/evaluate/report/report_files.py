@@ -12,6 +12,7 @@ from shards.format.shardset import ShardSet
 from shards.names import signer_of
 from shards.page.render import svg_file
 from shards.page.strips import SampleStrips, StripReader
+from shards.progress import progress
 from train.evaluate.comparison import Paired
 from train.evaluate.metrics import cross_entropy
 from train.evaluate.options import FIGURE_FILES
@@ -64,7 +65,9 @@ def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]
     """The hands of the samples, by id, of those that are in the shards."""
     place = {sample_id: number for number, sample_id in enumerate(shards.ids.to_pylist())}
     reader = StripReader(shards, COLUMNS, hands_only=True)
-    strips = {sample.id: reader.read(place[sample.id]) for sample in worst if sample.id in place}
+    shown = [sample.id for sample in worst if sample.id in place]
+    ids = progress(shown, len(shown), "pictures", "sample", may_be_short=True)
+    strips = {sample_id: reader.read(place[sample_id]) for sample_id in ids}
     reader.close()
     return strips
 

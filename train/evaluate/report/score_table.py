@@ -1,5 +1,6 @@
 """A table of scores for a paper, in Markdown or LaTeX."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,11 @@ HEADINGS = {
     "class_mean": "Macro recall",
     "f1": "Macro F1",
 }
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "`": r"\textasciigrave{}"}
+# Without a package for another font encoding, the last three would be printed as ¡, ¿ and a dash.
+_LATEX |= {"±": r"$\pm$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 _LATEX |= {character: "\\" + character for character in "&%$#_{}"}
+_WEIGHT = re.compile(r"^([\d.e-]+·)")
 
 
 def check_table(path: Path) -> None:
@@ -54,8 +58,8 @@ def _row_names(outcomes: Sequence[Outcome]) -> list[str]:
     names = []
     for outcome in outcomes:
         # Of fused models: "0.6·a.npz + 0.4·b.npz".
-        parts = [part.rpartition("·") for part in outcome.source.split(" + ")]
-        names.append(" + ".join(f"{weight}{dot}{Path(file).stem}" for weight, dot, file in parts))
+        parts = [_WEIGHT.split(part, 1) for part in outcome.source.split(" + ")]
+        names.append(" + ".join("".join([*weight, Path(file).stem]) for *weight, file in parts))
     return names if len(set(names)) == len(names) else [outcome.source for outcome in outcomes]
 
 
@@ -69,9 +73,14 @@ def _latex(header: list[str], rows: list[list[str]]) -> str:
     """A `tabular` with the rules of the package booktabs."""
 
     def line(cells: list[str]) -> str:
-        escaped = ("".join(_LATEX.get(character, character) for character in cell) for cell in cells)
-        return " & ".join(escaped).replace("±", r"$\pm$") + r" \\"
+        return " & ".join(map(_escaped, cells)) + r" \\"
 
     body = [line(header), r"\midrule", *map(line, rows)]
     columns = "l" + "r" * (len(header) - 1)
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _escaped(cell: str) -> str:
+    text = "".join(_LATEX.get(character, character) for character in cell).replace("--", r"-\/-\/")  # else a dash
+    # After the `\\` of the row before, these would be its arguments.
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text

@@ -248,6 +248,19 @@ def test_worst_samples_and_signers_from_the_shards(nasty):
     assert sum(report["calibration"]["right"]) == 4
 
 
+def test_long_work_shows_rate_and_time_left(made, tmp_path, monkeypatch):
+    shards, labels, answers = made(splits={"test": 8}), tmp_path / "labels.csv", tmp_path / "answers.csv"
+    found = dict.fromkeys(open_shards(str(shards)).ids.to_pylist())
+    labels.write_text("".join(f"{key},0\n" for key in found))
+    answers.write_text("".join(f"{key},1\n" for key in found))
+    monkeypatch.setattr("shards.progress._LOG_SECONDS", 0)
+    arguments = ("--predictions", answers, "--labels", labels, "--shards", shards, "--report", tmp_path / "report")
+    said = CliRunner().invoke(main, list(map(str, arguments))).stderr
+    # Over samples and over the two signers; the last line of each would be that all is done.
+    assert len(re.findall(r"^resampling: \d+/2000, [\d.]+/s, \d+ s left$", said, re.MULTILINE)) == 2 * 19
+    assert len(re.findall(r"^pictures: \d/8, [\d.]+/s, \d+ s left$", said, re.MULTILINE)) == 7
+
+
 @pytest.mark.parametrize("used", [2, MOST_NAMED + 1])
 def test_classes_without_samples_and_answers_are_not_in_the_matrix(tmp_path, used):
     """`used` of 50 are."""
