@@ -62,7 +62,7 @@ def test_clips_without_video_become_samples_of_keypoints(tmp_path: Path) -> None
 
 def test_another_size_of_the_picture_is_in_the_shards_of_the_same_keypoints(tmp_path: Path) -> None:
     """Points in pixels stay as they are."""
-    write_keypoints(tmp_path / "a", "a", keypoints_of(5, 4.0))
+    write_keypoints(tmp_path / "a", "a", keypoints_of(range(5), 4))
     data, work = clip_list(tmp_path / "clips.csv", {"id": "a", "split": "train", "keypoints": "a"}), tmp_path / "work"
     sizes, digests = [], []
     for more in ((), ("--picture-size", "640x480"), ("--picture-size", "640x480")):
