@@ -4,7 +4,7 @@ import atexit
 import gc
 import signal
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -102,17 +102,23 @@ def _end_workers() -> None:
         groups._shutdown_workers()
 
 
-def _batches(groups: Iterable[Any], buffers: SharedBuffers | None) -> Iterator[Batch]:
-    """The batches that workers sent; `buffers` must live as long as groups may come."""
-    for group in groups:
-        # Where memory is pinned, DataLoader has opened it; without workers it is a batch.
-        opened = group.open() if isinstance(group, BatchGroup) else group
-        for item in opened if isinstance(opened, list) else [opened]:
-            if isinstance(item, InputError):
-                # The error's traceback keeps this frame, and would keep the workers alive with it.
-                del groups, group, opened
-                raise item
-            yield item
+def _batches(groups: Any, buffers: SharedBuffers | None) -> Iterator[Batch]:
+    """The batches that workers sent; `buffers` must live as long as groups may come.
+
+    The workers end with it, also where an error or `close` ends it: those of an iterator that is left to the garbage
+    collector, as by an error that somebody keeps, never hear of their end, and it waits 10 s for each.
+    """
+    try:
+        for group in groups:
+            # Where memory is pinned, DataLoader has opened it; without workers it is a batch.
+            opened = group.open() if isinstance(group, BatchGroup) else group
+            for item in opened if isinstance(opened, list) else [opened]:
+                if isinstance(item, InputError):
+                    raise item
+                yield item
+    finally:
+        if buffers is not None:
+            groups._shutdown_workers()
 
 
 def make_loader(

@@ -3,6 +3,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,6 +188,10 @@ def test_killed_run_goes_on(run, source: Path, tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         while process.stdout.readline() != "ready\n":
             assert process.poll() is None
+        # Another thread notes the first shard while the second is written.
+        end = time.monotonic() + 60
+        while "train-000.tar" not in (out / ".reshard.jsonl").read_text() and time.monotonic() < end:
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert [path.name for path in out.glob("*.tar")] == ["train-000.tar"]
     assert len(list(out.glob(".*.tmp"))) == 1

@@ -3,6 +3,7 @@ import resource
 import subprocess
 import sys
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -227,6 +228,8 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
     assert seen == [f"train_sample{number}" for number in range(4)]
     assert f"sample {shards.ids[4]} is damaged" in error.value.message
     assert "\n" not in error.value.message
+    # Also while somebody keeps the error, whose traceback keeps what raised it.
+    assert active_children() == []
 
 
 @pytest.mark.parametrize("workers", [0, 1])
