@@ -21,7 +21,7 @@ from tools.bench.data import BenchData, grow
 from tools.bench.timing import Measurement, Table
 
 # On a CPU a small model; on a GPU the published one, in batches as large as people take where memory allows.
-SMALL = "--cnn rn18 --image-size 64 --batch-size 2 --device cpu"
+SMALL = "--cnn small --image-size 64 --batch-size 2 --device cpu"
 PUBLISHED = "--batch-size 32 --device cuda"
 MEGABYTES = 2500  # of shards that a GPU trains on
 
@@ -40,7 +40,7 @@ def tables(data: BenchData, rounds: int) -> Iterator[Table]:
 
 def _table(model: str, shards: Path, scratch: Path, gpu: bool, rounds: int) -> Table:
     cores = len(os.sched_getaffinity(0))
-    place = torch.cuda.get_device_name() if gpu else "CPU, ResNet-18 at 64 pixels"
+    place = torch.cuda.get_device_name() if gpu else "CPU, small ResNet at 64 pixels"
     title, rows = f"training {model}, {place}", []
     for workers in [count for count in (1, 2, 4, 8, 12, 16) if count <= cores] if gpu else [1]:
         click.echo(f"{title}: {workers} workers", err=True)
