@@ -132,6 +132,7 @@ def test_workers_that_die_cost_the_culprit_only(cluster: Cluster, tmp_path: Path
     }
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_mid_run_changes_nothing(ffmpeg: str, loopback: LoopbackCluster, tmp_path: Path) -> None:
     data, openpose = clips(ffmpeg, tmp_path / "data", [f"s{n}" for n in range(12)]), fake_openpose(tmp_path)
     options = ["--openpose-bin", str(openpose), "--samples-per-shard", "5"]

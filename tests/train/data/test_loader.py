@@ -221,7 +221,7 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
         file.seek(place)
         file.write(bytes(int(shards.sizes[4, 1])))
     loader = make_loader(shards, replace(SETTINGS, num_workers=workers), CropReader, training=False)
-    seen = []
+    seen, others = [], set(active_children())
     with pytest.raises(InputError) as error:
         for batch in loader:
             seen += batch.ids
@@ -229,7 +229,7 @@ def test_a_damaged_sample_is_one_line_from_any_process(tmp_path, workers):
     assert f"sample {shards.ids[4]} is damaged" in error.value.message
     assert "\n" not in error.value.message
     # Also while somebody keeps the error, whose traceback keeps what raised it.
-    assert active_children() == []
+    assert set(active_children()) <= others
 
 
 @pytest.mark.parametrize("workers", [0, 1])
