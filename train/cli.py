@@ -90,11 +90,7 @@ _GROUPS = {
     "--check", is_flag=True, help="Train nothing: overfit two batches, look at the labels, say what is wrong."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, exactly where it was.")
-@model_option(
-    "--cnn",
-    click.Choice(("rn18", "rn34", "small")),
-    "ResNet for the crops; small: for trials on a CPU.",
-)
+@model_option("--cnn", click.Choice(("rn18", "rn34", "small")), "ResNet for the crops; small: for trials on a CPU.")
 @model_option(
     "--cnn-weights",
     click.STRING,

