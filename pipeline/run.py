@@ -51,7 +51,7 @@ def run_command(options: RunOptions) -> int:
 
 def _run(options: RunOptions) -> int:
     # Planning AUTSL makes millions of small objects that stay: looking through them for garbage took 15 % of the time.
-    gc.set_threshold(100_000, 20, 20)
+    gc.set_threshold(2_000_000, 20, 20)
     options.check()
     data = read_data(options.data, options.classes, use_depth=not options.no_depth)
     samples, names = data.samples, read_classes(options.classes) if options.classes else data.classes

@@ -29,6 +29,7 @@ from shards.format.tar import pack
 
 # JPEG quality of the crops: at 95 the model input is off by less than 0.02 on average (unit variance).
 QUALITY = 95
+_COUNTS = tuple(name for hand in HANDS for name in HAND_COLUMNS[hand])
 _MEASURED_BITS = re.compile(r"gray(9|1\d)")
 _FIRST_OF_CLIP = b'"fps":'  # of the keys in a sample's JSON that depend on the clip alone; in a string, quotes are \"
 
@@ -80,8 +81,9 @@ class HandCrops(Stage):
         """See `Stage`."""
         hands: dict[str, int] = {}
         if not self.recipe.guessed_hands_shown:
-            for hand, *counts in zip(HANDS, row.facts["guessed"], row.facts["missing"], strict=True):
-                hands |= dict(zip(HAND_COLUMNS[hand], map(int, counts), strict=True))
+            (left, right), (left_missing, right_missing) = row.facts["guessed"], row.facts["missing"]
+            counts = map(int, (left, left_missing, right, right_missing))
+            hands = dict(zip(_COUNTS, counts, strict=True))
         clip.handcrops = crop_tar(row, hands)
 
 

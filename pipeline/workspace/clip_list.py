@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.workspace.clip import Sample
 from shards.csv_files import CsvRow, read_columns
 from shards.errors import InputError
 from shards.labels import LabelCell, number_labels, plain_id
@@ -15,29 +16,14 @@ from shards.names import id_problem, is_split_name
 REQUIRED = ("id", "split", "signer", "label", "color")
 OPTIONAL = ("depth", "keypoints", "start", "end")
 NO_SPLIT = "all"  # the split of clips for which the list names none
-
-
-@dataclass(frozen=True)
-class ClipRow:
-    """One clip of a list; its paths are absolute."""
-
-    id: str
-    split: str
-    signer: str  # "" where it is not known
-    label: int | None
-    color: str | None  # video or folder of numbered pictures; None for a clip without video
-    depth: str | None
-    keypoints: str | None  # file or folder of a known layout; never None together with `color`
-    start: float | None  # seconds of a longer video; None: its beginning
-    end: float | None  # exclusive; None: its end
-    line: int  # of the CSV
+_NOTHING = frozenset(("nan", "NaN"))
 
 
 @dataclass(frozen=True)
 class ClipList:
     """What a clip list says."""
 
-    rows: list[ClipRow]
+    samples: list[Sample]  # in its order; their paths are absolute
     classes: list[str] | None  # names, in the order of the classes, where the labels are names
 
 
@@ -57,19 +43,21 @@ def read_clip_list(path: Path, classes: Sequence[str] | None = None) -> ClipList
         raise InputError(f"{path}: has no rows; list the clips below the header")
     labels, names = number_labels([LabelCell(path, row.line, row["label"]) for row in rows], classes)
     base = str(path.parent.absolute())
-    clips: dict[str, ClipRow] = {}
+    samples: list[Sample] = []
+    lines: dict[str, int] = {}
     for row, label in zip(rows, labels, strict=True):
-        clip = _clip(row, label, base)
-        if clip.id in clips:
-            raise row.error("id", f"{clip.id} is in line {clips[clip.id].line} already; rename one")
-        clips[clip.id] = clip
-    return ClipList(list(clips.values()), names)
+        sample = _sample(row, label, base)
+        if (line := lines.setdefault(sample.id, row.line)) != row.line:
+            raise row.error("id", f"{sample.id} is in line {line} already; rename one")
+        samples.append(sample)
+    return ClipList(samples, names)
 
 
-def _clip(row: CsvRow, label: int | None, base: str) -> ClipRow:
-    for column, cell in row.cells.items():
-        if cell in ("nan", "NaN") and column != "label":
-            raise row.error(column, f"{cell} is pandas' word for nothing; leave the cell empty")
+def _sample(row: CsvRow, label: int | None, base: str) -> Sample:
+    if not _NOTHING.isdisjoint(row.cells.values()):
+        for column, cell in row.cells.items():
+            if cell in _NOTHING and column != "label":
+                raise row.error(column, f"{cell} is pandas' word for nothing; leave the cell empty")
     sample_id = plain_id(row["id"])
     if problem := id_problem(sample_id):
         raise row.error("id", f"{problem} ({sample_id!r}); rename it")
@@ -85,7 +73,7 @@ def _clip(row: CsvRow, label: int | None, base: str) -> ClipRow:
         raise row.error(column, "parts are of videos, and this clip has none; give the part's own keypoints")
     if end is not None and end <= (start or 0):
         raise row.error("end", f"{row['end']} is not after start; both are seconds")
-    return ClipRow(sample_id, split, row["signer"], label, color, depth, keypoints, start, end, row.line)
+    return Sample(sample_id, split, row["signer"], label, color, depth, keypoints, start, end)
 
 
 def _path(cell: str, base: str) -> str | None:

@@ -45,12 +45,10 @@ def read_data(data: Path, classes: Path | None = None, use_depth: bool = True) -
     """
     if data.is_file():
         listed = read_clip_list(data, read_classes(classes) if classes else None)
-        values = [vars(row) for row in listed.rows]
-        names = [field.name for field in fields(Sample)]
-        found = Data([Sample(**{name: value[name] for name in names}) for value in values], listed.classes)
+        found = Data(listed.samples, listed.classes)
     else:
         found = _from_tree(data)
-    samples = [sample if use_depth else replace(sample, depth=None) for sample in found.samples]
+    samples = found.samples if use_depth else [replace(sample, depth=None) for sample in found.samples]
     seen: dict[str, Sample] = {}
     for sample in samples:
         name = sample.color or sample.keypoints

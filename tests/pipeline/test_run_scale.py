@@ -92,7 +92,7 @@ def pretend_finished(data: Path, work: Path, openpose: Path) -> None:
                 facts |= {"extent": packed.extent, "places": packed.places}
                 made = write_result(stage.result(clip.id), packed.data, facts)
             elif stage.suffix:
-                made = write_result(stage.result(clip.id), b"12", {})
+                made = write_result(stage.result(clip.id), clip.id.encode(), {})  # of two equal ones, one is a copy
             row = LedgerRow(clip.id, DONE, clip.fingerprints[stage.name], 1.0, made.bytes, facts=made.facts)
             rows.append(named(replace(row, temporary=made.temporary), stage.result(clip.id)))
             stage.found(clip, rows[-1])

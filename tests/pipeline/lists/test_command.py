@@ -40,7 +40,7 @@ def test_the_list_is_relative_below_its_folder_and_absolute_elsewhere(here: Path
     assert output.endswith("clips.csv: 2 rows; classes.csv: 2 classes\n")
     Path("lists").mkdir()
     CliRunner().invoke(main, ["clips", "folders", "data", "--out", "lists/clips.csv"])
-    assert read_clip_list(Path("lists/clips.csv")).rows[1].color == str(here / "data/train/a/1.mp4")
+    assert read_clip_list(Path("lists/clips.csv")).samples[1].color == str(here / "data/train/a/1.mp4")
     assert f",{here}/data" in Path("lists/clips.csv").read_text()
 
 
@@ -66,10 +66,10 @@ def test_a_quoted_glob_of_folders(here: Path) -> None:
 def test_missing_clips(here: Path) -> None:
     write(here, LISTED)
     code, output = clips("gsl", ".")
-    assert (code, len(read_clip_list(Path("clips.csv")).rows)) == (0, 3)
+    assert (code, len(read_clip_list(Path("clips.csv")).samples)) == (0, 3)
     assert "warning: 2 of 3 clips are missing, e.g. " in output
     code, output = clips("gsl", ".", "--missing", "skip")
-    assert (code, [row.label for row in read_clip_list(Path("clips.csv")).rows]) == (0, [0])
+    assert (code, [row.label for row in read_clip_list(Path("clips.csv")).samples]) == (0, [0])
     Path("clips.csv").unlink()
     code, output = clips("gsl", ".", "--missing", "fail")
     assert (code, Path("clips.csv").exists()) == (2, False)
@@ -125,7 +125,7 @@ def test_parts_of_one_video_in_two_splits_are_told_where_they_overlap(here: Path
 def test_assigned_splits(here: Path) -> None:
     write(here, {"data/a/1.mp4": "1", "data/a/2.mp4": "2", "split.csv": "a_1,train\na_3,test\n"})
     _, output = clips("folders", "data", "--assign", "split.csv")
-    assert [row.split for row in read_clip_list(Path("clips.csv")).rows] == ["train", "all"]
+    assert [row.split for row in read_clip_list(Path("clips.csv")).samples] == ["train", "all"]
     assert "1 ids in split.csv name no clip, e.g. a_3" in output
     assert "1 clips have no split, e.g. a_2" in output
 
@@ -155,4 +155,4 @@ def test_names_of_other_bytes_are_left_out(here: Path) -> None:
     Path("data/a/\udcff.mp4").write_text("2")
     code, output = clips("folders", "data")
     assert (code, "1 clips have a path that is not UTF-8: left out" in output) == (0, True)
-    assert len(read_clip_list(Path("clips.csv")).rows) == 1
+    assert len(read_clip_list(Path("clips.csv")).samples) == 1

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from helpers.clip_making import SHARED
 
 from pipeline.cli import main
-from pipeline.workspace.clip_list import ClipRow, read_clip_list
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.clip_list import read_clip_list
 from shards.tables import read_classes
 
 
@@ -21,13 +22,13 @@ def formats() -> Path:
     return folder
 
 
-def clips(out: Path, layout: str, *paths: object) -> tuple[dict[str, ClipRow], list[str], str]:
+def clips(out: Path, layout: str, *paths: object) -> tuple[dict[str, Sample], list[str], str]:
     """The clips by id, the classes, and what the command said."""
     words = [layout, *paths, "--out", out / "clips.csv", "--classes-out", out / "classes.csv"]
     result = CliRunner().invoke(main, ["clips", *map(str, words)])
     assert result.exit_code == 0, result.output
-    rows = read_clip_list(out / "clips.csv").rows
-    return {row.id: row for row in rows}, read_classes(out / "classes.csv"), result.output
+    samples = read_clip_list(out / "clips.csv").samples
+    return {one.id: one for one in samples}, read_classes(out / "classes.csv"), result.output
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -35,7 +36,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def compare(found: dict[str, ClipRow], classes: list[str], folder: Path, *, color: bool = True) -> None:
+def compare(found: dict[str, Sample], classes: list[str], folder: Path, *, color: bool = True) -> None:
     """Every sample and class of the expected lists, and no sample more."""
     expected = read_csv(folder / "expected_samples.csv")
     assert len(expected) == len(found)

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from helpers.clip_making import SHARED
 
-from pipeline.workspace.clip_list import ClipRow, read_clip_list
+from pipeline.workspace.clip import Sample
+from pipeline.workspace.clip_list import read_clip_list
 from shards.errors import InputError
 
 HEADER = "id,split,signer,label,color"
@@ -21,26 +22,24 @@ def test_every_column_in_any_order(path: Path, tmp_path: Path) -> None:
         '"two\nlines",2.5,1,k/a.npy,a_d.mkv,a.mp4,3,anna,train,a\n'
         ",,,/else/b.pose,,,,,,b\n"
     )
-    assert read_clip_list(path).rows == [
-        ClipRow(
-            "a", "train", "anna", 3, f"{tmp_path}/a.mp4", f"{tmp_path}/a_d.mkv", f"{tmp_path}/k/a.npy", 1.0, 2.5, 2
-        ),
-        ClipRow("b", "all", "", None, None, None, "/else/b.pose", None, None, 4),
+    assert read_clip_list(path).samples == [
+        Sample("a", "train", "anna", 3, f"{tmp_path}/a.mp4", f"{tmp_path}/a_d.mkv", f"{tmp_path}/k/a.npy", 1.0, 2.5),
+        Sample("b", "all", "", None, None, None, "/else/b.pose", None, None),
     ]
 
 
 def test_labels_that_are_names(path: Path) -> None:
     path.write_text(f"{HEADER}\na,train,,book,a.mp4\nb,train,,Apple,b.mp4\nc,test,,,c.mp4\n")
     found = read_clip_list(path)
-    assert ([row.label for row in found.rows], found.classes) == ([1, 0, None], ["Apple", "book"])
+    assert ([row.label for row in found.samples], found.classes) == ([1, 0, None], ["Apple", "book"])
     found = read_clip_list(path, ["x", "book", "Apple"])
-    assert ([row.label for row in found.rows], found.classes) == ([1, 2, None], ["x", "book", "Apple"])
+    assert ([row.label for row in found.samples], found.classes) == ([1, 2, None], ["x", "book", "Apple"])
 
 
 def test_paths_and_ids_in_other_unicode_forms(path: Path, tmp_path: Path) -> None:
     (tmp_path / "o\u0308.mp4").touch()
     path.write_text(f"{HEADER}\no\u0308,train,,0,\u00f6.mp4\n")
-    row = read_clip_list(path).rows[0]
+    row = read_clip_list(path).samples[0]
     assert (row.id, row.color) == ("\u00f6", str(tmp_path / "o\u0308.mp4"))
 
 
@@ -111,13 +110,13 @@ def test_cases_that_are_refused(case: str, fault: str) -> None:
 
 @pytest.mark.parametrize("name", ["d-order.csv", "d-upper.csv", "d-quoted-spaces.csv", "d-pandas-index.csv"])
 def test_cases_that_are_read(name: str) -> None:
-    row = read_clip_list(shared_case(f"csv-dialects/{name}")).rows[0]
+    row = read_clip_list(shared_case(f"csv-dialects/{name}")).samples[0]
     assert (row.id, row.split, row.signer, row.label) == ("00335", "train", "a", 0)
     assert os.path.exists(row.color)  # noqa: PTH110
 
 
 def test_a_folder_of_pictures_is_a_color(tmp_path: Path) -> None:
-    row = read_clip_list(shared_case("frames-folder/data.csv")).rows[0]
+    row = read_clip_list(shared_case("frames-folder/data.csv")).samples[0]
     assert Path(row.color).is_dir()
 
 
