@@ -72,7 +72,7 @@ def test_a_full_disk_stops_the_run_and_leaves_no_half_file(small_disk, data, opt
     assert digests(work) == digests(whole)
 
 
-@pytest.mark.parametrize("limit", [2_000, 50_000])
+@pytest.mark.parametrize("limit", [2_000, pytest.param(50_000, marks=pytest.mark.slow)])
 def test_a_limit_on_file_sizes_does_the_same_wherever_it_bites(limit, data, options, undisturbed, tmp_path) -> None:
     # 2,000 bytes stop the manifest, 50,000 the first tar.
     work = tmp_path / "work"

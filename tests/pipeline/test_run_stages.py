@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from helpers.clip_making import moving_keypoints
 from helpers.pipeline_runs import clips, digests, fake_openpose, run, start, wait_until
 
@@ -72,6 +73,7 @@ def workers_of(marker: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_workers_that_outlive_their_driver_change_nothing(ffmpeg: str, tmp_path: Path) -> None:
     """The driver is killed alone while its workers cut crops of quality 20; they go on in the middle of a later run."""
     data, work = clips(ffmpeg, tmp_path / "data", [f"s{n}" for n in range(6)], frames=40), tmp_path / "work"

@@ -116,6 +116,7 @@ def test_only_the_labels_of_unseen_signers_are_evaluated(demo: tuple[Path, str])
     assert all(row.endswith(",test") for row in rows)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_the_command_under_way(demo: tuple[Path, str], tmp_path: Path) -> None:
     """SIGTERM to the demo alone, while `train` runs: its child ends, too, and the exit status is 1."""
     for name in ("clips", "work"):

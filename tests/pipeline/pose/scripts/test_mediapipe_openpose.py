@@ -184,6 +184,7 @@ def test_a_picture_without_a_person_has_no_people(served):
     assert frames == [{"version": 1.3, "people": []}] * 5
 
 
+@pytest.mark.slow
 @needs_clips
 def test_a_clip_alone_gives_what_it_gave_after_others(served, tmp_path):
     stale = tmp_path / f"{SIGN.stem}_{31:012d}_keypoints.json"
@@ -286,6 +287,7 @@ def test_keypoints_are_near_the_released_ones(served):
     assert np.nanmedian(distance[:, 17:19]) < 0.1
 
 
+@pytest.mark.slow
 @needs_clips
 def test_without_a_face_everything_else_is_the_same_to_the_bit(sign, tmp_path):
     done = run_estimator("mediapipe_openpose.py", "--no-face", "--video", str(SIGN), "--write_json", str(tmp_path))
