@@ -116,7 +116,7 @@ def read_dataset(folder: Path) -> Dataset:
     try:
         # orjson refuses what json takes and no reader could use: nesting without end, numbers without end, surrogates.
         value = orjson.loads(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path}: not found ({_absence(folder)})") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run the shards stage again") from error
@@ -146,7 +146,9 @@ def read_dataset(folder: Path) -> Dataset:
 def _absence(folder: Path) -> str:
     """Why a folder has no `dataset.json`."""
     if not folder.is_dir():
-        return "no such folder"
+        return (
+            "no such folder" if not folder.exists() else f"{folder.name} is a file, and no shard; give a folder or tars"
+        )
     strange = next((path.name for path in tars_in(folder) if not _SHARD_NAME.fullmatch(path.name)), None)
     if strange:
         return f"{strange} is no shard, rather a sample on its way into one; a workspace's shards are in its shards/"

@@ -34,6 +34,10 @@ def expand(pattern: str) -> list[Path]:
         if folder := next((path for path in found if path.is_dir()), None):
             hint = "move it away" if folder.suffix == ".tar" else f"a glob names shards, such as {name}/*.tar"
             raise InputError(f"{folder}: is a folder; {hint}")
+        if strange := next((path for path in found if path.suffix != ".tar"), None):
+            raise InputError(
+                f"{strange}: is no shard, whose name ends in .tar; --shards takes a folder, a glob or tars"
+            )
         # Not the tars' own links: git-annex, DVC and download caches keep the bytes elsewhere, without a dataset.json.
         paths.extend(path.parent.resolve() / path.name for path in found)
     if len(set(paths)) < len(paths):

@@ -31,6 +31,9 @@ def test_missing(tmp_path: Path) -> None:
         read_dataset(tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         read_dataset(tmp_path / "absent")
+    (tmp_path / "shards").touch()
+    with pytest.raises(InputError, match=r"shards is a file, and no shard"):
+        read_dataset(tmp_path / "shards")
 
 
 def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:

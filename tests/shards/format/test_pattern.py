@@ -44,6 +44,15 @@ def test_missing_shard_is_named(folder: Path) -> None:
         expand(f"{folder}/train-{{008..011}}.tar")
 
 
+@pytest.mark.parametrize("pattern", ["shards", "sh*", "train-000.tar.part"])
+def test_a_file_of_another_kind_is_no_shard(tmp_path: Path, pattern: str) -> None:
+    """Such as the empty one that a redirection leaves."""
+    for name in ("shards", "train-000.tar.part"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"/(shards|train-000\.tar\.part): is no shard"):
+        expand(f"{tmp_path}/{pattern}")
+
+
 def test_folders_of_a_glob_are_no_shards(folder: Path) -> None:
     (folder / "sets" / "one").mkdir(parents=True)
     with pytest.raises(InputError, match=r"sets/one: is a folder; a glob names shards, such as \S+/sets/\*/\*\.tar$"):
