@@ -63,6 +63,15 @@ def add_neck(points: np.ndarray, head: np.ndarray | None) -> None:
             points[index] = (*(shoulders + position * (head - shoulders)), score)
 
 
+def head_of(points: np.ndarray) -> np.ndarray | None:
+    """(x, y) of the middle of the ears of (135, 3) points, or of the eyes, which are level with them; None: no pair."""
+    for pair in (points[[LEFT_EAR, RIGHT_EAR]], points[[LEFT_EYE, RIGHT_EYE]]):
+        if (pair[:, 2] > 0).all():
+            middle: np.ndarray = pair[:, :2].mean(axis=0)
+            return middle
+    return None
+
+
 def outside(points: np.ndarray, width: float, height: float) -> np.ndarray:
     """bool (N,): which of (N, ≥ 2) points lie outside of a picture, where OpenPose has none and others guess."""
     return np.any((points[:, :2] < 0) | (points[:, :2] >= (width, height)), axis=1)

@@ -75,20 +75,11 @@ def to_body135(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     body135 = np.zeros((openpose_script.POINTS, 3))
     body135[BODY135] = points[WHOLEBODY]
     body135[~np.isfinite(body135).all(axis=1) | (body135[:, 2] <= 0)] = 0
-    head = _head(body135)  # before any is dropped: a hidden ear still has its place
+    head = openpose_script.head_of(body135)  # before any is dropped: a hidden ear still has its place
     body135[(body135[:, 2] < MIN_SCORE) | openpose_script.outside(body135, *size)] = 0
     openpose_script.add_neck(body135, head)
     body135[openpose_script.outside(body135, *size)] = 0
     return body135
-
-
-def _head(points: np.ndarray) -> np.ndarray | None:
-    """The middle of the ears, or of the eyes, which are level with them."""
-    ears, eyes = points[[3, 4]], points[[1, 2]]
-    for pair in (ears, eyes):
-        if (pair[:, 2] > 0).all():
-            return pair[:, :2].mean(axis=0)
-    return None
 
 
 def follow_boxes(boxes: Sequence[np.ndarray], choice: str, size: tuple[int, int]) -> list[np.ndarray | None]:
