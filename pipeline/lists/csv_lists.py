@@ -30,8 +30,7 @@ def read_asl_citizen(sources: Sources) -> ClipListing:
     glosses = {row["gloss"] for path in lists if split_of_file(path) == "train" for row in rows[path]}
     classes = sorted(glosses)
     places = {gloss: place for place, gloss in enumerate(classes)}
-    notes = [f"list: {path}" for path in lists] + ["classes: places among the sorted glosses of train.csv"]
-    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing.of_lists(sources, lists, classes, "places among the sorted glosses of train.csv")
     for path in lists:
         for row in rows[path]:
             if row["gloss"] not in places:
@@ -60,8 +59,7 @@ def read_include(sources: Sources) -> ClipListing:
     rows = {path: _rows(path, ("Category", "Word", "FilePath")) for path in lists}
     classes = sorted({row["word"] for path in lists for row in rows[path]})
     places = {word: place for place, word in enumerate(classes)}
-    notes = [f"list: {path}" for path in lists] + ["classes: places among the sorted words"]
-    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing.of_lists(sources, lists, classes, "places among the sorted words")
     for path in lists:
         for row in rows[path]:
             name = stem_of(row["filepath"])
@@ -82,8 +80,7 @@ def read_gsl(sources: Sources) -> ClipListing:
     classes_file = sources.only(r"iso_classes\.csv", "iso_classes.csv")
     classes = [line.partition("|")[0].strip() for line in read_lines(classes_file)]
     places = {gloss: place for place, gloss in enumerate(classes)}
-    notes = [f"list: {path}" for path in lists] + [f"classes: lines of {classes_file}"]
-    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing.of_lists(sources, lists, classes, f"lines of {classes_file}")
     for path in lists:
         for number, line in enumerate(read_lines(path), 1):
             folder, bar, gloss = (part.strip() for part in line.partition("|"))
@@ -114,8 +111,8 @@ def read_gislr(sources: Sources) -> ClipListing:
     files = sources.find(r"(train|val|test)\.txt")
     for path in files:
         split_of |= dict.fromkeys(read_lines(path), split_name(path.stem))
-    notes = [f"list: {path}" for path in [table, *files]] + [f"classes: numbers of {index}"]
-    listing = ClipListing([], sorted(numbers, key=numbers.__getitem__), notes, roots=sources.roots([table]))
+    classes = sorted(numbers, key=numbers.__getitem__)
+    listing = ClipListing.of_lists(sources, [table, *files], classes, f"numbers of {index}")
     for row in _rows(table, ("path", "participant_id", "sequence_id", "sign")):
         if row["sign"] not in numbers:
             raise row.error("sign", f"{row['sign']!r} is not in {index}")

@@ -1,6 +1,7 @@
 """The lists' own rules, on small lists made here in their forms."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
-from pipeline.lists.record import ClipListing, Reader, youtube_id
+from pipeline.lists.record import ClipListing, youtube_id
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.errors import InputError
@@ -244,7 +245,9 @@ def test_autsl(tmp_path: Path) -> None:
         (read_lsa64, {"signs.md": "02|Red|R|\n"}, "expected lines of a number, from 1"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, reader: Reader, files: dict[str, object], fault: str) -> None:
+def test_what_is_wrong_is_named(
+    tmp_path: Path, reader: Callable[[Sources], ClipListing], files: dict[str, object], fault: str
+) -> None:
     with pytest.raises(InputError) as error:
         reader(Sources([write(tmp_path, files)]))
     assert fault in str(error.value)
