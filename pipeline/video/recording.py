@@ -101,7 +101,7 @@ def picture_pattern(folder: Path) -> tuple[str, int]:
     """The pictures of a folder as FFmpeg's pattern (`frame%04d.jpg`), and the first number.
 
     Raises:
-        ClipError: no pictures, several kinds or names, or a number is missing.
+        ClipError: no pictures, several kinds or names, a number is missing, or one has more zeros than the others.
     """
     names = [
         path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")
@@ -116,10 +116,12 @@ def picture_pattern(folder: Path) -> tuple[str, int]:
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         gap = next(number for number in range(numbers[0], numbers[-1] + 2) if number not in set(numbers))
         raise ClipError(f"{folder}: the picture number {gap} is missing, or one is there twice")
-    widths = {len(number) for _, number, _ in parts}
-    digits = f"%0{widths.pop()}d" if len(widths) == 1 else "%d"
+    width = min(len(number) for _, number, _ in parts)
+    # FFmpeg passes over what the pattern does not name: 08.jpg by %d, where 10.jpg follows.
+    if odd := [number for _, number, _ in parts if number != f"{int(number):0{width}}"]:
+        raise ClipError(f"{folder}: {before}{odd[0]}{suffix} has more zeros before its number than others; rename it")
     # FFmpeg reads % in a pattern as the place of the number.
-    return f"{str(folder).replace('%', '%%')}/{before.replace('%', '%%')}{digits}{suffix}", numbers[0]
+    return f"{str(folder).replace('%', '%%')}/{before.replace('%', '%%')}%0{width}d{suffix}", numbers[0]
 
 
 def refuse_non_video(recording: Recording) -> None:
