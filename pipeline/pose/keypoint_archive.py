@@ -69,6 +69,8 @@ class _Incoming:
     problem: str = ""
 
     def add(self, number: int, series: Series, content: bytes, name: str) -> None:
+        if number in self.frames:
+            self.problem = self.problem or f"{name}: frame {number} is there twice; remove one"
         try:
             self.frames[number] = series.parse(content, name)
         except ClipError as error:
@@ -81,8 +83,9 @@ def import_archive(
 ) -> Iterator[tuple[str, np.ndarray | ClipError]]:
     """The arrays of the wanted clips (id: number of files), each as soon as it is whole, or why there is none.
 
-    A clip is whole when its folder ends. Clips that never get whole fail, with what was there of them; a clip whose
-    folder comes again, as after `tar --append`, is given a second time, as failed.
+    A folder is `<id>` or, where no wanted clip has that very id, `<id>_color`. A clip is whole when its folder ends.
+    Clips that never get whole fail, with what was there of them, and so do those with a frame twice; a clip whose
+    folder comes again later, as after `tar --append`, is given a second time, as failed.
 
     Raises:
         InputError: see `archive.read_members`.
@@ -95,7 +98,9 @@ def import_archive(
     try:
         for name, content in read_members(parts):
             folder = name.rpartition("/")[0].rpartition("/")[2]
-            sample_id = folder.removesuffix(series.suffix).removesuffix("_color")
+            sample_id = folder.removesuffix(series.suffix)
+            if sample_id not in wanted:
+                sample_id = sample_id.removesuffix("_color")
             if whole and sample_id != whole:  # not before: a frame too many may follow
                 yield _finish(series, whole, incoming.pop(whole), parts[0])
                 given.add(whole)
