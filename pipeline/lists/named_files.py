@@ -176,7 +176,11 @@ def read_karsl(sources: Sources) -> ClipListing:
 def _karsl_names(path: Path) -> list[str]:
     """The English names, in the order of SignID; some cells are numbers."""
     if path.suffix.lower() == ".json":
-        return [str(name).strip() for name in read_json(path)["EN_WORDS"]]
+        value = read_json(path)
+        names = value.get("EN_WORDS") if isinstance(value, dict) else None
+        if not isinstance(names, list):
+            raise InputError(f"{path}: expected an object with the list EN_WORDS")
+        return [str(name).strip() for name in names]
     rows: Iterable[tuple[object, ...]] = load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True)
     header, *rows = [row for row in rows if row and row[0] is not None]
     numbered = [row[0] for row in rows] == list(range(1, len(rows) + 1))

@@ -32,11 +32,12 @@ def read_wlasl(sources: Sources) -> ClipListing:
     if len(lists) > 1 or len(subsets) > 1:
         raise InputError(f"{given[-1]}: give one list of WLASL, and at most one subset")
     sources.used.update([*lists, *subsets])
+    instances = _instances(lists[0], values[lists[0]])
     glosses, how = _glosses(sources, values[lists[0]])
-    subset = values[subsets[0]] if subsets else None
+    subset = _subset(subsets[0], values[subsets[0]]) if subsets else None
     listing = ClipListing.of_lists(sources, [*lists, *subsets], glosses, how)
     places = {gloss: place for place, gloss in enumerate(glosses)}
-    for gloss, instance in _instances(lists[0], values[lists[0]]):
+    for gloss, instance in instances:
         if gloss not in places:
             raise InputError(f"{lists[0]}: the class list has no gloss {gloss!r}")
         if subset is None or instance["video_id"] in subset:
@@ -85,7 +86,15 @@ def _record(instance: dict[str, Any], label: int) -> Record:
     )
 
 
-def _as_subset(listing: ClipListing, subset: dict[str, Any], path: Path) -> ClipListing:
+def _subset(path: Path, value: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """The class and the split of each video of a subset."""
+    try:
+        return {video: (int(entry["action"][0]), split_name(entry["subset"])) for video, entry in value.items()}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not in the form of nslt_100.json ({error!r})") from error
+
+
+def _as_subset(listing: ClipListing, subset: dict[str, tuple[int, str]], path: Path) -> ClipListing:
     """The list with the subset's splits and no more classes than it has.
 
     Raises:
@@ -93,15 +102,14 @@ def _as_subset(listing: ClipListing, subset: dict[str, Any], path: Path) -> Clip
     """
     records, moved = [], 0
     for record in listing.records:
-        entry = subset[record.name]
-        if entry["action"][0] != record.label:
-            raise InputError(f"{path}: {record.name} has class {entry['action'][0]}, in the list {record.label}")
-        split = split_name(entry["subset"])
+        label, split = subset[record.name]
+        if label != record.label:
+            raise InputError(f"{path}: {record.name} has class {label}, in the list {record.label}")
         moved += split != record.split
         records.append(replace(record, split=split))
     absent = sorted(subset.keys() - {record.name for record in records})
     notes = [f"splits: the subset's; {moved} clips are in another split in the list"] if moved else []
-    count = 1 + max((entry["action"][0] for entry in subset.values()), default=-1)
+    count = 1 + max((label for label, _ in subset.values()), default=-1)
     unreadable = [f"{path}: {name}, which the list does not have" for name in absent]
     return replace(
         listing, records=records, classes=listing.classes[:count], notes=listing.notes + notes, unreadable=unreadable

@@ -228,6 +228,8 @@ def test_autsl(tmp_path: Path) -> None:
             {"wlasl.json": [{"gloss": "a", "instances": [instance("1") | {"video_id": 623}]}]},
             "leading zeros",
         ),
+        (read_wlasl, {"wlasl.json": [3]}, "wlasl.json: not in the form"),
+        (read_karsl, {"KARSL-502_Labels.json": {"words": []}}, "KARSL-502_Labels.json: expected an object"),
         (read_msasl, {"MSASL_train.json": []}, "MSASL_classes.json is not there"),
         (
             read_msasl,
@@ -251,3 +253,10 @@ def test_what_is_wrong_is_named(
     with pytest.raises(InputError) as error:
         reader(Sources([write(tmp_path, files)]))
     assert fault in str(error.value)
+
+
+@pytest.mark.parametrize("subset", [{"00001": {"split": "train"}}, {"name": "package"}, {"1": {"action": []}}])
+def test_another_json_is_no_subset_of_wlasl(tmp_path: Path, subset: dict[str, object]) -> None:
+    root = write(tmp_path, {"wlasl.json": WLASL, "other.json": subset})
+    with pytest.raises(InputError, match=r"other\.json: not in the form of nslt_100"):
+        read_wlasl(Sources([root / "wlasl.json", root / "other.json"]))
