@@ -12,11 +12,11 @@ from pathlib import Path
 from pipeline.errors import ClipError
 from pipeline.lists.ids import spelling_key
 from pipeline.lists.record import Record
-from pipeline.lists.walk import PICTURES, is_hidden, stem_of
+from pipeline.lists.walk import is_hidden, stem_of
 from pipeline.pose.layouts.keypoint_files import KINDS
 from pipeline.video.probe import Video, probe
 from pipeline.video.program import ffmpeg_binary
-from pipeline.video.recording import Recording
+from pipeline.video.recording import PICTURES, Recording
 from pipeline.workspace.clip import VIDEO_SUFFIXES
 
 

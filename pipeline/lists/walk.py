@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.pose.layouts.keypoint_files import KINDS, is_frame
+from pipeline.video.recording import PICTURES
 from pipeline.workspace.clip import VIDEO_SUFFIXES
 from shards.labels import plain_id
 
-PICTURES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 _KNOWN = VIDEO_SUFFIXES | {*PICTURES, *KINDS, ".kp"}
 _FRAME_NUMBER = re.compile(r"^(.*?)\d+$", re.DOTALL)
 _FRAME_JSON = re.compile(r"^(.*?)\d+_keypoints$", re.DOTALL)

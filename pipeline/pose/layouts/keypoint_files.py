@@ -18,7 +18,7 @@ JSON_FOLDER, NPY_FOLDER = "folder of JSON", "folder of npy"
 KINDS = {".npy": "npy", ".npz": "npz", ".pkl": "pickle", ".pickle": "pickle", ".pose": "pose", ".parquet": "parquet"}
 # Not a hidden one: macOS writes ._NAME beside a file. OpenPose writes 12 digits; others do not fill up with zeros.
 JSON_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)_keypoints\.json", re.DOTALL)
-NPY_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.npy", re.DOTALL)
+NPY_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?i:npy)", re.DOTALL)
 
 # What numpy makes of a damaged .npy; its headers are Python, which it parses.
 NPY_DAMAGE = (OSError, ValueError, EOFError, TypeError, tokenize.TokenError, SyntaxError, MemoryError, OverflowError)
