@@ -24,6 +24,7 @@ _BEGINNINGS = (
     (b"\x1f\x8b", "it is a gzip archive: unpack it"),
     (b"\0" * 64, "it begins with zeros: copy it again"),
 )
+_PICTURES_PER_SECOND = 25  # of a folder, which does not say it
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
 
@@ -34,7 +35,6 @@ class Recording(NamedTuple):
     path: str
     start: float | None = None  # seconds from its beginning; None: from there
     end: float | None = None  # exclusive; None: to its end
-    rate: float = 25.0  # pictures per second of a folder
 
     @property
     def is_part(self) -> bool:
@@ -72,7 +72,7 @@ def input_of(recording: Recording, start: float | None = None, **options: float 
 
     if recording.is_folder:
         pattern, first = picture_pattern(Path(recording.path))
-        sequence = {"format": "image2", "framerate": recording.rate, "start_number": first}
+        sequence = {"format": "image2", "framerate": _PICTURES_PER_SECOND, "start_number": first}
         return ffmpeg.input(f"file:{pattern}", protocol_whitelist="file", **sequence, **options)
     if start:
         options["ss"] = f"{start:.6f}"

@@ -25,7 +25,6 @@ NPY_DAMAGE = (OSError, ValueError, EOFError, TypeError, tokenize.TokenError, Syn
 
 # A folder that leaves out more than this share of its numbers holds picked frames, or times, one after another.
 _MOST_LEFT_OUT = 0.9
-_LARGEST_COORDINATES_OF_A_POINT = 4
 
 
 def one_line(error: Exception) -> str:
@@ -69,7 +68,7 @@ def is_frame(path: Path) -> bool:
             shape = read(file)[0]
     except NPY_DAMAGE:
         return False
-    return len(shape) == 1 or (len(shape) == 2 and 2 <= shape[1] <= _LARGEST_COORDINATES_OF_A_POINT)
+    return len(shape) == 1 or (len(shape) == 2 and 2 <= shape[1] <= 4)
 
 
 def frame_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
