@@ -11,7 +11,7 @@ from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
 from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
 from pipeline.pose.estimators import Estimator
-from pipeline.pose.importing import ImportRules
+from pipeline.pose.importing import LOOK, ImportRules
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.keypoint_files import kind_of
 from pipeline.workspace.fingerprint import stamp
@@ -69,6 +69,23 @@ def keypoint_source(
         raise InputError(f"{path}: is a zip archive; unpack it and give the folder")
     print_line(f"keypoints from {path}", err=True)
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
+
+
+def refuse_unused_rules(source: KeypointSource, rules: ImportRules) -> None:
+    """Make sure that no rule for keypoint files was given where none is read.
+
+    Raises:
+        InputError: one was.
+    """
+    if source.files is not None:
+        return
+    given = {"--keypoint-layout": rules.layout, "--picture-size": rules.size, "--mirrored": rules.mirrored}
+    where, way_out = f"{source.name} is run", "leave it out"
+    if source.archive:
+        given["--person"] = rules.person != LOOK.person
+        where, way_out = f"{source.archive[0]} is an archive", "unpack it and give the folder"
+    if unused := next((option for option, value in given.items() if value), None):
+        raise InputError(f"{unused} is for keypoint files, but {where}; {way_out}")
 
 
 def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSource:
