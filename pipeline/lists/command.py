@@ -18,7 +18,7 @@ from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import is_among, whole_file
+from shards.files import check_output, whole_file
 from shards.labels import plain_id
 from shards.names import is_split_name, is_utf8
 from shards.tables import read_assignment
@@ -56,7 +56,10 @@ def clips_command(
         raise InputError(f"--pattern goes with the layout folders, not with {layout}")
     sources = Sources(paths)
     listing = read_folders(sources, pattern) if layout == "folders" else _READERS[layout](sources)
-    _refuse_targets(out, classes_out, [*sources.files, *sources.used, *([assign] if assign else [])])
+    read = [*sources.files, *sources.used, *([assign] if assign else [])]
+    check_output(out, *read)
+    if classes_out:
+        check_output(classes_out, out, *read)
     if not listing.records:
         examples = f", e.g. {listing.unreadable[0]}" if listing.unreadable else ""
         raise InputError(f"{paths[0]}: no clip of {layout} in it{examples}")
@@ -79,15 +82,6 @@ def clips_command(
     print_line(summary(entries, listing.classes))
     classes = f"; {classes_out}: {len(listing.classes)} classes" if classes_out else ""
     print_line(f"{out}: {len(entries)} rows{classes}")
-
-
-def _refuse_targets(out: Path, classes_out: Path | None, read: Sequence[Path]) -> None:
-    """InputError where a file to write is one that was read, or both are one file."""
-    for target in [out, classes_out] if classes_out else [out]:
-        if is_among(target, read):
-            raise InputError(f"{target}: was read as a list; give another name to write to")
-    if classes_out and is_among(out, [classes_out]):
-        raise InputError(f"{out}: --out and --classes-out are one file")
 
 
 def _present(located: Sequence[Located], missing: str | None) -> tuple[list[Located], list[str]]:
