@@ -34,7 +34,7 @@ def _clips(sources: Sources, listing: ClipListing) -> list[FoundClip]:
     listing.roots.extend(sources.folders)
     found = []
     used = {path.absolute() for path in sources.used}
-    for root in (folder.absolute() for folder in sources.folders):
+    for root in (folder.absolute() for folder in sources.clip_folders()):
         clips, others = walk(root)
         listing.unmatched.extend(str(root / other) for other in others if root / other not in used)
         found += [FoundClip(f"{root}/{clip.path}", clip.kind) for clip in clips]
