@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.lists.record import ClipListing, Record, one_per_split, split_name, split_of_file
@@ -100,17 +101,15 @@ def read_gislr(sources: Sources) -> ClipListing:
     sequence ids that are named for a split (`val.txt`, `test.txt`) make them: then what they leave is train.
 
     Raises:
-        InputError: no train.csv, no map, or a sign that the map does not have.
+        InputError: no train.csv, no map, a sign that the map does not have, or a sequence of two splits.
     """
     table = sources.only(r"train\w*\.csv", "train.csv")
     index = sources.only(r"sign_to_prediction_index_map\.json", "sign_to_prediction_index_map.json")
     numbers = read_json(index)
     if not isinstance(numbers, dict) or sorted(numbers.values()) != list(range(len(numbers))):
         raise InputError(f"{index}: expected the signs with the numbers 0, 1, 2, …")
-    split_of: dict[str, str] = {}
     files = sources.find(r"(train|val|test)\.txt")
-    for path in files:
-        split_of |= dict.fromkeys(read_lines(path), split_name(path.stem))
+    split_of = _gislr_splits(files)
     classes = sorted(numbers, key=numbers.__getitem__)
     listing = ClipListing.of_lists(sources, [table, *files], classes, f"numbers of {index}")
     for row in _rows(table, ("path", "participant_id", "sequence_id", "sign")):
@@ -120,7 +119,20 @@ def read_gislr(sources: Sources) -> ClipListing:
         listing.records.append(
             Record(row["sequence_id"], split, row["participant_id"], numbers[row["sign"]], keypoints=row["path"])
         )
+    absent = sorted(split_of.keys() - {record.name for record in listing.records})
+    listing.unreadable.extend(f"{split_of[one]}.txt: {one}, which {table} does not have" for one in absent)
     return listing
+
+
+def _gislr_splits(files: Sequence[Path]) -> dict[str, str]:
+    """The split of each sequence that a text file names."""
+    split_of: dict[str, str] = {}
+    for path in files:
+        split = split_name(path.stem)
+        for sequence in read_lines(path):
+            if split_of.setdefault(sequence, split) != split:
+                raise InputError(f"{path}: {sequence} is in {split_of[sequence]}, too; it can be in one split")
+    return split_of
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[CsvRow]:

@@ -63,6 +63,9 @@ def read_autsl(sources: Sources) -> ClipListing:
         label = row.label if row else None
         listing.records.append(Record(name, split, signer_of(name), label, (path,), depth.pop(stem, None)))
     listing.unmatched.extend(depth.values())
+    if absent := sorted(labels.keys() - {record.name for record in listing.records}):
+        counts = f"of the {len(labels):,} clips with labels {len(absent):,}"
+        listing.notes.append(f"{counts} are not there, e.g. {absent[0]}")
     return _with_classes(listing, str)
 
 

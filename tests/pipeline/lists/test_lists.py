@@ -140,7 +140,7 @@ def test_gsl(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("splits", "expected"), [({}, ["", ""]), ({"s/val.txt": "12\n"}, ["train", "val"])])
+@pytest.mark.parametrize(("splits", "expected"), [({}, ["", ""]), ({"s/val.txt": "12\n13\n"}, ["train", "val"])])
 def test_gislr(tmp_path: Path, splits: dict[str, str], expected: list[str]) -> None:
     files = {
         "train.csv": "path,participant_id,sequence_id,sign\nf/1/11.parquet,1,11,wait\nf/2/12.parquet,2,12,TV\n\n",
@@ -151,6 +151,7 @@ def test_gislr(tmp_path: Path, splits: dict[str, str], expected: list[str]) -> N
         ("11", expected[0], "1", 1),
         ("12", expected[1], "2", 0),
     ]
+    assert listing.unreadable == ([f"val.txt: 13, which {tmp_path / 'train.csv'} does not have"] if splits else [])
     assert [(one.color, one.keypoints) for one in listing.records] == [((), "f/1/11.parquet"), ((), "f/2/12.parquet")]
 
 
@@ -205,10 +206,11 @@ def test_autsl(tmp_path: Path) -> None:
         "test/signer3_sample2_color.MP4": "",
         "test/signer3_sample3_depth.mp4": "",
         "test/other.mp4": "",
-        "train_labels.csv": "signer0_sample1,1\n",
+        "train_labels.csv": "signer0_sample1,1\nsigner9_sample9,0\n",
     }
     root = write(tmp_path, files)
     listing = read_autsl(Sources([root]))
+    assert "of the 2 clips with labels 1 are not there, e.g. signer9_sample9" in listing.notes
     assert [(one.name, one.split, one.signer, one.label, one.depth) for one in listing.records] == [
         ("signer3_sample2", "test", "3", None, None),
         ("signer0_sample1", "train", "0", 1, str(root / "train/signer0_sample1_depth.MKV")),
@@ -244,6 +246,16 @@ def test_autsl(tmp_path: Path) -> None:
         (read_asl_citizen, {"test.csv": "Participant ID,Video file,Gloss\n"}, "train.csv is needed too"),
         (read_gsl, {"val_greek_iso.csv": "a|b\n", "iso_classes.csv": "c\n"}, "line 1: 'a|b' is not"),
         (read_slr500, {"split.test.csv": "video_path,class_name\n0/x.mp4,a\n"}, "split.test.csv:2: column video_path"),
+        (
+            read_gislr,
+            {
+                "train.csv": "path,participant_id,sequence_id,sign\n",
+                "sign_to_prediction_index_map.json": {},
+                "test.txt": "1\n",
+                "val.txt": "1\n",
+            },
+            "val.txt: 1 is in test, too",
+        ),
         (read_lsa64, {"signs.md": "02|Red|R|\n"}, "expected lines of a number, from 1"),
     ],
 )
