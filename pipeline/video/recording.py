@@ -5,17 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import ClipError
+from pipeline.pose.scripts.openpose_script import DEMUXERS
 from pipeline.workspace.clip import Sample
 
 if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
     from ffmpeg.nodes import FilterableStream
 
-# A clip is only a clip: the demuxers of recorded video. Not those that open other files: DASH, HLS, concat, playlists,
-# and image2, to which a file named `x%03d.jpg` is all pictures x000.jpg, x001.jpg, …
-DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
-    "rm,dv,wtv,yuv4mpegpipe,jpeg_pipe,png_pipe,webp_pipe"
-)
 _BEGINNINGS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS: `git lfs pull` fetches the file"),
     (b"<!doctype html", "it is an HTML page: download the video again"),

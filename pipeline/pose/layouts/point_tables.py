@@ -1,7 +1,8 @@
 """The layouts, one table each: point of BODY_135 = point of the source.
 
 Left is the person's left in all of them. The point lists are those of OpenPose (`poseParametersRender.hpp`),
-COCO-WholeBody (Jin et al. 2020) and MediaPipe Holistic; what MediaPipe's points become is `mediapipe_openpose.py`'s.
+COCO-WholeBody (Jin et al. 2020) and MediaPipe Holistic; what MediaPipe's and COCO-WholeBody's points become is
+`mediapipe_openpose.py`'s and `rtmw_openpose.py`'s.
 """
 
 from dataclasses import replace
@@ -9,14 +10,13 @@ from dataclasses import replace
 from pipeline.pose.layouts.layout import BODY, FACE, FRACTION, LEFT_HAND, PIXELS, RIGHT_HAND, KeypointLayout, PointRun
 from pipeline.pose.scripts.mediapipe_openpose import BODY as MEDIAPIPE_TARGETS
 from pipeline.pose.scripts.mediapipe_openpose import FACE_MESH, MIN_VISIBILITY, POSE_LANDMARKS
+from pipeline.pose.scripts.rtmw_openpose import BODY135 as RTMW_TARGETS
+from pipeline.pose.scripts.rtmw_openpose import MIN_SCORE, WHOLEBODY
 from shards.body135 import FACE_POINTS, HAND_POINTS
 
 # OpenPose writes a hand wherever it sees a wrist. Where there was none, the mean score of the hand was at most 0.07 in
 # 115 frames of a one-handed sign of PSL; where there was one, at least 0.48 in the same clips.
 OPENPOSE_HAND_MEAN = 0.1
-# mmpose's and Uni-Sign's own bound. COCO-WholeBody has no mark for missing points: legs below the picture are guessed,
-# with a median score of 0.17, where hands in sight have 0.34 or more (a television interpreter, 126 frames).
-WHOLEBODY_SCORE = 0.3
 
 
 def _run(target: int, source: int, count: int) -> dict[int, int]:
@@ -40,14 +40,8 @@ BODY_25 = {
     11: 12, 12: 9, 13: 13, 14: 10, 15: 14, 16: 11,                       # hips, knees, ankles
     19: 19, 20: 20, 21: 21, 22: 22, 23: 23, 24: 24,                      # big toe, small toe, heel of either foot
 }                                                                        # dropped: Neck 1, MidHip 8
-WHOLEBODY = (
-    _run(0, 0, 17)                                                       # COCO's body
-    | _run(19, 17, 6)                                                    # feet
-    | _run(65, 23, 68)                                                   # face; there are no pupils
-    | _run(25, 92, 20)                                                   # left hand, after its wrist 91
-    | _run(45, 113, 20)                                                  # right hand, after its wrist 112
-)
 # fmt: on
+_WHOLEBODY = PointRun(BODY, 133, dict(zip(RTMW_TARGETS, WHOLEBODY, strict=True)), min_score=MIN_SCORE)
 MEDIAPIPE_BODY = dict(zip(MEDIAPIPE_TARGETS, POSE_LANDMARKS, strict=True))
 # Without refined landmarks the mesh has 468 points, and so no pupils (468 and 473).
 REFINED_FACE = dict(zip(FACE_POINTS, FACE_MESH, strict=True))
@@ -89,7 +83,7 @@ _LAYOUTS = (
         "OpenPose BODY_25B with hands",
         _parts(PointRun(BODY, 25, _run(0, 0, 25)), _OPENPOSE_FACE, _OPENPOSE_HAND),
     ),
-    KeypointLayout("wholebody133", "COCO-WholeBody 133", (PointRun(BODY, 133, WHOLEBODY, min_score=WHOLEBODY_SCORE),)),
+    KeypointLayout("wholebody133", "COCO-WholeBody 133", (_WHOLEBODY,)),
     KeypointLayout("mediapipe1662", "MediaPipe 33×4 + 468×3 + 2×21×3", _mediapipe(_POSE, _MESH), FRACTION),
     KeypointLayout("mediapipe1692", "MediaPipe 33×4 + 478×3 + 2×21×3", _mediapipe(_POSE, _REFINED_MESH), FRACTION),
     KeypointLayout("mediapipe258", "MediaPipe 33×4 + 2×21×3", _mediapipe(_POSE, None), FRACTION),

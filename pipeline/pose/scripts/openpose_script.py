@@ -17,8 +17,8 @@ from typing import IO, Any
 
 import numpy as np
 
-# A clip is only a clip: the demuxers of recorded video. Not those that open other files (DASH, HLS, concat, playlists).
-# A test holds it equal to the pipeline's own.
+# A clip is only a clip: the demuxers of recorded video. Not those that open other files: DASH, HLS, concat, playlists,
+# and image2, to which a file named `x%03d.jpg` is all pictures x000.jpg, x001.jpg, … The whole pipeline has this list.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
     "rm,dv,wtv,yuv4mpegpipe,jpeg_pipe,png_pipe,webp_pipe"
