@@ -70,9 +70,9 @@ def clips_command(
     if assign:
         entries = _assigned(entries, assign, lines)
     _refuse_splits(entries)
-    write_clip_list(out, entries)
+    _write_clip_list(out, entries)
     if classes_out:
-        write_classes(classes_out, listing.classes)
+        _write_classes(classes_out, listing.classes)
     unused = set(finder.unused()) - {*listing.unreadable, *listing.unmatched}
     lines += [*_oddities(listing, ranges, sorted(unused)), *warnings(entries, listing.classes)]
     for note in listing.notes:
@@ -85,11 +85,7 @@ def clips_command(
 
 
 def _present(located: Sequence[Located], missing: str | None) -> tuple[list[Located], list[str]]:
-    """The clips to list, and what to tell of those that are not on the disk.
-
-    Raises:
-        InputError: with "fail" where one is missing; with "skip" where all are.
-    """
+    """The clips to list, and what to tell of those that are not on the disk."""
     absent = [str(one.color or one.keypoints) for one in located if one.missing]
     if not absent:
         return list(located), []
@@ -160,7 +156,7 @@ def _oddities(listing: ClipListing, ranges: Ranges, unused: Sequence[str]) -> li
     return [line for what, examples in found for line in with_examples(what, examples)]
 
 
-def write_clip_list(path: Path, entries: Sequence[ListEntry]) -> None:
+def _write_clip_list(path: Path, entries: Sequence[ListEntry]) -> None:
     """Write the CSV, whole or not at all; paths below its folder are relative. Optional columns are there if used."""
     columns = ["id", "split", "signer", "label", "color"]
     for together in (["depth"], ["keypoints"], ["start", "end"]):
@@ -183,7 +179,7 @@ def _cell(value: str | int | float | Path | None, base: str) -> str:
     return str(value)
 
 
-def write_classes(path: Path, names: Sequence[str]) -> None:
+def _write_classes(path: Path, names: Sequence[str]) -> None:
     """Write a classes CSV, whole or not at all."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

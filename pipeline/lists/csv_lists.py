@@ -140,11 +140,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[CsvRow]:
 
 
 def _one_subset(lists: list[Path]) -> list[Path]:
-    """Of the lists of INCLUDE and of INCLUDE-50 those that have more splits.
-
-    Raises:
-        InputError: both have as many.
-    """
+    """Of the lists of INCLUDE and of INCLUDE-50 those that have more splits."""
     subsets = defaultdict(list)
     for path in lists:
         match = _INCLUDE_LIST.fullmatch(path.stem)

@@ -92,11 +92,7 @@ def _record(name: str, split: str, signer: str, label: int, clips: Sequence[Foun
 
 
 def _found_pattern(paths: Sequence[str], root: Path) -> str:
-    """The pattern of paths such as `hello/1`, `train/hello/1`, `hello/signer3/1`.
-
-    Raises:
-        InputError: they can be read in several ways.
-    """
+    """The pattern of paths such as `hello/1`, `train/hello/1`, `hello/signer3/1`, where they are read in one way."""
     folders = [tuple(path.split("/")[:-1]) for path in paths]
     depths = sorted({len(one) for one in folders})
     if len(depths) > 1:

@@ -24,11 +24,7 @@ _KARSL_SIGNS = 502
 
 
 def _clips(sources: Sources, listing: ClipListing) -> list[FoundClip]:
-    """The clips below the given folders, with absolute paths; the other files are added to `listing.unmatched`.
-
-    Raises:
-        InputError: no folder was given.
-    """
+    """The clips below the given folders, with absolute paths; the other files are added to `listing.unmatched`."""
     if not sources.folders:
         raise InputError(f"{sources.files[0]}: is a file; give the folder of the clips")
     listing.roots.extend(sources.folders)

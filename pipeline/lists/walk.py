@@ -49,7 +49,7 @@ def walk(root: Path) -> tuple[list[FoundClip], list[str]]:
     others: list[str] = []
     for folder, names in _folders(root, "", set()):
         below = f"{folder}/" if folder else ""
-        kind = kind_of_folder(root / folder, names) if folder else None
+        kind = _kind_of_folder(root / folder, names) if folder else None
         if kind:
             clips.append(FoundClip(folder, kind))
             continue
@@ -78,7 +78,7 @@ def _folders(root: Path, folder: str, visited: set[str]) -> Iterator[tuple[str, 
         yield from _folders(root, f"{folder}/{name}" if folder else name, visited)
 
 
-def kind_of_folder(path: Path, names: list[str]) -> str | None:
+def _kind_of_folder(path: Path, names: list[str]) -> str | None:
     """What a folder with these files is when it is a clip: frames of one name, numbered; None when it is not."""
     by_suffix: dict[str, list[str]] = {}
     for name in names:

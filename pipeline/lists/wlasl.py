@@ -95,11 +95,7 @@ def _subset(path: Path, value: dict[str, Any]) -> dict[str, tuple[int, str]]:
 
 
 def _as_subset(listing: ClipListing, subset: dict[str, tuple[int, str]], path: Path) -> ClipListing:
-    """The list with the subset's splits and no more classes than it has.
-
-    Raises:
-        InputError: the subset numbers a class otherwise than the list.
-    """
+    """The list with the subset's splits and no more classes than it has."""
     records, moved = [], 0
     for record in listing.records:
         label, split = subset[record.name]

@@ -44,12 +44,8 @@ def parse_flow(data: bytes, name: str) -> np.ndarray:
     return flow
 
 
-def stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.ndarray:
-    """The pose flow of a clip, float32 (count, 135, 2).
-
-    Raises:
-        ClipError: another number of frames.
-    """
+def _stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.ndarray:
+    """The pose flow of a clip, float32 (count, 135, 2)."""
     if sorted(flows) != list(range(count)):
         there = f"{min(flows)} to {max(flows)}"
         raise ClipError(f"{source}: pose flow of frames {there}, where 0 to {count - 1} are needed")
@@ -57,7 +53,7 @@ def stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.n
 
 
 KEYPOINTS = Series("keypoints", ".kp", FRAME_FILE, parse_frame, stack_frames)
-POSE_FLOW = Series("pose flow", ".kpflow2", re.compile(r"/flow_(\d{5})\.npy$"), parse_flow, stack_flow)
+POSE_FLOW = Series("pose flow", ".kpflow2", re.compile(r"/flow_(\d{5})\.npy$"), parse_flow, _stack_flow)
 
 
 @dataclass

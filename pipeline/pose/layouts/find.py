@@ -67,13 +67,13 @@ def _look(path: Path, name: str | None) -> KeypointLayout | str:
     if kind == "parquet":
         return gislr.look(path)
     if kind is not None:
-        return look_at_array(arrays.load(path, kind)[0], name)
+        return _look_at_array(arrays.load(path, kind)[0], name)
     if path.is_dir():
         return "a folder without <frame>_keypoints.json and without <frame>.npy of one frame each"
     return _of_json(path) if path.suffix.lower() == ".json" else "not a kind of file that holds keypoints"
 
 
-def look_at_array(array: np.ndarray, named: str | None = None) -> KeypointLayout | str:
+def _look_at_array(array: np.ndarray, named: str | None) -> KeypointLayout | str:
     """The layout of (T, F), (T, N, k) or (T, P, N, k) numbers, or why they cannot be used.
 
     `named` is believed where shapes leave it open.

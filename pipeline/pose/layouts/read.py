@@ -75,11 +75,7 @@ def load_source(path: Path, layout: KeypointLayout) -> FileKeypoints:
 
 
 def _scaled(points: np.ndarray, source: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    """The pixels of a smaller or larger version of the picture, of size `source`, as those of the clip's.
-
-    Raises:
-        ValueError: the two pictures do not have the same shape.
-    """
+    """The pixels of a smaller or larger version of the picture, of size `source`, as those of the clip's."""
     if source == size:
         return points
     width, height = source
