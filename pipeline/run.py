@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.options import RunOptions
 from pipeline.pose.archive import archive_parts
-from pipeline.pose.source import NO_SOURCE, KeypointSource, PoseSource, keypoint_source, own_keypoints
+from pipeline.pose.source import (
+    NO_SOURCE,
+    KeypointSource,
+    PoseSource,
+    keypoint_source,
+    own_keypoints,
+    refuse_unused_rules,
+)
 from pipeline.run_stages import RunSettings, run_stages
 from pipeline.status import summarize
 from pipeline.video.program import ffmpeg_binary, named_ffmpeg, refuse_old
@@ -105,7 +112,10 @@ def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) 
     ids = [sample.id for sample in samples if not sample.keypoints]
     asked = settings_from(vars(options), PoseSource)
     if ids:
-        return keypoint_source(asked, ids, rules, ffmpeg)
+        source = keypoint_source(asked, ids, rules, ffmpeg)
+        if len(ids) == len(samples):
+            refuse_unused_rules(source, rules)
+        return source
     if asked != PoseSource() and asked != PoseSource(pose="import"):
         raise InputError(f"{options.data}: all its clips have keypoints of their own; leave out what estimates others")
     return own_keypoints([sample.keypoints for sample in samples if sample.keypoints], rules)

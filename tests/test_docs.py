@@ -12,6 +12,7 @@ from helpers.doc_examples import blocks, commands, examples, matches, named_opti
 
 import pipeline.demo.generate as demo_clips
 from pipeline.workers.local import end_workers
+from shards.names import LONGEST_ID
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -134,6 +135,11 @@ def test_files_of_the_source_that_a_page_names_are_there(page: Path) -> None:
 def test_relative_links_lead_somewhere(page: Path) -> None:
     broken = [link for link in links(page.read_text()) if not leads_somewhere(page, link)]
     assert not broken, f"{name_of(page)} links to {broken}"
+
+
+@pytest.mark.parametrize("page", ["format.md", "your-data.md"])
+def test_the_longest_id_of_a_page_is_that_of_the_code(page: str) -> None:
+    assert re.search(rf"\b{LONGEST_ID} bytes", (ROOT / "docs" / page).read_text())
 
 
 def test_pictures_are_small_and_shown() -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +13,18 @@ from pipeline.lists.list_report import ListEntry, summary, warnings, with_exampl
 from pipeline.lists.locate import Finder, Located, Ranges, locate
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
-from pipeline.lists.record import ClipListing, Reader
+from pipeline.lists.record import ClipListing
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import is_among, whole_file
+from shards.files import check_output, whole_file
 from shards.labels import plain_id
 from shards.names import is_split_name, is_utf8
 from shards.tables import read_assignment
 
-READERS: dict[str, Reader] = {
-    "folders": read_folders,
+# Beside `read_folders`, which alone takes a pattern.
+_READERS: dict[str, Callable[[Sources], ClipListing]] = {
     "autsl": read_autsl,
     "wlasl": read_wlasl,
     "msasl": read_msasl,
@@ -55,8 +55,11 @@ def clips_command(
     if pattern is not None and layout != "folders":
         raise InputError(f"--pattern goes with the layout folders, not with {layout}")
     sources = Sources(paths)
-    listing = read_folders(sources, pattern) if layout == "folders" else READERS[layout](sources)
-    _refuse_targets(out, classes_out, [*sources.files, *sources.used, *([assign] if assign else [])])
+    listing = read_folders(sources, pattern) if layout == "folders" else _READERS[layout](sources)
+    read = [*sources.files, *sources.used, *([assign] if assign else [])]
+    check_output(out, *read)
+    if classes_out:
+        check_output(classes_out, out, *read)
     if not listing.records:
         examples = f", e.g. {listing.unreadable[0]}" if listing.unreadable else ""
         raise InputError(f"{paths[0]}: no clip of {layout} in it{examples}")
@@ -67,9 +70,9 @@ def clips_command(
     if assign:
         entries = _assigned(entries, assign, lines)
     _refuse_splits(entries)
-    write_clip_list(out, entries)
+    _write_clip_list(out, entries)
     if classes_out:
-        write_classes(classes_out, listing.classes)
+        _write_classes(classes_out, listing.classes)
     unused = set(finder.unused()) - {*listing.unreadable, *listing.unmatched}
     lines += [*_oddities(listing, ranges, sorted(unused)), *warnings(entries, listing.classes)]
     for note in listing.notes:
@@ -81,21 +84,8 @@ def clips_command(
     print_line(f"{out}: {len(entries)} rows{classes}")
 
 
-def _refuse_targets(out: Path, classes_out: Path | None, read: Sequence[Path]) -> None:
-    """InputError where a file to write is one that was read, or both are one file."""
-    for target in [out, classes_out] if classes_out else [out]:
-        if is_among(target, read):
-            raise InputError(f"{target}: was read as a list; give another name to write to")
-    if classes_out and is_among(out, [classes_out]):
-        raise InputError(f"{out}: --out and --classes-out are one file")
-
-
 def _present(located: Sequence[Located], missing: str | None) -> tuple[list[Located], list[str]]:
-    """The clips to list, and what to tell of those that are not on the disk.
-
-    Raises:
-        InputError: with "fail" where one is missing; with "skip" where all are.
-    """
+    """The clips to list, and what to tell of those that are not on the disk."""
     absent = [str(one.color or one.keypoints) for one in located if one.missing]
     if not absent:
         return list(located), []
@@ -118,13 +108,10 @@ def _entries(located: Sequence[Located], listing: ClipListing, lines: list[str])
     ids, collisions = unique_ids([record.name for record in records], [record.split for record in records])
     pairs = zip((record.name for record in records), ids, strict=True)
     changed = [f"{name} → {one}" for name, one in pairs if name.replace("/", "_") != one]
-    found = (
-        with_examples("clips have a path that is not UTF-8: left out", wrong_names),
-        with_examples("clips end before they begin: left out", backwards),
-        with_examples("names are those of several clips; their ids were made different", collisions),
-    )
-    lines += [line for line in found if line]
-    listing.notes.extend(filter(None, [with_examples("ids are not the clips' names", changed)]))
+    lines += with_examples("clips have a path that is not UTF-8: left out", wrong_names)
+    lines += with_examples("clips end before they begin: left out", backwards)
+    lines += with_examples("names are those of several clips; their ids were made different", collisions)
+    listing.notes.extend(with_examples("ids are not the clips' names", changed))
     return [
         ListEntry(one_id, *(one.record.split, one.record.signer, one.record.label), *_files(one), one.start, one.end)
         for one_id, one in zip(ids, kept, strict=True)
@@ -143,7 +130,7 @@ def _assigned(entries: Sequence[ListEntry], path: Path, lines: list[str]) -> lis
     """The clips with the splits that a CSV `id,split` gives them; ids that name no clip are added to `lines`."""
     splits = {plain_id(one): split for one, split in read_assignment(path).items()}
     unknown = sorted(splits.keys() - {entry.id for entry in entries})
-    lines += filter(None, [with_examples(f"ids in {path} name no clip", unknown)])
+    lines += with_examples(f"ids in {path} name no clip", unknown)
     return [replace(entry, split=splits[entry.id][1] if entry.id in splits else entry.split) for entry in entries]
 
 
@@ -158,31 +145,23 @@ def _refuse_splits(entries: Sequence[ListEntry]) -> None:
 
 def _oddities(listing: ClipListing, ranges: Ranges, unused: Sequence[str]) -> list[str]:
     """What the list and the disk do not agree in."""
-    lines = [
-        with_examples("files or rows do not follow the rule of names: left out", listing.unreadable),
-        with_examples("files matched nothing", [*listing.unmatched, *unused]),
-        with_examples("videos hold the named frames alone (they were cut): no start, no end", ranges.cut),
-        with_examples(
-            "videos are too short for the frames that the list names: taken whole, look at them", ranges.unfit
-        ),
-        with_examples(
-            "clips have start and end by the list's frame rate: their videos could not be asked", ranges.guessed
-        ),
-        with_examples("clips are named by frames, and nothing says the frame rate: left out", ranges.unknown),
-    ]
-    return [line for line in lines if line]
+    found = (
+        ("files or rows do not follow the rule of names: left out", listing.unreadable),
+        ("files matched nothing", [*listing.unmatched, *unused]),
+        ("videos hold the named frames alone (they were cut): no start, no end", ranges.cut),
+        ("videos are too short for the frames that the list names: taken whole, look at them", ranges.unfit),
+        ("clips have start and end by the list's frame rate: their videos could not be asked", ranges.guessed),
+        ("clips are named by frames, and nothing says the frame rate: left out", ranges.unknown),
+    )
+    return [line for what, examples in found for line in with_examples(what, examples)]
 
 
-def write_clip_list(path: Path, entries: Sequence[ListEntry]) -> None:
+def _write_clip_list(path: Path, entries: Sequence[ListEntry]) -> None:
     """Write the CSV, whole or not at all; paths below its folder are relative. Optional columns are there if used."""
-    optional = [
-        column
-        for column in ("depth", "keypoints", "start", "end")
-        if any(getattr(entry, column) is not None for entry in entries)
-    ]
-    if {"start", "end"} & set(optional):
-        optional = [*(column for column in optional if column not in ("start", "end")), "start", "end"]
-    columns = ["id", "split", "signer", "label", "color", *optional]
+    columns = ["id", "split", "signer", "label", "color"]
+    for together in (["depth"], ["keypoints"], ["start", "end"]):
+        if any(getattr(entry, column) is not None for entry in entries for column in together):
+            columns += together
     base = str(path.parent.absolute()) + os.sep
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -200,7 +179,7 @@ def _cell(value: str | int | float | Path | None, base: str) -> str:
     return str(value)
 
 
-def write_classes(path: Path, names: Sequence[str]) -> None:
+def _write_classes(path: Path, names: Sequence[str]) -> None:
     """Write a classes CSV, whole or not at all."""
     with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.lists.record import ClipListing, Record, one_per_split, split_name, split_of_file
@@ -30,8 +31,7 @@ def read_asl_citizen(sources: Sources) -> ClipListing:
     glosses = {row["gloss"] for path in lists if split_of_file(path) == "train" for row in rows[path]}
     classes = sorted(glosses)
     places = {gloss: place for place, gloss in enumerate(classes)}
-    notes = [f"list: {path}" for path in lists] + ["classes: places among the sorted glosses of train.csv"]
-    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing.of_lists(sources, lists, classes, "places among the sorted glosses of train.csv")
     for path in lists:
         for row in rows[path]:
             if row["gloss"] not in places:
@@ -60,8 +60,7 @@ def read_include(sources: Sources) -> ClipListing:
     rows = {path: _rows(path, ("Category", "Word", "FilePath")) for path in lists}
     classes = sorted({row["word"] for path in lists for row in rows[path]})
     places = {word: place for place, word in enumerate(classes)}
-    notes = [f"list: {path}" for path in lists] + ["classes: places among the sorted words"]
-    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing.of_lists(sources, lists, classes, "places among the sorted words")
     for path in lists:
         for row in rows[path]:
             name = stem_of(row["filepath"])
@@ -82,8 +81,7 @@ def read_gsl(sources: Sources) -> ClipListing:
     classes_file = sources.only(r"iso_classes\.csv", "iso_classes.csv")
     classes = [line.partition("|")[0].strip() for line in read_lines(classes_file)]
     places = {gloss: place for place, gloss in enumerate(classes)}
-    notes = [f"list: {path}" for path in lists] + [f"classes: lines of {classes_file}"]
-    listing = ClipListing([], classes, notes, roots=sources.roots(lists))
+    listing = ClipListing.of_lists(sources, lists, classes, f"lines of {classes_file}")
     for path in lists:
         for number, line in enumerate(read_lines(path), 1):
             folder, bar, gloss = (part.strip() for part in line.partition("|"))
@@ -103,19 +101,17 @@ def read_gislr(sources: Sources) -> ClipListing:
     sequence ids that are named for a split (`val.txt`, `test.txt`) make them: then what they leave is train.
 
     Raises:
-        InputError: no train.csv, no map, or a sign that the map does not have.
+        InputError: no train.csv, no map, a sign that the map does not have, or a sequence of two splits.
     """
     table = sources.only(r"train\w*\.csv", "train.csv")
     index = sources.only(r"sign_to_prediction_index_map\.json", "sign_to_prediction_index_map.json")
     numbers = read_json(index)
     if not isinstance(numbers, dict) or sorted(numbers.values()) != list(range(len(numbers))):
         raise InputError(f"{index}: expected the signs with the numbers 0, 1, 2, …")
-    split_of: dict[str, str] = {}
     files = sources.find(r"(train|val|test)\.txt")
-    for path in files:
-        split_of |= dict.fromkeys(read_lines(path), split_name(path.stem))
-    notes = [f"list: {path}" for path in [table, *files]] + [f"classes: numbers of {index}"]
-    listing = ClipListing([], sorted(numbers, key=numbers.__getitem__), notes, roots=sources.roots([table]))
+    split_of = _gislr_splits(files)
+    classes = sorted(numbers, key=numbers.__getitem__)
+    listing = ClipListing.of_lists(sources, [table, *files], classes, f"numbers of {index}")
     for row in _rows(table, ("path", "participant_id", "sequence_id", "sign")):
         if row["sign"] not in numbers:
             raise row.error("sign", f"{row['sign']!r} is not in {index}")
@@ -123,7 +119,20 @@ def read_gislr(sources: Sources) -> ClipListing:
         listing.records.append(
             Record(row["sequence_id"], split, row["participant_id"], numbers[row["sign"]], keypoints=row["path"])
         )
+    absent = sorted(split_of.keys() - {record.name for record in listing.records})
+    listing.unreadable.extend(f"{split_of[one]}.txt: {one}, which {table} does not have" for one in absent)
     return listing
+
+
+def _gislr_splits(files: Sequence[Path]) -> dict[str, str]:
+    """The split of each sequence that a text file names."""
+    split_of: dict[str, str] = {}
+    for path in files:
+        split = split_name(path.stem)
+        for sequence in read_lines(path):
+            if split_of.setdefault(sequence, split) != split:
+                raise InputError(f"{path}: {sequence} is in {split_of[sequence]}, too; it can be in one split")
+    return split_of
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[CsvRow]:
@@ -131,11 +140,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[CsvRow]:
 
 
 def _one_subset(lists: list[Path]) -> list[Path]:
-    """Of the lists of INCLUDE and of INCLUDE-50 those that have more splits.
-
-    Raises:
-        InputError: both have as many.
-    """
+    """Of the lists of INCLUDE and of INCLUDE-50 those that have more splits."""
     subsets = defaultdict(list)
     for path in lists:
         match = _INCLUDE_LIST.fullmatch(path.stem)

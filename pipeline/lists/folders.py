@@ -27,9 +27,10 @@ def read_folders(sources: Sources, pattern: str | None = None) -> ClipListing:
     """
     if sources.files or not sources.folders:
         raise InputError(f"{sources.files[0]}: is a file; give the folders of the clips")
-    root = Path(os.path.commonpath([folder.absolute() for folder in sources.folders]))
+    folders = sources.clip_folders()
+    root = Path(os.path.commonpath([folder.absolute() for folder in folders]))
     listing = ClipListing([], [], roots=[root])
-    groups = _groups(sources.folders, root, listing)
+    groups = _groups(folders, root, listing)
     if not groups:
         raise InputError(f"{sources.folders[0]}: no video, folder of numbered pictures or keypoints in it")
     form = NamePattern(pattern or _found_pattern(sorted(groups), root))
@@ -91,11 +92,7 @@ def _record(name: str, split: str, signer: str, label: int, clips: Sequence[Foun
 
 
 def _found_pattern(paths: Sequence[str], root: Path) -> str:
-    """The pattern of paths such as `hello/1`, `train/hello/1`, `hello/signer3/1`.
-
-    Raises:
-        InputError: they can be read in several ways.
-    """
+    """The pattern of paths such as `hello/1`, `train/hello/1`, `hello/signer3/1`, where they are read in one way."""
     folders = [tuple(path.split("/")[:-1]) for path in paths]
     depths = sorted({len(one) for one in folders})
     if len(depths) > 1:

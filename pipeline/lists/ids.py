@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from shards.labels import plain_id
+from shards.names import LONGEST_ID
 
 _ILLEGAL = re.compile(r"[./\\\x00-\x1f\x7f\ud800-\udfff]")
-LONGEST = 80  # bytes; with the longest suffix of a member it fits a tar header
+LONGEST = LONGEST_ID - 3  # bytes; what `unique_ids` puts behind an id has its place
 
 
 def legal_id(name: str) -> str:
@@ -32,12 +32,12 @@ def unique_ids(names: Sequence[str], splits: Sequence[str]) -> tuple[list[str], 
         if len({splits[place] for place in group}) > 1:
             for place in group:
                 ids[place] = legal_id(f"{splits[place]}_{ids[place]}")
-    taken = {_key(one) for one in ids}
+    taken = {spelling_key(one) for one in ids}
     for group in _groups(ids):
         for number, place in enumerate(sorted(group, key=lambda place: (names[place], place))[1:], 2):
-            while _key(candidate := f"{ids[place]}_{number}") in taken:
+            while spelling_key(candidate := f"{ids[place]}_{number}") in taken:
                 number += 1
-            taken.add(_key(candidate))
+            taken.add(spelling_key(candidate))
             ids[place] = candidate
     told = [", ".join(f"{names[place]} → {ids[place]}" for place in group[:3]) for group in collisions]
     return ids, told
@@ -47,9 +47,10 @@ def _groups(ids: Sequence[str]) -> list[list[int]]:
     """The places of ids that count as equal, where there is more than one."""
     places: dict[str, list[int]] = {}
     for place, one in enumerate(ids):
-        places.setdefault(_key(one), []).append(place)
+        places.setdefault(spelling_key(one), []).append(place)
     return [group for group in places.values() if len(group) > 1]
 
 
-def _key(one: str) -> str:
-    return unicodedata.normalize("NFC", one.casefold())
+def spelling_key(name: str) -> str:
+    """What is equal for names that differ in case or Unicode form alone."""
+    return plain_id(name.casefold())

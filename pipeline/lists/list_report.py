@@ -1,16 +1,15 @@
 """What is odd about a list of clips, a line each: count and first examples."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
+from shards.format.dataset import sha256_of
 from shards.names import signer_order
 
 _EXAMPLES = 3
-_PROPOSE = "`shards split --labels` proposes one for --assign"
+_PROPOSE = "; `shards split --labels` proposes one for --assign"
 
 
 @dataclass(frozen=True)
@@ -46,24 +45,20 @@ def summary(entries: Sequence[ListEntry], classes: Sequence[str]) -> str:
 
 def warnings(entries: Sequence[ListEntry], classes: Sequence[str]) -> list[str]:
     """Everything that may be a mistake in the clips that were found."""
-    lines = [
-        with_examples("clips have no split", (entry.id for entry in entries if not entry.split), _PROPOSE),
-        with_examples("clips have no label", (entry.id for entry in entries if entry.label is None)),
-        with_examples("files are empty", (str(entry.file) for entry in entries if _size(entry.file) == 0)),
-        with_examples("files are clips of several splits or classes", _shared(entries)),
+    return [
+        *with_examples("clips have no split", (entry.id for entry in entries if not entry.split), _PROPOSE),
+        *with_examples("clips have no label", (entry.id for entry in entries if entry.label is None)),
+        *with_examples("files are empty", (str(entry.file) for entry in entries if _size(entry.file) == 0)),
+        *with_examples("files are clips of several splits or classes", _shared(entries)),
         *_classes_without(entries, classes),
-        with_examples("signers are in several splits", _signers(entries)),
+        *with_examples("signers are in several splits", _signers(entries)),
     ]
-    return [line for line in lines if line]
 
 
-def with_examples(what: str, examples: Iterable[str], way_out: str = "") -> str | None:
-    """`3 files …, e.g. a, b, c`; None for none."""
+def with_examples(what: str, examples: Iterable[str], way_out: str = "") -> list[str]:
+    """The line `3 files …, e.g. a, b, c`; none where there are no examples."""
     found = list(examples)
-    if not found:
-        return None
-    more = f"; {way_out}" if way_out else ""
-    return f"{len(found):,} {what}, e.g. {', '.join(found[:_EXAMPLES])}{more}"
+    return [f"{len(found):,} {what}, e.g. {', '.join(found[:_EXAMPLES])}{way_out}"] if found else []
 
 
 def _size(path: Path) -> int | None:
@@ -111,26 +106,17 @@ def _copies(by_file: Mapping[str, object]) -> list[list[str]]:
     """Groups of files with the same bytes; only files of the same size are read."""
     by_size: dict[int, list[str]] = defaultdict(list)
     for path in by_file:
-        size = _size(Path(path))
-        if size:
+        if size := _size(Path(path)):
             by_size[size].append(path)
-    by_content: dict[bytes, list[str]] = defaultdict(list)
+    by_content: dict[str, list[str]] = defaultdict(list)
     for paths in by_size.values():
         if len(paths) > 1:
             for path in paths:
-                with Path(path).open("rb") as file:
-                    by_content[_digest(file)].append(path)
+                by_content[sha256_of(Path(path))].append(path)
     return [paths for paths in by_content.values() if len(paths) > 1]
 
 
-def _digest(file: BinaryIO) -> bytes:
-    check = hashlib.blake2b()
-    while block := file.read(1 << 20):
-        check.update(block)
-    return check.digest()
-
-
-def _classes_without(entries: Sequence[ListEntry], classes: Sequence[str]) -> list[str | None]:
+def _classes_without(entries: Sequence[ListEntry], classes: Sequence[str]) -> list[str]:
     """For each of train and test, where there is one, the classes with clips elsewhere but none there."""
     of_split: dict[str, set[int]] = defaultdict(set)
     for entry in entries:
@@ -139,11 +125,12 @@ def _classes_without(entries: Sequence[ListEntry], classes: Sequence[str]) -> li
     if len(of_split) < 2:
         return []
     used = set.union(*of_split.values())
-    return [
-        with_examples(f"classes have no {split} clip", (classes[label] for label in sorted(used - of_split[split])))
-        for split in ("train", "test")
-        if split in of_split
-    ]
+    lines: list[str] = []
+    for split in ("train", "test"):
+        if split in of_split:
+            absent = [classes[label] for label in sorted(used - of_split[split])]
+            lines += with_examples(f"classes have no {split} clip", absent)
+    return lines
 
 
 def _signers(entries: Sequence[ListEntry]) -> list[str]:

@@ -4,18 +4,20 @@
 # ruff: noqa: PTH112, PTH118, PTH120, PTH122, PTH208
 
 import os
-import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ClipError
+from pipeline.lists.ids import spelling_key
 from pipeline.lists.record import Record
-from pipeline.lists.walk import KEYPOINTS, PICTURES, VIDEOS, is_hidden, stem_of
+from pipeline.lists.walk import is_hidden, stem_of
+from pipeline.pose.layouts.keypoint_files import KINDS
 from pipeline.video.probe import Video, probe
 from pipeline.video.program import ffmpeg_binary
-from pipeline.video.recording import Recording
+from pipeline.video.recording import PICTURES, Recording
+from pipeline.workspace.clip import VIDEO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,14 @@ class Finder:
         names = [
             f"{folder}/{name}" for folder in folders for entry in self._listings[folder].values() for name in entry
         ]
-        return sorted({name for name in names if os.path.splitext(name)[1].lower() in VIDEOS} - self._used)
+        return sorted({name for name in names if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES} - self._used)
 
     def _in_folder(self, folder: str, name: str, keypoints: bool) -> str | None:
         listed = self._folder(folder)
         if listed is None:
             return None
-        names = self._listing(listed).get(_key(stem_of(name)), [])
-        for candidate in sorted(names, key=lambda one: (one != name, _key(one) != _key(name), one)):
+        names = self._listing(listed).get(spelling_key(stem_of(name)), [])
+        for candidate in sorted(names, key=lambda one: (one != name, spelling_key(one) != spelling_key(name), one)):
             path = f"{listed}/{candidate}"
             if _is_clip(path, keypoints, candidate == name):
                 return path
@@ -89,7 +91,7 @@ class Finder:
         listed = self._folder(above) if above != path else None
         if listed is None:
             return None
-        entries = self._listing(listed).get(_key(stem_of(name)), [])
+        entries = self._listing(listed).get(spelling_key(stem_of(name)), [])
         folders = [f"{listed}/{entry}" for entry in entries if os.path.isdir(f"{listed}/{entry}")]
         return folders[0] if folders else None
 
@@ -100,24 +102,20 @@ class Finder:
             for name in sorted(os.listdir(folder)):
                 if not is_hidden(name):
                     stem = stem_of(name)
-                    listing.setdefault(_key(stem), []).append(name)
+                    listing.setdefault(spelling_key(stem), []).append(name)
                     if stem.endswith("]") and "[" in stem:
-                        listing.setdefault(_key(stem[stem.rindex("[") + 1 : -1]), []).append(name)
+                        listing.setdefault(spelling_key(stem[stem.rindex("[") + 1 : -1]), []).append(name)
             self._listings[folder] = listing
         return self._listings[folder]
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _is_clip(path: str, keypoints: bool, is_name: bool) -> bool:
     """Whether a path is a video or a folder with pictures; or else keypoints: a file, or a folder of the very name."""
     suffix = os.path.splitext(path)[1].lower()
     if keypoints:
-        return suffix in KEYPOINTS or is_name
+        return suffix in KINDS or is_name
     if not os.path.isdir(path):
-        return suffix in VIDEOS
+        return suffix in VIDEO_SUFFIXES
     with os.scandir(path) as entries:
         return any(os.path.splitext(entry.name)[1].lower() in PICTURES for entry in entries)
 

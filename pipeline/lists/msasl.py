@@ -21,8 +21,7 @@ def read_msasl(sources: Sources) -> ClipListing:
     classes = read_json(classes_file)
     given = [path for path in sources.files if path.suffix.lower() == ".json" and path != classes_file]
     lists = one_per_split(given or sources.need(r"MSASL_(train|val|test)\.json", "MSASL_{train,val,test}.json"))
-    listing = ClipListing([], classes, [f"list: {path}" for path in lists], roots=sources.roots(lists))
-    listing.notes.append(f"classes: {classes_file}")
+    listing = ClipListing.of_lists(sources, lists, classes, str(classes_file))
     for path in lists:
         for place, entry in enumerate(read_json(path)):
             _add(listing, path, place, split_of_file(path), entry)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import product
 from pathlib import Path
 
 from openpyxl import load_workbook
@@ -18,22 +19,18 @@ from shards.tables import read_classes
 _LSA64 = re.compile(r"(\d{3})_(\d{3})_(\d{3})")
 _SLR500 = re.compile(r"P(\d+)_(\d+)_(\d+)_(\d+)(?:\._color)?")
 _SLR500_TRAIN = 35  # signers 1 to 35, the others test
-_LSA64_SIGNERS, _LSA64_REPETITIONS = 10, 5
+_LSA64_SIGNS_SIGNERS_REPETITIONS = (64, 10, 5)
 _KARSL_SIGNS = 502
 
 
 def _clips(sources: Sources, listing: ClipListing) -> list[FoundClip]:
-    """The clips below the given folders, with absolute paths; the other files are added to `listing.unmatched`.
-
-    Raises:
-        InputError: no folder was given.
-    """
+    """The clips below the given folders, with absolute paths; the other files are added to `listing.unmatched`."""
     if not sources.folders:
         raise InputError(f"{sources.files[0]}: is a file; give the folder of the clips")
     listing.roots.extend(sources.folders)
     found = []
     used = {path.absolute() for path in sources.used}
-    for root in (folder.absolute() for folder in sources.folders):
+    for root in (folder.absolute() for folder in sources.clip_folders()):
         clips, others = walk(root)
         listing.unmatched.extend(str(root / other) for other in others if root / other not in used)
         found += [FoundClip(f"{root}/{clip.path}", clip.kind) for clip in clips]
@@ -62,6 +59,9 @@ def read_autsl(sources: Sources) -> ClipListing:
         label = row.label if row else None
         listing.records.append(Record(name, split, signer_of(name), label, (path,), depth.pop(stem, None)))
     listing.unmatched.extend(depth.values())
+    if absent := sorted(labels.keys() - {record.name for record in listing.records}):
+        counts = f"of the {len(labels):,} clips with labels {len(absent):,}"
+        listing.notes.append(f"{counts} are not there, e.g. {absent[0]}")
     return _with_classes(listing, str)
 
 
@@ -106,12 +106,7 @@ def read_lsa64(sources: Sources) -> ClipListing:
         sign, signer, _ = numbers_of = tuple(int(group) for group in match.groups())
         numbers.add(numbers_of)
         listing.records.append(Record(match[0], "", str(signer), sign - 1, (clip.path,)))
-    grid = [
-        (sign, signer, repetition)
-        for sign in range(1, 65)
-        for signer in range(1, _LSA64_SIGNERS + 1)
-        for repetition in range(1, _LSA64_REPETITIONS + 1)
-    ]
+    grid = list(product(*(range(1, count + 1) for count in _LSA64_SIGNS_SIGNERS_REPETITIONS)))
     absent = ["_".join(f"{number:03}" for number in one) for one in grid if one not in numbers]
     if absent:
         listing.notes.append(f"of the {len(grid):,} clips of LSA64 {len(absent):,} are not there, e.g. {absent[0]}")
@@ -131,7 +126,7 @@ def read_slr500(sources: Sources) -> ClipListing:
         listing.roots.extend(sources.roots(lists))
         for path in lists:
             for row in read_columns(path, ["video_path", "class_name"]):
-                record = _slr500(row["video_path"], row["video_path"], split_of_file(path))
+                record = _slr500(row["video_path"], split_of_file(path))
                 if record is None or record.label is None:
                     raise row.error(
                         "video_path", f"{row['video_path']!r} is not in the form 000/P41_01_00_3._color.mp4"
@@ -141,7 +136,7 @@ def read_slr500(sources: Sources) -> ClipListing:
                 listing.records.append(record)
     else:
         for clip in _clips(sources, listing):
-            record = _slr500(clip.path, clip.path, None)
+            record = _slr500(clip.path, None)
             if record:
                 listing.records.append(record)
             else:
@@ -149,14 +144,14 @@ def read_slr500(sources: Sources) -> ClipListing:
     return _with_classes(listing, lambda label: names.get(label, f"{label:03}"))
 
 
-def _slr500(path: str, color: str, split: str | None) -> Record | None:
+def _slr500(path: str, split: str | None) -> Record | None:
     match = _SLR500.fullmatch(stem_of(path.rpartition("/")[2]))
     if not match:
         return None
     signer, group, sign, _ = (int(number) for number in match.groups())
     split = split or ("train" if signer <= _SLR500_TRAIN else "test")
     name = match[0].removesuffix("._color")
-    return Record(name, split, f"P{match[1]}", (group - 1) * 20 + sign, (color,))
+    return Record(name, split, f"P{match[1]}", (group - 1) * 20 + sign, (path,))
 
 
 def read_karsl(sources: Sources) -> ClipListing:
@@ -180,14 +175,15 @@ def read_karsl(sources: Sources) -> ClipListing:
 def _karsl_names(path: Path) -> list[str]:
     """The English names, in the order of SignID; some cells are numbers."""
     if path.suffix.lower() == ".json":
-        return [str(name).strip() for name in read_json(path)["EN_WORDS"]]
+        value = read_json(path)
+        names = value.get("EN_WORDS") if isinstance(value, dict) else None
+        if not isinstance(names, list):
+            raise InputError(f"{path}: expected an object with the list EN_WORDS")
+        return [str(name).strip() for name in names]
     rows: Iterable[tuple[object, ...]] = load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True)
     header, *rows = [row for row in rows if row and row[0] is not None]
-    if (
-        header[0] != "SignID"
-        or "Sign-English" not in header
-        or [row[0] for row in rows] != list(range(1, len(rows) + 1))
-    ):
+    numbered = [row[0] for row in rows] == list(range(1, len(rows) + 1))
+    if header[0] != "SignID" or "Sign-English" not in header or not numbered:
         raise InputError(f"{path}: expected the columns SignID, Sign-Arabic, Sign-English, and SignID from 1")
     return [str(row[header.index("Sign-English")]).strip() for row in rows]
 

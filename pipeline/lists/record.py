@@ -1,7 +1,7 @@
 """What a data set's own list says: records, and the names of their classes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,8 +41,12 @@ class ClipListing:
     unmatched: list[str] = field(default_factory=list)  # files that are neither clips nor lists
     roots: list[Path] = field(default_factory=list)  # folders that the paths count from
 
+    @classmethod
+    def of_lists(cls, sources: Sources, lists: Sequence[Path], classes: list[str], how: str) -> "ClipListing":
+        """A listing of list files without its records yet; `how` says where the classes come from."""
+        notes = [*(f"list: {path}" for path in lists), f"classes: {how}"]
+        return cls([], classes, notes, roots=sources.roots(lists))
 
-Reader = Callable[[Sources], ClipListing]
 
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 _SPLITS |= {"test": "test", "testing": "test"}

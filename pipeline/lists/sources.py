@@ -77,6 +77,15 @@ class Sources:
             raise InputError(f"{found[0]}: {len(found)} files may be {what}: {names}; give the path of the one")
         return found[0]
 
+    def clip_folders(self) -> list[Path]:
+        """The given folders without those in another one, whose clips are found there."""
+        real = [folder.resolve() for folder in self.folders]
+        return [
+            folder
+            for place, folder in enumerate(self.folders)
+            if real[place] not in real[:place] and not set(real) & set(real[place].parents)
+        ]
+
     def roots(self, lists: Sequence[Path]) -> list[Path]:
         """The folders in which to look for clips: those given, else those of the lists (of `splits/` the one above)."""
         beside = [path.parent.parent if path.parent.name == "splits" else path.parent for path in lists]

@@ -5,17 +5,16 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from pipeline.pose.layouts.keypoint_files import KINDS, is_frame
+from pipeline.video.recording import PICTURES
+from pipeline.workspace.clip import VIDEO_SUFFIXES
+from shards.labels import plain_id
 
-from pipeline.workspace.clip import VIDEO_SUFFIXES as VIDEOS
-
-PICTURES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-KEYPOINTS = frozenset([".npy", ".npz", ".parquet", ".pickle", ".pkl", ".pose"])
+_KNOWN = VIDEO_SUFFIXES | {*PICTURES, *KINDS, ".kp"}
 _FRAME_NUMBER = re.compile(r"^(.*?)\d+$", re.DOTALL)
 _FRAME_JSON = re.compile(r"^(.*?)\d+_keypoints$", re.DOTALL)
 
@@ -25,9 +24,7 @@ class FoundClip:
     """A clip below a root."""
 
     path: str  # relative to the root, with "/", as on the disk
-    kind: (
-        str  # "video", "pictures" (a folder of numbered ones) or "keypoints" (a file, or a folder of a file per frame)
-    )
+    kind: str  # "video", "pictures" (a folder of numbered ones) or "keypoints" (a file, or a folder of frames)
 
     @property
     def stem(self) -> str:
@@ -38,8 +35,7 @@ class FoundClip:
 def stem_of(name: str) -> str:
     """A name without its suffix, if that is one of a video, a picture or keypoints, and in Unicode's form NFC."""
     stem, suffix = os.path.splitext(name)
-    known = suffix.lower() in VIDEOS | PICTURES | KEYPOINTS | {".kp"}
-    return unicodedata.normalize("NFC", stem if known else name)
+    return plain_id(stem if suffix.lower() in _KNOWN else name)
 
 
 def is_hidden(name: str) -> bool:
@@ -53,15 +49,14 @@ def walk(root: Path) -> tuple[list[FoundClip], list[str]]:
     others: list[str] = []
     for folder, names in _folders(root, "", set()):
         below = f"{folder}/" if folder else ""
-        kind = kind_of_folder(root / folder, names) if folder else None
+        kind = _kind_of_folder(root / folder, names) if folder else None
         if kind:
             clips.append(FoundClip(folder, kind))
             continue
         for name in names:
             suffix = os.path.splitext(name)[1].lower()
-            kind = "video" if suffix in VIDEOS else "keypoints" if suffix in KEYPOINTS else None
-            if kind:
-                clips.append(FoundClip(below + name, kind))
+            if suffix in VIDEO_SUFFIXES or suffix in KINDS:
+                clips.append(FoundClip(below + name, "keypoints" if suffix in KINDS else "video"))
             else:
                 others.append(below + name)
     return sorted(clips, key=lambda clip: clip.path), sorted(others)
@@ -83,13 +78,13 @@ def _folders(root: Path, folder: str, visited: set[str]) -> Iterator[tuple[str, 
         yield from _folders(root, f"{folder}/{name}" if folder else name, visited)
 
 
-def kind_of_folder(path: Path, names: list[str]) -> str | None:
+def _kind_of_folder(path: Path, names: list[str]) -> str | None:
     """What a folder with these files is when it is a clip: frames of one name, numbered; None when it is not."""
     by_suffix: dict[str, list[str]] = {}
     for name in names:
         stem, suffix = os.path.splitext(name)
         by_suffix.setdefault(suffix.lower(), []).append(stem)
-    if by_suffix.keys() & VIDEOS:
+    if by_suffix.keys() & VIDEO_SUFFIXES:
         return None
     pictures = [stem for suffix, stems in by_suffix.items() if suffix in PICTURES for stem in stems]
     if _of_one_name(pictures, _FRAME_NUMBER):
@@ -97,7 +92,7 @@ def kind_of_folder(path: Path, names: list[str]) -> str | None:
     if _of_one_name(by_suffix.get(".json", []), _FRAME_JSON):
         return "keypoints"
     arrays = by_suffix.get(".npy", [])
-    if _of_one_name(arrays, _FRAME_NUMBER) and _holds_one_frame(path / next(n for n in names if n.endswith(".npy"))):
+    if _of_one_name(arrays, _FRAME_NUMBER) and is_frame(path / next(n for n in names if n.lower().endswith(".npy"))):
         return "keypoints"
     return None
 
@@ -106,12 +101,3 @@ def _of_one_name(stems: list[str], pattern: re.Pattern[str]) -> bool:
     """Whether there are stems, all numbered and alike but for the number."""
     matches = [pattern.match(stem) for stem in stems]
     return bool(matches) and None not in matches and len({match[1] for match in matches if match}) == 1
-
-
-def _holds_one_frame(path: Path) -> bool:
-    """Whether an array is one frame, (numbers,) or (points, 2 to 4), and not the frames of a clip."""
-    try:
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-    except (OSError, ValueError, EOFError):
-        return False
-    return len(shape) == 1 or (len(shape) == 2 and shape[1] in (2, 3, 4))

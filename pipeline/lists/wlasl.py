@@ -1,6 +1,7 @@
 """WLASL: `WLASL_v0.3.json`, its subsets (`nslt_100.json`) and `wlasl_class_list.txt`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,12 @@ def read_wlasl(sources: Sources) -> ClipListing:
     if len(lists) > 1 or len(subsets) > 1:
         raise InputError(f"{given[-1]}: give one list of WLASL, and at most one subset")
     sources.used.update([*lists, *subsets])
-    glosses, notes = _glosses(sources, lists[0], values[lists[0]])
-    subset = values[subsets[0]] if subsets else None
-    listing = ClipListing(
-        [], glosses, [f"list: {path}" for path in [*lists, *subsets]] + notes, roots=sources.roots(lists)
-    )
+    instances = _instances(lists[0], values[lists[0]])
+    glosses, how = _glosses(sources, values[lists[0]])
+    subset = _subset(subsets[0], values[subsets[0]]) if subsets else None
+    listing = ClipListing.of_lists(sources, [*lists, *subsets], glosses, how)
     places = {gloss: place for place, gloss in enumerate(glosses)}
-    for gloss, instance in _instances(lists[0], values[lists[0]]):
+    for gloss, instance in instances:
         if gloss not in places:
             raise InputError(f"{lists[0]}: the class list has no gloss {gloss!r}")
         if subset is None or instance["video_id"] in subset:
@@ -45,14 +45,14 @@ def read_wlasl(sources: Sources) -> ClipListing:
     return listing if subset is None else _as_subset(listing, subset, subsets[0])
 
 
-def _glosses(sources: Sources, path: Path, value: Any) -> tuple[list[str], list[str]]:
+def _glosses(sources: Sources, value: Any) -> tuple[list[str], str]:
     found = sources.find(r"wlasl_class_list\.txt")
     if not found:
-        return [entry["gloss"] for entry in value], ["classes: places of the glosses in the list"]
+        return [entry["gloss"] for entry in value], "places of the glosses in the list"
     lines = [re.split(r"\s", line, maxsplit=1) for line in read_lines(found[0])]
     if [line[0] for line in lines] != [str(number) for number in range(len(lines))]:
         raise InputError(f"{found[0]}: expected lines of a number, from 0, and a gloss")
-    return [line[-1].strip() for line in lines], [f"classes: lines of {found[0]}"]
+    return [line[-1].strip() for line in lines], f"lines of {found[0]}"
 
 
 def _instances(path: Path, value: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -86,27 +86,27 @@ def _record(instance: dict[str, Any], label: int) -> Record:
     )
 
 
-def _as_subset(listing: ClipListing, subset: dict[str, Any], path: Path) -> ClipListing:
-    """The list with the subset's splits and no more classes than it has.
+def _subset(path: Path, value: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    """The class and the split of each video of a subset."""
+    try:
+        return {video: (int(entry["action"][0]), split_name(entry["subset"])) for video, entry in value.items()}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not in the form of nslt_100.json ({error!r})") from error
 
-    Raises:
-        InputError: the subset numbers a class otherwise than the list.
-    """
+
+def _as_subset(listing: ClipListing, subset: dict[str, tuple[int, str]], path: Path) -> ClipListing:
+    """The list with the subset's splits and no more classes than it has."""
     records, moved = [], 0
     for record in listing.records:
-        entry = subset[record.name]
-        if entry["action"][0] != record.label:
-            raise InputError(f"{path}: {record.name} has class {entry['action'][0]}, in the list {record.label}")
-        split = split_name(entry["subset"])
+        label, split = subset[record.name]
+        if label != record.label:
+            raise InputError(f"{path}: {record.name} has class {label}, in the list {record.label}")
         moved += split != record.split
-        records.append(Record(**{**vars(record), "split": split}))
+        records.append(replace(record, split=split))
     absent = sorted(subset.keys() - {record.name for record in records})
     notes = [f"splits: the subset's; {moved} clips are in another split in the list"] if moved else []
-    count = 1 + max((entry["action"][0] for entry in subset.values()), default=-1)
-    return ClipListing(
-        records,
-        listing.classes[:count],
-        listing.notes + notes,
-        [f"{path}: {name}, which the list does not have" for name in absent],
-        roots=listing.roots,
+    count = 1 + max((label for label, _ in subset.values()), default=-1)
+    unreadable = [f"{path}: {name}, which the list does not have" for name in absent]
+    return replace(
+        listing, records=records, classes=listing.classes[:count], notes=listing.notes + notes, unreadable=unreadable
     )

@@ -153,4 +153,4 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 def _is_harmless(member: tarfile.TarInfo) -> bool:
     inside = not member.name.startswith("/") and ".." not in member.name.split("/")
-    return inside and (member.isreg() or member.isdir()) and not member.issparse()
+    return inside and (member.isreg() or member.isdir())

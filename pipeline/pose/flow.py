@@ -36,7 +36,7 @@ def pose_flow(keypoints: np.ndarray, recipe: Recipe) -> np.ndarray:
         if not scale.all():
             raise ClipError(f"frame {int(np.argmin(scale))}: no neck, and the reference recipe divides by its length")
     else:
-        scale = np.float64(clip_scale(points))
+        scale = np.float64(_clip_scale(points))
     filled /= scale
     present = np.asarray(filled.any(axis=-1))
     step = np.diff(filled, axis=0)
@@ -69,12 +69,8 @@ def source_frames(present: np.ndarray, chained: bool) -> np.ndarray:
     return np.clip(source, 0, count - 1)
 
 
-def clip_scale(points: np.ndarray) -> float:
-    """The clip's neck length in pixels: the median over frames that show it, else estimated from the shoulders.
-
-    Raises:
-        ClipError: neither is ever seen.
-    """
+def _clip_scale(points: np.ndarray) -> float:
+    """The clip's neck length in pixels: the median over frames that show it, else estimated from the shoulders."""
     if neck := median_length(points, UPPER_NECK, HEAD_TOP):
         return neck
     if shoulders := median_length(points, LEFT_SHOULDER, RIGHT_SHOULDER):

@@ -44,12 +44,8 @@ def parse_flow(data: bytes, name: str) -> np.ndarray:
     return flow
 
 
-def stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.ndarray:
-    """The pose flow of a clip, float32 (count, 135, 2).
-
-    Raises:
-        ClipError: another number of frames.
-    """
+def _stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.ndarray:
+    """The pose flow of a clip, float32 (count, 135, 2)."""
     if sorted(flows) != list(range(count)):
         there = f"{min(flows)} to {max(flows)}"
         raise ClipError(f"{source}: pose flow of frames {there}, where 0 to {count - 1} are needed")
@@ -57,7 +53,7 @@ def stack_flow(flows: Mapping[int, np.ndarray], count: int, source: str) -> np.n
 
 
 KEYPOINTS = Series("keypoints", ".kp", FRAME_FILE, parse_frame, stack_frames)
-POSE_FLOW = Series("pose flow", ".kpflow2", re.compile(r"/flow_(\d{5})\.npy$"), parse_flow, stack_flow)
+POSE_FLOW = Series("pose flow", ".kpflow2", re.compile(r"/flow_(\d{5})\.npy$"), parse_flow, _stack_flow)
 
 
 @dataclass
@@ -69,6 +65,8 @@ class _Incoming:
     problem: str = ""
 
     def add(self, number: int, series: Series, content: bytes, name: str) -> None:
+        if number in self.frames:
+            self.problem = self.problem or f"{name}: frame {number} is there twice; remove one"
         try:
             self.frames[number] = series.parse(content, name)
         except ClipError as error:
@@ -81,8 +79,9 @@ def import_archive(
 ) -> Iterator[tuple[str, np.ndarray | ClipError]]:
     """The arrays of the wanted clips (id: number of files), each as soon as it is whole, or why there is none.
 
-    A clip is whole when its folder ends. Clips that never get whole fail, with what was there of them; a clip whose
-    folder comes again, as after `tar --append`, is given a second time, as failed.
+    A folder is `<id>` or, where no wanted clip has that very id, `<id>_color`. A clip is whole when its folder ends.
+    Clips that never get whole fail, with what was there of them, and so do those with a frame twice; a clip whose
+    folder comes again later, as after `tar --append`, is given a second time, as failed.
 
     Raises:
         InputError: see `archive.read_members`.
@@ -95,7 +94,9 @@ def import_archive(
     try:
         for name, content in read_members(parts):
             folder = name.rpartition("/")[0].rpartition("/")[2]
-            sample_id = folder.removesuffix(series.suffix).removesuffix("_color")
+            sample_id = folder.removesuffix(series.suffix)
+            if sample_id not in wanted:
+                sample_id = sample_id.removesuffix("_color")
             if whole and sample_id != whole:  # not before: a frame too many may follow
                 yield _finish(series, whole, incoming.pop(whole), parts[0])
                 given.add(whole)

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from pipeline.errors import ClipError
-from pipeline.pose.layouts.keypoint_files import LARGEST_FRAME, read_file
+from pipeline.pose.layouts.keypoint_files import LARGEST_FRAME, frame_files, read_file
 from pipeline.pose.scripts.person import follow
 from shards.body135 import POINTS
 
@@ -66,20 +66,12 @@ def read_folder(folder: Path, count: int) -> np.ndarray:
     """The keypoints of a clip of `count` frames from a folder of `<clip>_<frame:012d>_keypoints.json`.
 
     Raises:
-        ClipError: the folder is missing, or a frame is wrong, missing or there twice.
+        ClipError: a frame is wrong, missing or there twice.
     """
-    if not folder.is_dir():
-        raise ClipError(f"{folder}: no such folder of keypoints")
-    paths: dict[int, Path] = {}
-    for path in folder.iterdir():
-        if match := FRAME_FILE.search(path.name):
-            first = paths.setdefault(int(match[1]), path)
-            if first != path:
-                one, other = sorted((first.name, path.name))
-                raise ClipError(f"{folder}: {one} and {other} are both frame {int(match[1])}; remove one")
-    frames = {number: parse_frame(read_file(path, LARGEST_FRAME), str(path)) for number, path in paths.items()}
-    if not frames:
+    paths = frame_files(folder, FRAME_FILE)
+    if not paths:
         raise ClipError(f"{folder}: no frame's keypoints (*_keypoints.json) in it")
+    frames = {number: parse_frame(read_file(path, LARGEST_FRAME), str(path)) for number, path in paths.items()}
     return stack_frames(frames, count, str(folder))
 
 
@@ -89,7 +81,7 @@ def refuse_gaps(folder: Path) -> None:
     Raises:
         ClipError: a frame's file is missing.
     """
-    numbers = {int(match[1]) for path in folder.iterdir() if (match := FRAME_FILE.search(path.name))}
+    numbers = frame_files(folder, FRAME_FILE)
     missing = next((number for number in range(max(numbers, default=0)) if number not in numbers), None)
     if missing is not None:
         raise ClipError(f"{folder}: keypoints of {len(numbers)} frames; frame {missing} is missing")

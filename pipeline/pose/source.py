@@ -11,7 +11,7 @@ from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts
 from pipeline.pose.choice import EstimatorOptions, choose_estimator, refuse_unused
 from pipeline.pose.estimators import Estimator
-from pipeline.pose.importing import ImportRules
+from pipeline.pose.importing import LOOK, ImportRules
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.keypoint_files import kind_of
 from pipeline.workspace.fingerprint import stamp
@@ -54,8 +54,10 @@ def keypoint_source(
     if options.pose == "import" and path is None:
         raise InputError("--pose import needs --keypoints: a folder with them, a tar, or the first part of a split one")
     if path is None:
-        return _estimating(options, ffmpeg)
-    if options.pose in ("openpose", "mediapipe", "rtmw"):
+        estimator, why = choose_estimator(options.pose, options, ffmpeg)
+        print_line(f"keypoints from {why}", err=True)
+        return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)
+    if options.pose not in (None, "import"):
         raise InputError(f"--keypoints goes with --pose import, not with --pose {options.pose}")
     refuse_unused(options, "--keypoints", str(path))
     if path.is_dir():
@@ -69,12 +71,26 @@ def keypoint_source(
     return KeypointSource("import", ["import", [stamp(part) for part in parts]], archive=tuple(parts))
 
 
+def refuse_unused_rules(source: KeypointSource, rules: ImportRules) -> None:
+    """Make sure that no rule for keypoint files was given where none is read.
+
+    Raises:
+        InputError: one was.
+    """
+    if source.files is not None:
+        return
+    given = {"--keypoint-layout": rules.layout, "--picture-size": rules.size, "--mirrored": rules.mirrored}
+    where, way_out = f"{source.name} is run", "leave it out"
+    if source.archive:
+        given["--person"] = rules.person != LOOK.person
+        where, way_out = f"{source.archive[0]} is an archive", "unpack it and give the folder"
+    if unused := next((option for option, value in given.items() if value), None):
+        raise InputError(f"{unused} is for keypoint files, but {where}; {way_out}")
+
+
 def _files(root: Path, ids: Collection[str], rules: ImportRules) -> KeypointSource:
-    """The files below a folder; the first one is looked at now, so that a layout of no use ends no day's work."""
     found = {key: str(path.absolute()) for key, path in find_keypoints(root, ids).items()}
-    layout = _first_layout(found.values(), rules)
-    print_line(f"keypoints from {root} ({layout or 'none that can be read'})", err=True)
-    return KeypointSource(_name(layout), "import", files=found, root=str(root.absolute()))
+    return KeypointSource(_name_of(str(root), found.values(), rules), "import", files=found, root=str(root.absolute()))
 
 
 def own_keypoints(paths: Iterable[str], rules: ImportRules) -> KeypointSource:
@@ -83,24 +99,20 @@ def own_keypoints(paths: Iterable[str], rules: ImportRules) -> KeypointSource:
     Raises:
         InputError: they cannot be used.
     """
-    layout = _first_layout([path for path in paths if Path(path).exists()], rules)
-    print_line(f"keypoints from the clip list ({layout or 'none that can be read'})", err=True)
-    return KeypointSource(_name(layout), "import")
+    there = [path for path in paths if Path(path).exists()]
+    return KeypointSource(_name_of("the clip list", there, rules), "import")
 
 
-def _first_layout(paths: Iterable[str], rules: ImportRules) -> str:
-    """The layout of the first keypoints that can be read; "" for none: those that are damaged fail their clips."""
+def _name_of(where: str, paths: Iterable[str], rules: ImportRules) -> str:
+    """The name of a source of files: their layout, as a line on stderr says.
+
+    The first that can be read is looked at now, so that a layout of no use ends no day's work; those that are damaged
+    fail their clips.
+    """
+    layout = ""
     for path in sorted(paths):
         with contextlib.suppress(ClipError):
-            return find_layout(Path(path), rules.layout).name
-    return ""
-
-
-def _name(layout: str) -> str:
+            layout = find_layout(Path(path), rules.layout).name
+            break
+    print_line(f"keypoints from {where} ({layout or 'none that can be read'})", err=True)
     return "import" if layout in ("", "body135") else f"import {layout}"
-
-
-def _estimating(options: PoseSource, ffmpeg: str | None) -> KeypointSource:
-    estimator, why = choose_estimator(options.pose, options, ffmpeg)
-    print_line(f"keypoints from {why}", err=True)
-    return KeypointSource(estimator.name, [estimator.name, estimator.version], estimator)

@@ -122,7 +122,6 @@ class _Pipe:
             self._open = False
 
     def close(self) -> None:
-        """Close both ends."""
         self.close_writer()
         os.close(self.reader)
 

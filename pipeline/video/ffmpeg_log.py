@@ -49,12 +49,7 @@ class Packet(NamedTuple):
     order: float  # of decoding
     duration: float
     size: int  # bytes
-    flags: int  # 1: key frame, 2: corrupt, 4: not shown
-
-    @property
-    def key(self) -> bool:
-        """Whether decoding can start here."""
-        return self.flags == 1
+    flags: int  # 1: key frame, at which decoding can start; 2: corrupt; 4: not shown
 
 
 def sources_in(log: str) -> list[InputFile]:

@@ -164,7 +164,7 @@ def _packets_tell(found: _Found, stream: int) -> bool:
     times = [packet.time for packet in packets if packet.time is not None]
     # Leading pictures of an open group are shown before its key frame, and cannot be decoded without the one before.
     in_order = len(times) == len(packets) and packets[0].time == min(times)
-    shown = packets[0].key and all(packet.flags in (0, 1) and packet.size for packet in packets)
+    shown = packets[0].flags == 1 and all(packet.flags in (0, 1) and packet.size for packet in packets)
     return picture.codec in _PACKETS_ARE_FRAMES and not odd and in_order and shown
 
 
@@ -189,7 +189,7 @@ def _shortness(found: _Found, stream: int) -> str:
 
 def _decoded(recording: Recording, stream: int, frame_seconds: float, binary: str, take_damaged: bool) -> Video:
     """A video by decoding it."""
-    done = decode_listing(recording, stream, frame_seconds, binary)
+    done = _decode_listing(recording, stream, frame_seconds, binary)
     log, listing = done.stderr.decode(errors="replace"), done.stdout.decode()
     packets, picture = listed(listing).get(0, []), output_pictures(log).get(0)
     if picture is None or not packets:
@@ -204,22 +204,24 @@ def _decoded(recording: Recording, stream: int, frame_seconds: float, binary: st
     return replace(_squared(len(packets), picture, mean_rate(packets), not changes), notes=tuple(notes))
 
 
-def decode_listing(recording: Recording, stream: int, frame_seconds: float, binary: str, *more: str) -> Finished:
-    """framecrc's listing of a stream's decoded frames, each as it comes; `more` are options before the input."""
+def _decode_listing(
+    recording: Recording, stream: int, frame_seconds: float, binary: str, until_damage: bool = False
+) -> Finished:
+    """framecrc's listing of a stream's decoded frames, each as it comes."""
     import ffmpeg
 
-    node = frames_of(recording, stream, frame_seconds, threads=1)
-    output = ffmpeg.output(node, "pipe:", format="framecrc", fps_mode="passthrough", threads=1)
-    command = ffmpeg.compile(output, cmd=binary)
-    start = command.index("-i")
-    # A frame of another size keeps it, and its line says so.
-    command = [*command[:start], *more, *command[start : command.index("pipe:")], "-noautoscale", "pipe:"]
-    return capture([*command, "-hide_banner", "-nostdin", "-loglevel", "level+info"], TIME_LIMIT, recording.path)
+    options = {"err_detect": "explode"} if until_damage else {}
+    node = frames_of(recording, stream, frame_seconds, threads=1, **options)
+    # Without a scaler a frame of another size keeps it, and its line says so.
+    output = ffmpeg.output(node, "pipe:", format="framecrc", fps_mode="passthrough", threads=1, noautoscale=None)
+    output = output.global_args("-hide_banner", "-nostdin", "-loglevel", "level+info")
+    command = ffmpeg.compile(output.global_args("-xerror") if until_damage else output, cmd=binary)
+    return capture(command, TIME_LIMIT, recording.path)
 
 
 def damaged(recording: Recording, stream: int, frame_seconds: float, binary: str, reason: str) -> str:
     """What to tell of a clip whose decoder complained: the frame, where the decoder can be made to stop there."""
-    done = decode_listing(recording, stream, frame_seconds, binary, "-err_detect", "explode", "-xerror")
+    done = _decode_listing(recording, stream, frame_seconds, binary, until_damage=True)
     before = len(listed(done.stdout.decode()).get(0, []))
     where = f"at frame {before}" if done.status and before else "inside"
     path = recording.path

@@ -5,17 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import ClipError
+from pipeline.pose.scripts.openpose_script import DEMUXERS
 from pipeline.workspace.clip import Sample
 
 if TYPE_CHECKING:  # importing ffmpeg-python takes 70 ms
     from ffmpeg.nodes import FilterableStream
 
-# A clip is only a clip: the demuxers of recorded video. Not those that open other files: DASH, HLS, concat, playlists,
-# and image2, to which a file named `x%03d.jpg` is all pictures x000.jpg, x001.jpg, …
-DEMUXERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
-    "rm,dv,wtv,yuv4mpegpipe,jpeg_pipe,png_pipe,webp_pipe"
-)
 _BEGINNINGS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS: `git lfs pull` fetches the file"),
     (b"<!doctype html", "it is an HTML page: download the video again"),
@@ -24,6 +19,7 @@ _BEGINNINGS = (
     (b"\x1f\x8b", "it is a gzip archive: unpack it"),
     (b"\0" * 64, "it begins with zeros: copy it again"),
 )
+_PICTURES_PER_SECOND = 25  # of a folder, which does not say it
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
 
@@ -34,7 +30,6 @@ class Recording(NamedTuple):
     path: str
     start: float | None = None  # seconds from its beginning; None: from there
     end: float | None = None  # exclusive; None: to its end
-    rate: float = 25.0  # pictures per second of a folder
 
     @property
     def is_part(self) -> bool:
@@ -72,7 +67,7 @@ def input_of(recording: Recording, start: float | None = None, **options: float 
 
     if recording.is_folder:
         pattern, first = picture_pattern(Path(recording.path))
-        sequence = {"format": "image2", "framerate": recording.rate, "start_number": first}
+        sequence = {"format": "image2", "framerate": _PICTURES_PER_SECOND, "start_number": first}
         return ffmpeg.input(f"file:{pattern}", protocol_whitelist="file", **sequence, **options)
     if start:
         options["ss"] = f"{start:.6f}"
@@ -101,7 +96,7 @@ def picture_pattern(folder: Path) -> tuple[str, int]:
     """The pictures of a folder as FFmpeg's pattern (`frame%04d.jpg`), and the first number.
 
     Raises:
-        ClipError: no pictures, several kinds or names, or a number is missing.
+        ClipError: no pictures, several kinds or names, a number is missing, or one has more zeros than the others.
     """
     names = [
         path.name for path in folder.iterdir() if path.suffix.lower() in PICTURES and not path.name.startswith(".")
@@ -116,10 +111,12 @@ def picture_pattern(folder: Path) -> tuple[str, int]:
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         gap = next(number for number in range(numbers[0], numbers[-1] + 2) if number not in set(numbers))
         raise ClipError(f"{folder}: the picture number {gap} is missing, or one is there twice")
-    widths = {len(number) for _, number, _ in parts}
-    digits = f"%0{widths.pop()}d" if len(widths) == 1 else "%d"
+    width = min(len(number) for _, number, _ in parts)
+    # FFmpeg passes over what the pattern does not name: 08.jpg by %d, where 10.jpg follows.
+    if odd := [number for _, number, _ in parts if number != f"{int(number):0{width}}"]:
+        raise ClipError(f"{folder}: {before}{odd[0]}{suffix} has more zeros before its number than others; rename it")
     # FFmpeg reads % in a pattern as the place of the number.
-    return f"{str(folder).replace('%', '%%')}/{before.replace('%', '%%')}{digits}{suffix}", numbers[0]
+    return f"{str(folder).replace('%', '%%')}/{before.replace('%', '%%')}%0{width}d{suffix}", numbers[0]
 
 
 def refuse_non_video(recording: Recording) -> None:

@@ -1,5 +1,6 @@
 """Options that do not go together, and what the command line makes of them."""
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,9 @@ def invoke(*arguments: object) -> tuple[int, list[str]]:
         ),
         ("--pose mediapipe --openpose-bin openpose.bin", "--openpose-bin is for OpenPose, but keypoints come from Med"),
         ("--gpus 0", "come from MediaPipe, since no OpenPose binary was found (--openpose-bin, PATH); leave it out"),
+        ("--pose mediapipe --mirrored", "--mirrored is for keypoint files, but mediapipe 0.10.21 is run; leave it out"),
+        ("--keypoints kp.tar --mirrored", "--mirrored is for keypoint files, but kp.tar is an archive; unpack it"),
+        ("--keypoints kp.tar --person central", "--person is for keypoint files, but kp.tar is an archive; unpack it"),
         ("--keypoints kp --jobs 2 --scheduler tcp://127.0.0.1:9", "--jobs does not go with --scheduler"),
         ("--keypoints kp --part 1/2 --shards s", "--shards-out does not go with --part: give it to the run that makes"),
         ("--keypoints kp --part 1/2 --samples-per-shard 256", "--samples-per-shard does not go with --part"),
@@ -50,6 +54,7 @@ def test_options_that_would_have_no_effect_are_refused(
     monkeypatch.delenv("OPENPOSE_BIN", raising=False)
     fake_openpose(tmp_path)
     (tmp_path / "kp").mkdir()
+    tarfile.open(tmp_path / "kp.tar", "w").close()
     code, lines = invoke("--data", tiny / "mp4", "--work", tmp_path / "work", *options.split())
     assert code == 2
     assert lines[-1].startswith("Error: ") and said in lines[-1]

@@ -36,3 +36,6 @@ def test_the_mirror_keeps_every_bone_a_bone() -> None:
     for left, right in zip(HAND_POINTS["left"], HAND_POINTS["right"], strict=True):
         assert MIRRORED_POINTS[left] == right
     assert {MIRRORED_POINTS[point] for point in FACE_POINTS} == set(FACE_POINTS)
+    # Nose, neck, head; the chin, the bridge and the root of the nose, and the middles of the lips.
+    alone = np.flatnonzero(np.arange(POINTS) == MIRRORED_POINTS)
+    assert alone.tolist() == [0, 17, 18, 73, 92, 93, 94, 95, 98, 116, 122, 127, 131]

@@ -3,45 +3,14 @@
 import numpy as np
 
 from pipeline.pose.layouts.layout import FRACTION, PIXELS, KeypointLayout, mark_missing
-from pipeline.pose.scripts.openpose_script import (
-    HEAD_TOP,
-    HEAD_TOP_AT,
-    LEFT_EAR,
-    LEFT_SHOULDER,
-    NOSE,
-    RIGHT_EAR,
-    RIGHT_SHOULDER,
-    UPPER_NECK,
-    UPPER_NECK_AT,
-)
-from shards.body135 import POINTS
-
-LEFT_EYE, RIGHT_EYE = 1, 2
+from pipeline.pose.scripts import openpose_script
+from shards.body135 import MIRRORED_POINTS, POINTS, UPPER_NECK
 
 # A person's coordinates are fractions of the picture where half of them are at most this: MediaPipe's go a little
 # beyond 1, and no person is 2 pixels large.
 _LARGEST_MEDIAN_FRACTION = 2.0
 # Of fractions from the upper left corner few are negative; of -1…1, or of what was centered on the person, half.
 _MOST_NEGATIVE = 0.25
-
-
-def _mirror() -> np.ndarray:
-    """For each point of BODY_135 the one that it is in a mirror."""
-    point = np.arange(POINTS)
-    for left in range(1, 17, 2):
-        point[[left, left + 1]] = left + 1, left
-    pairs = [(19 + number, 22 + number) for number in range(3)]  # feet
-    pairs += [(25 + number, 45 + number) for number in range(20)]  # hands
-    # The usual 68 points of the face, then the pupils.
-    face = [(number, 16 - number) for number in range(8)] + [(17 + number, 26 - number) for number in range(5)]
-    face += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
-    face += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64), (61, 63), (65, 67), (68, 69)]
-    for one, other in pairs + [(65 + one, 65 + other) for one, other in face]:
-        point[[one, other]] = other, one
-    return point
-
-
-MIRROR = _mirror()
 
 
 def apply_layout(
@@ -75,7 +44,7 @@ def apply_layout(
         seen = np.asarray(body135[..., 2:] > 0)
         # A pixel's middle is a whole number, so that the last one is at width - 1; fractions are of the whole width.
         body135[..., 0] = (1 if fractions else size[0] - 1) - body135[..., 0]
-        body135 = (body135 * seen)[:, MIRROR]
+        body135 = (body135 * seen)[:, MIRRORED_POINTS]
     if fractions:
         body135[..., :2] *= size
     return body135.astype(np.float32)
@@ -114,22 +83,13 @@ def drop_uncertain(points: np.ndarray, layout: KeypointLayout) -> np.ndarray:
 
 
 def add_neck(points: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """A copy of (T, 135, 3) points with UpperNeck and HeadTop, as `openpose_script.py` constructs them.
+    """A copy of (T, 135, 3) points with UpperNeck and HeadTop, as the estimator scripts construct them.
 
-    They lie on the line from the middle of the shoulders to that of the ears, where both shoulders and the nose are
-    seen, scored as the least certain of these. Ears are taken from the points `before` any was dropped: a hidden ear
-    still has its place. Where an ear has none, as in OpenPose, the eyes stand in, which are level with the ears.
+    The head's place is taken from the points `before` any was dropped: a hidden ear still has its place.
     """
     points = points.copy()
-    ears, eyes = (before[:, list(pair)] for pair in ((LEFT_EAR, RIGHT_EAR), (LEFT_EYE, RIGHT_EYE)))
-    have_ears, have_eyes = (np.asarray((pair[..., 2] > 0).all(axis=1)) for pair in (ears, eyes))
-    head = np.where(have_ears[:, None], ears[..., :2].mean(axis=1), eyes[..., :2].mean(axis=1))
-    score = points[:, [NOSE, LEFT_SHOULDER, RIGHT_SHOULDER], 2].min(axis=1) * (have_ears | have_eyes)
-    shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2].mean(axis=1)
-    for index, position in ((UPPER_NECK, UPPER_NECK_AT), (HEAD_TOP, HEAD_TOP_AT)):
-        points[:, index, :2] = shoulders + position * (head - shoulders)
-        points[:, index, 2] = score
-    points[np.flatnonzero(score <= 0), UPPER_NECK : HEAD_TOP + 1] = 0
+    for frame, whole in zip(points, before, strict=True):
+        openpose_script.add_neck(frame, openpose_script.head_of(whole))
     return points
 
 

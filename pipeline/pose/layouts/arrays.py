@@ -23,12 +23,8 @@ _MOST_PEOPLE = 100
 _MOST_NUMBERS = 700 * 4  # of a person: more than any layout has
 
 
-def load_array(path: Path) -> np.ndarray:
-    """The numbers of a `.npy`; nothing is unpickled.
-
-    Raises:
-        ClipError: the file is damaged, or holds no numbers.
-    """
+def _load_array(path: Path) -> np.ndarray:
+    """The numbers of a `.npy`; nothing is unpickled."""
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
     except _DAMAGE as error:
@@ -38,15 +34,11 @@ def load_array(path: Path) -> np.ndarray:
     return array
 
 
-def load_folder(folder: Path) -> np.ndarray:
-    """The frames of a folder with one `.npy` for each; a number without a file is a frame without anybody, all 0.
-
-    Raises:
-        ClipError: a file is damaged, there twice, or of another shape than the first.
-    """
+def _load_folder(folder: Path) -> np.ndarray:
+    """The frames of a folder with one `.npy` for each; a number without a file is a frame without anybody, all 0."""
     files = frame_files(folder, NPY_FRAME)
     places, count = frame_places(files)
-    arrays = {number: load_array(path) for number, path in files.items()}
+    arrays = {number: _load_array(path) for number, path in files.items()}
     first = next(iter(arrays.values()))
     stacked = np.zeros((count, *first.shape))
     for number, array in arrays.items():
@@ -56,12 +48,8 @@ def load_folder(folder: Path) -> np.ndarray:
     return stacked
 
 
-def load_fields(path: Path) -> dict[str, Any]:
-    """What a `.npz` or a pickle holds, by name; an array alone is `keypoints`.
-
-    Raises:
-        ClipError: the file is damaged, or names objects.
-    """
+def _load_fields(path: Path) -> dict[str, Any]:
+    """What a `.npz` or a pickle holds, by name; an array alone is `keypoints`."""
     if path.suffix.lower() != ".npz":
         value = load_pickle(path)
     else:
@@ -76,13 +64,10 @@ def load_fields(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"keypoints": value}
 
 
-def people_of(fields: Mapping[str, Any], path: Path) -> tuple[np.ndarray, bool]:
+def _people_of(fields: Mapping[str, Any], path: Path) -> tuple[np.ndarray, bool]:
     """float64 (T, P, N, 2 to 4) points, and whether their third number is a score that stood apart.
 
     People who are not in a frame are NaN.
-
-    Raises:
-        ClipError: no keypoints, or lists that are not of one number of points.
     """
     name = next((name for name in _POINTS_FIELDS if name in fields), None)
     if name is None:
@@ -157,10 +142,10 @@ def load(path: Path, kind: str) -> tuple[np.ndarray, bool]:
         ClipError: the file is damaged, or holds no keypoints.
     """
     if kind == "npy":
-        return load_array(path), False
+        return _load_array(path), False
     if kind == NPY_FOLDER:
-        return load_folder(path), False
-    return people_of(load_fields(path), path)
+        return _load_folder(path), False
+    return _people_of(_load_fields(path), path)
 
 
 def load_points(path: Path, kind: str, layout: KeypointLayout) -> FileKeypoints:
@@ -169,12 +154,12 @@ def load_points(path: Path, kind: str, layout: KeypointLayout) -> FileKeypoints:
     Raises:
         ClipError: the file is damaged, or does not have that layout.
     """
-    fields = load_fields(path) if kind in ("npz", "pickle") else {}
-    array, scored = people_of(fields, path) if fields else load(path, kind)
+    fields = _load_fields(path) if kind in ("npz", "pickle") else {}
+    array, scored = _people_of(fields, path) if fields else load(path, kind)
     points = points_of(array, layout, scored)
     if points is None:
         raise ClipError(f"{path}: an array of {array.shape}, where {layout.title} has {layout.points} points")
-    return FileKeypoints(points, size=size_of(fields, points))
+    return FileKeypoints(points, size=_size_of(fields, points))
 
 
 def points_of(array: np.ndarray, layout: KeypointLayout, scored: bool = False) -> np.ndarray | None:
@@ -187,7 +172,7 @@ def points_of(array: np.ndarray, layout: KeypointLayout, scored: bool = False) -
     return points if points.ndim == 4 else points[:, None]
 
 
-def size_of(fields: Mapping[str, Any], points: np.ndarray) -> tuple[int, int] | None:
+def _size_of(fields: Mapping[str, Any], points: np.ndarray) -> tuple[int, int] | None:
     """Width and height that a file gives as `w_h`, the way round in which more of the (…, 3) points are in the picture.
 
     Uni-Sign's form has width and height; a public conversion of it has height and width.

@@ -35,16 +35,8 @@ _HAND_LANDMARKS = (
     "MIDDLE_FINGER_MCP MIDDLE_FINGER_PIP MIDDLE_FINGER_DIP MIDDLE_FINGER_TIP "
     "RING_FINGER_MCP RING_FINGER_PIP RING_FINGER_DIP RING_FINGER_TIP PINKY_MCP PINKY_PIP PINKY_DIP PINKY_TIP"
 )
-_FACE_KINDS: tuple[tuple[str, int, int], ...] = (
-    ("FB", 0, 17),
-    ("FEB", 17, 27),
-    ("FN", 27, 36),
-    ("FE", 36, 48),
-    ("FLO", 48, 60),
-    ("FLI", 60, 68),
-)
-_FACE_KINDS += (("FP", 68, 70),)
-_OPENPOSE_FACE = " ".join(f"{kind}_{point}" for kind, first, end in _FACE_KINDS for point in range(first, end))
+_FACE_KINDS = 17 * ["FB"] + 10 * ["FEB"] + 9 * ["FN"] + 12 * ["FE"] + 12 * ["FLO"] + 8 * ["FLI"] + 2 * ["FP"]
+_OPENPOSE_FACE = " ".join(f"{kind}_{point}" for point, kind in enumerate(_FACE_KINDS))
 # Components and the names of their points, in the order of each layout's points; all but the face have to be there.
 # POSE_WORLD_LANDMARKS, whose points have the names of POSE_LANDMARKS, is none of them: metres about the hips.
 NAMES = {
@@ -138,13 +130,8 @@ def _refuse_hands_in_the_face(path: Path, points: np.ndarray, layout: KeypointLa
     """
     seen = np.asarray(points[..., 2].any(axis=(0, 1)))
     parts = {part.name: seen[start : start + part.points] for part, start in layout.placed()}
-    face = parts[FACE]
-    if (
-        not parts[LEFT_HAND].any()
-        and not parts[RIGHT_HAND].any()
-        and face.any()
-        and not face[_HANDS_IN_THE_FACE:].any()
-    ):
+    face, hands = parts[FACE], parts[LEFT_HAND] | parts[RIGHT_HAND]
+    if face.any() and not hands.any() and not face[_HANDS_IN_THE_FACE:].any():
         raise ClipError(
             f"{path}: hands are never seen, and the face has {_HANDS_IN_THE_FACE} points: pose-format wrote the hands "
             "there, for want of a face in OpenPose's JSON; give that JSON instead"

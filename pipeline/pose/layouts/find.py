@@ -1,7 +1,6 @@
 """Which layout the keypoints of a clip have, and which file or folder belongs to which sample."""
 
 import os
-import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from pipeline.pose.layouts.arrays import points_of
 from pipeline.pose.layouts.keypoint_files import JSON_FOLDER, KINDS, kind_of, read_file
 from pipeline.pose.layouts.layout import BODY, FACE, LEFT_HAND, RIGHT_HAND, KeypointLayout
 from pipeline.pose.layouts.point_tables import LAYOUTS, READABLE
+from pipeline.workspace.clip import VIDEO_SUFFIXES
 from shards.errors import InputError
+from shards.labels import plain_id
 
 # Layouts of one point after the other, by their number of points, and of one long row, by its length.
 BY_POINTS = {135: "body135", 133: "wholebody133", 553: "mediapipe553", 75: "mediapipe75"}
@@ -35,8 +36,6 @@ REFUSED = {
 }
 _LARGEST_JSON = 1 << 28  # bytes
 _AGREES = 0.5  # shoulder widths between a hand's wrist and the body's
-
-_VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
 def find_layout(path: Path, name: str | None = None) -> KeypointLayout:
@@ -68,13 +67,13 @@ def _look(path: Path, name: str | None) -> KeypointLayout | str:
     if kind == "parquet":
         return gislr.look(path)
     if kind is not None:
-        return look_at_array(arrays.load(path, kind)[0], name)
+        return _look_at_array(arrays.load(path, kind)[0], name)
     if path.is_dir():
         return "a folder without <frame>_keypoints.json and without <frame>.npy of one frame each"
     return _of_json(path) if path.suffix.lower() == ".json" else "not a kind of file that holds keypoints"
 
 
-def look_at_array(array: np.ndarray, named: str | None = None) -> KeypointLayout | str:
+def _look_at_array(array: np.ndarray, named: str | None) -> KeypointLayout | str:
     """The layout of (T, F), (T, N, k) or (T, P, N, k) numbers, or why they cannot be used.
 
     `named` is believed where shapes leave it open.
@@ -157,7 +156,7 @@ def find_keypoints(root: Path, ids: Collection[str]) -> dict[str, Path]:
         by_path.setdefault("_".join([*below, name]), {}).setdefault(real, path)
     found: dict[str, Path] = {}
     for sample_id in wanted:
-        names = [unicodedata.normalize("NFC", sample_id)]
+        names = [plain_id(sample_id)]
         if f"{sample_id}_color" not in wanted:
             names.append(f"{names[0]}_color")
         paths = _of(names, by_name) or _of(names, by_path)
@@ -189,7 +188,7 @@ def _candidates(root: Path) -> Iterator[Path]:
 
 def _id_of(name: str) -> str:
     """The id that a file's or folder's name gives."""
-    for suffixes in ((*KINDS, ".kp"), _VIDEO_SUFFIXES):
+    for suffixes in ((*KINDS, ".kp"), VIDEO_SUFFIXES):
         stem, dot, suffix = name.rpartition(".")
         if stem and f"{dot}{suffix}".lower() in suffixes:
             name = stem
@@ -197,4 +196,4 @@ def _id_of(name: str) -> str:
 
 
 def _legal(name: str) -> str:
-    return unicodedata.normalize("NFC", name).replace(".", "_")
+    return plain_id(name).replace(".", "_")

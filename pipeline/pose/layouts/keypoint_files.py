@@ -18,14 +18,13 @@ JSON_FOLDER, NPY_FOLDER = "folder of JSON", "folder of npy"
 KINDS = {".npy": "npy", ".npz": "npz", ".pkl": "pickle", ".pickle": "pickle", ".pose": "pose", ".parquet": "parquet"}
 # Not a hidden one: macOS writes ._NAME beside a file. OpenPose writes 12 digits; others do not fill up with zeros.
 JSON_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)_keypoints\.json", re.DOTALL)
-NPY_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.npy", re.DOTALL)
+NPY_FRAME = re.compile(r"(?!\.)(?:.*\D)?(\d+)\.(?i:npy)", re.DOTALL)
 
 # What numpy makes of a damaged .npy; its headers are Python, which it parses.
 NPY_DAMAGE = (OSError, ValueError, EOFError, TypeError, tokenize.TokenError, SyntaxError, MemoryError, OverflowError)
 
 # A folder that leaves out more than this share of its numbers holds picked frames, or times, one after another.
 _MOST_LEFT_OUT = 0.9
-_LARGEST_COORDINATES_OF_A_POINT = 4
 
 
 def one_line(error: Exception) -> str:
@@ -69,7 +68,7 @@ def is_frame(path: Path) -> bool:
             shape = read(file)[0]
     except NPY_DAMAGE:
         return False
-    return len(shape) == 1 or (len(shape) == 2 and 2 <= shape[1] <= _LARGEST_COORDINATES_OF_A_POINT)
+    return len(shape) == 1 or (len(shape) == 2 and 2 <= shape[1] <= 4)
 
 
 def frame_files(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:

@@ -60,10 +60,6 @@ class KeypointLayout:
         starts = np.cumsum([0] + [part.points for part in self.parts]).tolist()
         return list(zip(self.parts, starts, strict=False))
 
-    def scores_in(self, numbers: int) -> bool:
-        """Whether points of so many numbers have a score for the body."""
-        return any(part.score is not None and part.score < numbers for part in self.parts)
-
 
 @dataclass(frozen=True)
 class FileKeypoints:
@@ -90,7 +86,8 @@ def with_scores(values: np.ndarray, layout: KeypointLayout, scores: np.ndarray |
     else:
         for part, start in layout.placed():
             if part.score is not None and part.score < values.shape[-1]:
-                points[..., start : start + part.points, 2] = values[..., start : start + part.points, part.score]
+                rows = slice(start, start + part.points)
+                points[..., rows, 2] = values[..., rows, part.score]
     return mark_missing(points)
 
 

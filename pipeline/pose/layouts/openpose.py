@@ -91,11 +91,7 @@ def load(folder: Path, layout: KeypointLayout) -> FileKeypoints:
 
 
 def _people(path: Path) -> list[dict[str, np.ndarray]]:
-    """The numbers of each part of the people of a frame; a part that is not there has none.
-
-    Raises:
-        ClipError: it is not OpenPose's JSON.
-    """
+    """The numbers of each part of the people of a frame; a part that is not there has none."""
     try:
         people = orjson.loads(read_file(path, LARGEST_FRAME))["people"]
         if not isinstance(people, list):

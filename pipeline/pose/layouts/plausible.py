@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shards.body135 import LEFT_SHOULDER, LEFT_WRIST, RIGHT_SHOULDER, RIGHT_WRIST
+from shards.body135 import HAND_POINTS, LEFT_SHOULDER, LEFT_WRIST, NOSE, RIGHT_SHOULDER, RIGHT_WRIST
 
-NOSE = 0
 # Roots of the fingers, the points of a hand that are nearest to its wrist.
-LEFT_HAND_ROOTS = [25, 29, 33, 37, 41]
-RIGHT_HAND_ROOTS = [45, 49, 53, 57, 61]
+_LEFT_HAND_ROOTS, _RIGHT_HAND_ROOTS = HAND_POINTS["left"][::4], HAND_POINTS["right"][::4]
 
 # A person of this many pixels is none: these are fractions.
 _SMALLEST_PERSON = 4.0
@@ -29,42 +27,23 @@ class Problem:
     refuse: bool  # the keypoints are not this clip's, or in another unit; otherwise somebody should look
 
 
-def problems(points: np.ndarray, size: tuple[int, int] | None, frames: int | None) -> list[Problem]:
+def problems(points: np.ndarray, size: tuple[int, int], frames: int) -> list[Problem]:
     """What is implausible in the keypoints of a clip; nothing where all is well.
 
     Args:
         points: (T, 135, 3) x, y in pixels, score; missing = 0.
-        size: width and height of the picture; None where it is not known.
-        frames: of the video; None for a clip without one.
+        size: width and height of the picture.
+        frames: of the video.
     """
-    found = (
-        []
-        if frames in (None, len(points))
-        else [Problem(f"keypoints of {len(points)} frames for a video of {frames}", True)]
-    )
+    found = []
+    if frames != len(points):
+        found.append(Problem(f"keypoints of {len(points)} frames for a video of {frames}", True))
     seen = np.asarray(points[..., :2].any(axis=-1))
     if not seen.any():
         return [*found, Problem(f"no person in any of {len(points)} frames", True)]
-    found += _marks(points, seen)
-    checks = [_units(points, seen)]
-    if not any(checks) and size is not None:
-        checks = [_outside(points, seen, size) or _corner(points, seen, size)]
-    if not any(checks):
-        checks = [_upright(points, seen), _hands(points, seen)]
-    checks.append(_present(seen))
-    return found + [problem for problem in checks if problem]
-
-
-def _marks(points: np.ndarray, seen: np.ndarray) -> list[Problem]:
-    """Numbers that stand for a missing point elsewhere."""
-    minus_one = seen & (points[..., :2] == -1).all(axis=-1)
-    unscored = seen & (points[..., 2] <= 0)
-    marks = ((minus_one, "are (-1, -1)"), (unscored, "have a score of 0"))
-    return [
-        Problem(f"{where.sum()} points {what}, which means missing elsewhere; write them as (0, 0, 0)", True)
-        for where, what in marks
-        if where.any()
-    ]
+    place = _units(points, seen) or _outside(points, seen, size) or _corner(points, seen, size)
+    posture = [] if place else [_upright(points, seen), _hands(points, seen)]
+    return found + [problem for problem in (place, *posture, _present(seen)) if problem]
 
 
 def _units(points: np.ndarray, seen: np.ndarray) -> Problem | None:
@@ -119,9 +98,10 @@ def _upright(points: np.ndarray, seen: np.ndarray) -> Problem | None:
 def _hands(points: np.ndarray, seen: np.ndarray) -> Problem | None:
     """Which wrist each hand is nearer to, and how far from it."""
     shoulders = points[:, [LEFT_SHOULDER, RIGHT_SHOULDER], :2]
-    width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1) * seen[:, [5, 6]].all(axis=1)
+    width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=1)
+    width *= seen[:, [LEFT_SHOULDER, RIGHT_SHOULDER]].all(axis=1)
     nearer_to_other, far = [], []
-    sides = ((LEFT_HAND_ROOTS, LEFT_WRIST, RIGHT_WRIST), (RIGHT_HAND_ROOTS, RIGHT_WRIST, LEFT_WRIST))
+    sides = ((_LEFT_HAND_ROOTS, LEFT_WRIST, RIGHT_WRIST), (_RIGHT_HAND_ROOTS, RIGHT_WRIST, LEFT_WRIST))
     for roots, own, other in sides:
         rows = seen[:, [*roots, own]].all(axis=1) & (width > 0)
         middle = points[rows][:, roots, :2].mean(axis=1)

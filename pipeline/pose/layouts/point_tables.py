@@ -1,41 +1,36 @@
 """The layouts, one table each: point of BODY_135 = point of the source.
 
 Left is the person's left in all of them. The point lists are those of OpenPose (`poseParametersRender.hpp`),
-COCO-WholeBody (Jin et al. 2020) and MediaPipe Holistic; what MediaPipe's points become is `mediapipe_openpose.py`'s.
+COCO-WholeBody (Jin et al. 2020) and MediaPipe Holistic; what MediaPipe's and COCO-WholeBody's points become is
+`mediapipe_openpose.py`'s and `rtmw_openpose.py`'s.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.pose.layouts.layout import BODY, FACE, FRACTION, LEFT_HAND, PIXELS, RIGHT_HAND, KeypointLayout, PointRun
 from pipeline.pose.scripts.mediapipe_openpose import BODY as MEDIAPIPE_TARGETS
 from pipeline.pose.scripts.mediapipe_openpose import FACE_MESH, MIN_VISIBILITY, POSE_LANDMARKS
+from pipeline.pose.scripts.rtmw_openpose import BODY135 as RTMW_TARGETS
+from pipeline.pose.scripts.rtmw_openpose import MIN_SCORE, WHOLEBODY
+from shards.body135 import FACE_POINTS, HAND_POINTS
 
 # OpenPose writes a hand wherever it sees a wrist. Where there was none, the mean score of the hand was at most 0.07 in
 # 115 frames of a one-handed sign of PSL; where there was one, at least 0.48 in the same clips.
 OPENPOSE_HAND_MEAN = 0.1
-# mmpose's and Uni-Sign's own bound. COCO-WholeBody has no mark for missing points: legs below the picture are guessed,
-# with a median score of 0.17, where hands in sight have 0.34 or more (a television interpreter, 126 frames).
-WHOLEBODY_SCORE = 0.3
-
-FIRST_LEFT_HAND, FIRST_RIGHT_HAND, FIRST_FACE = 25, 45, 65  # of BODY_135
 
 
 def _run(target: int, source: int, count: int) -> dict[int, int]:
     return {target + number: source + number for number in range(count)}
 
 
-def _hand(target: int) -> dict[int, int]:
-    return _run(target, 1, 20)  # point 0, the wrist, has no place of its own
+def _hand(targets: range) -> dict[int, int]:
+    return _run(targets.start, 1, 20)  # point 0, the wrist, has no place of its own
 
 
 def _parts(body: PointRun, face: PointRun | None, hand: PointRun) -> tuple[PointRun, ...]:
-    hands = (_named(hand, LEFT_HAND, _hand(FIRST_LEFT_HAND)), _named(hand, RIGHT_HAND, _hand(FIRST_RIGHT_HAND)))
-    return (body, *([face] if face else []), *hands)
-
-
-def _named(part: PointRun, name: str, body135: Mapping[int, int]) -> PointRun:
-    return replace(part, name=name, body135=body135)
+    left = replace(hand, name=LEFT_HAND, body135=_hand(HAND_POINTS["left"]))
+    right = replace(hand, name=RIGHT_HAND, body135=_hand(HAND_POINTS["right"]))
+    return (body, face, left, right) if face else (body, left, right)
 
 
 # fmt: off
@@ -45,22 +40,16 @@ BODY_25 = {
     11: 12, 12: 9, 13: 13, 14: 10, 15: 14, 16: 11,                       # hips, knees, ankles
     19: 19, 20: 20, 21: 21, 22: 22, 23: 23, 24: 24,                      # big toe, small toe, heel of either foot
 }                                                                        # dropped: Neck 1, MidHip 8
-WHOLEBODY = (
-    _run(0, 0, 17)                                                       # COCO's body
-    | _run(19, 17, 6)                                                    # feet
-    | _run(65, 23, 68)                                                   # face; there are no pupils
-    | _run(25, 92, 20)                                                   # left hand, after its wrist 91
-    | _run(45, 113, 20)                                                  # right hand, after its wrist 112
-)
 # fmt: on
+_WHOLEBODY = PointRun(BODY, 133, dict(zip(RTMW_TARGETS, WHOLEBODY, strict=True)), min_score=MIN_SCORE)
 MEDIAPIPE_BODY = dict(zip(MEDIAPIPE_TARGETS, POSE_LANDMARKS, strict=True))
 # Without refined landmarks the mesh has 468 points, and so no pupils (468 and 473).
-MEDIAPIPE_FACE = {FIRST_FACE + number: point for number, point in enumerate(FACE_MESH) if point < 468}
-REFINED_FACE = {FIRST_FACE + number: point for number, point in enumerate(FACE_MESH)}
+REFINED_FACE = dict(zip(FACE_POINTS, FACE_MESH, strict=True))
+MEDIAPIPE_FACE = {target: point for target, point in REFINED_FACE.items() if point < 468}
 
 _HAND = PointRun(LEFT_HAND, 21, {})
 _OPENPOSE_HAND = replace(_HAND, min_mean_score=OPENPOSE_HAND_MEAN)
-_OPENPOSE_FACE = PointRun(FACE, 70, _run(FIRST_FACE, 0, 70))
+_OPENPOSE_FACE = PointRun(FACE, 70, _run(FACE_POINTS.start, 0, 70))
 # MediaPipe gives a visibility for the body alone; in arrays of (x, y, z) there is none.
 _POSE = PointRun(BODY, 33, MEDIAPIPE_BODY, numbers=4, score=3, min_score=MIN_VISIBILITY)
 _UPPER_POSE = replace(_POSE, points=25, body135={to: point for to, point in MEDIAPIPE_BODY.items() if point < 25})
@@ -69,14 +58,13 @@ _REFINED_MESH = PointRun(FACE, 478, REFINED_FACE, score=None)
 _MEDIAPIPE_HAND = replace(_HAND, score=None)
 
 
-def _of(part: PointRun, numbers: int) -> PointRun:
-    """The part in an array with as many numbers for every point; three are x, y, z."""
-    return replace(part, numbers=numbers, score=part.score if numbers > 3 else None)
+def _mediapipe(pose: PointRun, mesh: PointRun | None) -> tuple[PointRun, ...]:
+    return _parts(pose, mesh, _MEDIAPIPE_HAND)
 
 
-def _mediapipe(pose: PointRun, mesh: PointRun | None, numbers: int | None = None) -> tuple[PointRun, ...]:
-    parts = _parts(pose, mesh, _MEDIAPIPE_HAND)
-    return parts if numbers is None else tuple(_of(part, numbers) for part in parts)
+def _without_visibility(parts: tuple[PointRun, ...]) -> tuple[PointRun, ...]:
+    """The parts of a flat array of x, y, z for every point."""
+    return tuple(replace(part, numbers=3, score=None) for part in parts)
 
 
 def _mediapipe_in(order: str) -> tuple[PointRun, ...]:
@@ -95,13 +83,13 @@ _LAYOUTS = (
         "OpenPose BODY_25B with hands",
         _parts(PointRun(BODY, 25, _run(0, 0, 25)), _OPENPOSE_FACE, _OPENPOSE_HAND),
     ),
-    KeypointLayout("wholebody133", "COCO-WholeBody 133", (PointRun(BODY, 133, WHOLEBODY, min_score=WHOLEBODY_SCORE),)),
+    KeypointLayout("wholebody133", "COCO-WholeBody 133", (_WHOLEBODY,)),
     KeypointLayout("mediapipe1662", "MediaPipe 33×4 + 468×3 + 2×21×3", _mediapipe(_POSE, _MESH), FRACTION),
     KeypointLayout("mediapipe1692", "MediaPipe 33×4 + 478×3 + 2×21×3", _mediapipe(_POSE, _REFINED_MESH), FRACTION),
     KeypointLayout("mediapipe258", "MediaPipe 33×4 + 2×21×3", _mediapipe(_POSE, None), FRACTION),
     KeypointLayout("mediapipe226", "MediaPipe 25×4 + 2×21×3", _mediapipe(_UPPER_POSE, None), FRACTION),
-    KeypointLayout("mediapipe1629", "MediaPipe 543×3", _mediapipe(_POSE, _MESH, 3), FRACTION),
-    KeypointLayout("mediapipe225", "MediaPipe 75×3", _mediapipe(_POSE, None, 3), FRACTION),
+    KeypointLayout("mediapipe1629", "MediaPipe 543×3", _without_visibility(_mediapipe(_POSE, _MESH)), FRACTION),
+    KeypointLayout("mediapipe225", "MediaPipe 75×3", _without_visibility(_mediapipe(_POSE, None)), FRACTION),
     KeypointLayout("mediapipe543", "MediaPipe (543, 2 to 4): body, face, hands", _mediapipe(_POSE, _MESH)),
     KeypointLayout("mediapipe553", "MediaPipe (553, 2 to 4): body, face, hands", _mediapipe(_POSE, _REFINED_MESH)),
     KeypointLayout("mediapipe75", "MediaPipe (75, 2 to 4), OpenHands", _mediapipe(_POSE, None)),

@@ -45,14 +45,15 @@ def read_keypoints(
     """
     source = load_source(path, layout)
     try:
-        own = source.size
-        if size and own and layout.units == PIXELS:
-            source, own = _scaled(source, size), size
-        points = follow(source.points, person, _in_its_units(source, layout, size or own))
-        body135 = apply_layout(points, layout, size or own, mirrored)
+        points = source.points
+        if size and source.size and layout.units == PIXELS:
+            points = _scaled(points, source.size, size)
+        size = size or source.size
+        points = follow(points, person, _in_its_units(points, layout, size))
+        body135 = apply_layout(points, layout, size, mirrored)
     except ValueError as error:
         raise ClipError(f"{path}: {error}") from error
-    return Keypoints(finish(body135, layout), source.fps, size or own)
+    return Keypoints(finish(body135, layout), source.fps, size)
 
 
 def load_source(path: Path, layout: KeypointLayout) -> FileKeypoints:
@@ -73,28 +74,18 @@ def load_source(path: Path, layout: KeypointLayout) -> FileKeypoints:
     return arrays.load_points(path, kind, layout)
 
 
-def _scaled(source: FileKeypoints, size: tuple[int, int]) -> FileKeypoints:
-    """The pixels of a smaller or larger version of the picture as those of the clip's.
-
-    Raises:
-        ValueError: the two pictures do not have the same shape.
-    """
-    if source.size is None or source.size == size:
-        return source
-    width, height = source.size
+def _scaled(points: np.ndarray, source: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """The pixels of a smaller or larger version of the picture, of size `source`, as those of the clip's."""
+    if source == size:
+        return points
+    width, height = source
     if min(width, height) <= 0 or abs(width * size[1] / (height * size[0]) - 1) > _SAME_SHAPE:
         raise ValueError(f"keypoints of a picture of {width}×{height}, where the clip's is {size[0]}×{size[1]}")
-    points = source.points.copy()
-    points[..., 0] *= size[0] / width
-    points[..., 1] *= size[1] / height
-    return FileKeypoints(points, source.fps, size)
+    return points * [size[0] / width, size[1] / height, 1]
 
 
-def _in_its_units(
-    source: FileKeypoints, layout: KeypointLayout, size: tuple[int, int] | None
-) -> tuple[int, int] | None:
-    """The size of the picture in the units of a source's coordinates."""
-    if source.points.shape[1] == 1:
+def _in_its_units(points: np.ndarray, layout: KeypointLayout, size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The size of the picture in the units of (T, P, N, 3) points, where there are people to choose from."""
+    if points.shape[1] == 1:
         return size
-    people = source.points.reshape(-1, *source.points.shape[2:])
-    return (1, 1) if are_fractions(people, layout) else size
+    return (1, 1) if are_fractions(points.reshape(-1, *points.shape[2:]), layout) else size

@@ -88,9 +88,8 @@ def to_body135(
     """
     points = np.zeros((openpose_script.POINTS, 3))
     points[BODY] = body[POSE_LANDMARKS]
-    ears = (
-        points[openpose_script.LEFT_EAR, :2] + points[openpose_script.RIGHT_EAR, :2]
-    ) / 2  # before any is dropped: a hidden ear still has its place
+    # Before any is dropped: a hidden ear still has its place.
+    ears = points[[openpose_script.LEFT_EAR, openpose_script.RIGHT_EAR], :2].mean(axis=0)
     points[(points[:, 2] < MIN_VISIBILITY) | openpose_script.outside(points, 1, 1)] = 0
     openpose_script.add_neck(points, ears)
     parts = ((LEFT_HAND, left_hand, HAND), (RIGHT_HAND, right_hand, HAND), (FACE, face, FACE_MESH))

@@ -17,8 +17,8 @@ from typing import IO, Any
 
 import numpy as np
 
-# A clip is only a clip: the demuxers of recorded video. Not those that open other files (DASH, HLS, concat, playlists).
-# A test holds it equal to the pipeline's own.
+# A clip is only a clip: the demuxers of recorded video. Not those that open other files: DASH, HLS, concat, playlists,
+# and image2, to which a file named `x%03d.jpg` is all pictures x000.jpg, x001.jpg, … The whole pipeline has this list.
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,asf,flv,swf,ogg,gif,mxf,nut,"
     "rm,dv,wtv,yuv4mpegpipe,jpeg_pipe,png_pipe,webp_pipe"
@@ -61,6 +61,15 @@ def add_neck(points: np.ndarray, head: np.ndarray | None) -> None:
         shoulders = (points[LEFT_SHOULDER, :2] + points[RIGHT_SHOULDER, :2]) / 2
         for index, position in ((UPPER_NECK, UPPER_NECK_AT), (HEAD_TOP, HEAD_TOP_AT)):
             points[index] = (*(shoulders + position * (head - shoulders)), score)
+
+
+def head_of(points: np.ndarray) -> np.ndarray | None:
+    """(x, y) of the middle of the ears of (135, 3) points, or of the eyes, which are level with them; None: no pair."""
+    for pair in (points[[LEFT_EAR, RIGHT_EAR]], points[[LEFT_EYE, RIGHT_EYE]]):
+        if (pair[:, 2] > 0).all():
+            middle: np.ndarray = pair[:, :2].mean(axis=0)
+            return middle
+    return None
 
 
 def outside(points: np.ndarray, width: float, height: float) -> np.ndarray:

@@ -137,8 +137,9 @@ def test_assigned_splits(here: Path) -> None:
         (("lsa64", "data"), "data: no clip of lsa64 in it, e.g. "),
         (("lsa64", "data/list.csv"), "data/list.csv: is a file; give the folder of the clips"),
         (("lsa64", "data", "--pattern", "{label}"), "--pattern goes with the layout folders, not with lsa64"),
-        (("folders", "data", "--classes-out", "clips.csv"), "clips.csv: --out and --classes-out are one file"),
-        (("folders", "data", "--assign", "clips.csv"), "clips.csv: was read as a list; give another name to write to"),
+        (("folders", "data", "--classes-out", "clips.csv"), "clips.csv: has another part in this command"),
+        (("folders", "data", "--assign", "clips.csv"), "clips.csv: has another part in this command"),
+        (("folders", "data", "--classes-out", "none/classes.csv"), "none/classes.csv: its folder does not exist"),
         (("folders", "data", "--pattern", "{split}/{label}"), "'-a' cannot name a split"),
     ],
 )

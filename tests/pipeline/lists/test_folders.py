@@ -106,3 +106,11 @@ def test_what_cannot_be_found_by_looking(tmp_path: Path, names: str, pattern: st
     with pytest.raises(InputError, match=fault) as error:
         read(tmp_path, names, pattern)
     assert "pattern" in str(error.value) or "keypoints" in fault
+
+
+def test_a_folder_in_another_one_gives_its_clips_once(tmp_path: Path) -> None:
+    read(tmp_path / "data", "train/hello/1.mp4 test/hello/2.mp4 test/bye/2.mp4")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    given = [tmp_path / "data" / "train", tmp_path / "data", tmp_path / "data" / "train", tmp_path / "link"]
+    listing = read_folders(Sources(given))
+    assert [one.name for one in listing.records] == ["test/bye/2", "test/hello/2", "train/hello/1"]

@@ -1,6 +1,7 @@
 """The lists' own rules, on small lists made here in their forms."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from pipeline.lists.csv_lists import read_asl_citizen, read_gislr, read_gsl, read_include
 from pipeline.lists.msasl import read_msasl
 from pipeline.lists.named_files import read_autsl, read_karsl, read_lsa64, read_slr500
-from pipeline.lists.record import ClipListing, Reader, youtube_id
+from pipeline.lists.record import ClipListing, youtube_id
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.errors import InputError
@@ -139,7 +140,7 @@ def test_gsl(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("splits", "expected"), [({}, ["", ""]), ({"s/val.txt": "12\n"}, ["train", "val"])])
+@pytest.mark.parametrize(("splits", "expected"), [({}, ["", ""]), ({"s/val.txt": "12\n13\n"}, ["train", "val"])])
 def test_gislr(tmp_path: Path, splits: dict[str, str], expected: list[str]) -> None:
     files = {
         "train.csv": "path,participant_id,sequence_id,sign\nf/1/11.parquet,1,11,wait\nf/2/12.parquet,2,12,TV\n\n",
@@ -150,6 +151,7 @@ def test_gislr(tmp_path: Path, splits: dict[str, str], expected: list[str]) -> N
         ("11", expected[0], "1", 1),
         ("12", expected[1], "2", 0),
     ]
+    assert listing.unreadable == ([f"val.txt: 13, which {tmp_path / 'train.csv'} does not have"] if splits else [])
     assert [(one.color, one.keypoints) for one in listing.records] == [((), "f/1/11.parquet"), ((), "f/2/12.parquet")]
 
 
@@ -204,10 +206,11 @@ def test_autsl(tmp_path: Path) -> None:
         "test/signer3_sample2_color.MP4": "",
         "test/signer3_sample3_depth.mp4": "",
         "test/other.mp4": "",
-        "train_labels.csv": "signer0_sample1,1\n",
+        "train_labels.csv": "signer0_sample1,1\nsigner9_sample9,0\n",
     }
     root = write(tmp_path, files)
     listing = read_autsl(Sources([root]))
+    assert "of the 2 clips with labels 1 are not there, e.g. signer9_sample9" in listing.notes
     assert [(one.name, one.split, one.signer, one.label, one.depth) for one in listing.records] == [
         ("signer3_sample2", "test", "3", None, None),
         ("signer0_sample1", "train", "0", 1, str(root / "train/signer0_sample1_depth.MKV")),
@@ -227,6 +230,8 @@ def test_autsl(tmp_path: Path) -> None:
             {"wlasl.json": [{"gloss": "a", "instances": [instance("1") | {"video_id": 623}]}]},
             "leading zeros",
         ),
+        (read_wlasl, {"wlasl.json": [3]}, "wlasl.json: not in the form"),
+        (read_karsl, {"KARSL-502_Labels.json": {"words": []}}, "KARSL-502_Labels.json: expected an object"),
         (read_msasl, {"MSASL_train.json": []}, "MSASL_classes.json is not there"),
         (
             read_msasl,
@@ -241,10 +246,29 @@ def test_autsl(tmp_path: Path) -> None:
         (read_asl_citizen, {"test.csv": "Participant ID,Video file,Gloss\n"}, "train.csv is needed too"),
         (read_gsl, {"val_greek_iso.csv": "a|b\n", "iso_classes.csv": "c\n"}, "line 1: 'a|b' is not"),
         (read_slr500, {"split.test.csv": "video_path,class_name\n0/x.mp4,a\n"}, "split.test.csv:2: column video_path"),
+        (
+            read_gislr,
+            {
+                "train.csv": "path,participant_id,sequence_id,sign\n",
+                "sign_to_prediction_index_map.json": {},
+                "test.txt": "1\n",
+                "val.txt": "1\n",
+            },
+            "val.txt: 1 is in test, too",
+        ),
         (read_lsa64, {"signs.md": "02|Red|R|\n"}, "expected lines of a number, from 1"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, reader: Reader, files: dict[str, object], fault: str) -> None:
+def test_what_is_wrong_is_named(
+    tmp_path: Path, reader: Callable[[Sources], ClipListing], files: dict[str, object], fault: str
+) -> None:
     with pytest.raises(InputError) as error:
         reader(Sources([write(tmp_path, files)]))
     assert fault in str(error.value)
+
+
+@pytest.mark.parametrize("subset", [{"00001": {"split": "train"}}, {"name": "package"}, {"1": {"action": []}}])
+def test_another_json_is_no_subset_of_wlasl(tmp_path: Path, subset: dict[str, object]) -> None:
+    root = write(tmp_path, {"wlasl.json": WLASL, "other.json": subset})
+    with pytest.raises(InputError, match=r"other\.json: not in the form of nslt_100"):
+        read_wlasl(Sources([root / "wlasl.json", root / "other.json"]))

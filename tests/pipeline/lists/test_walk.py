@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.lists.walk import FoundClip, stem_of, walk
+from pipeline.pose.layouts.find import find_layout
 
 
 def touch(root: Path, *names: str) -> None:
@@ -49,6 +50,28 @@ def test_arrays_of_a_frame_make_one_clip_and_arrays_of_frames_many(
 def test_pictures_of_two_clips_in_a_folder_are_no_clip(tmp_path: Path) -> None:
     touch(tmp_path, "hello/a_1.jpg", "hello/a_2.jpg", "hello/b_1.jpg", "bye/cover.jpg")
     assert walk(tmp_path) == ([], ["bye/cover.jpg", "hello/a_1.jpg", "hello/a_2.jpg", "hello/b_1.jpg"])
+
+
+def test_pictures_that_no_run_reads_are_no_clip(tmp_path: Path) -> None:
+    touch(tmp_path, "hello/1/1.bmp", "hello/1/2.bmp", "hello/2/1.webp")
+    assert walk(tmp_path) == ([FoundClip("hello/2", "pictures")], ["hello/1/1.bmp", "hello/1/2.bmp"])
+
+
+def test_frames_in_capitals_and_damaged_ones(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        for number in range(2):
+            path = tmp_path / folder / f"{number}.NPY"
+            with path.open("wb") as file:
+                np.save(file, np.zeros(1662))
+            if folder == "b":  # its header, which is Python
+                path.write_bytes(path.read_bytes().replace(b"{'descr", b"((descr"))
+    assert walk(tmp_path)[0] == [
+        FoundClip("a", "keypoints"),
+        FoundClip("b/0.NPY", "keypoints"),
+        FoundClip("b/1.NPY", "keypoints"),
+    ]
+    assert find_layout(tmp_path / "a").name == "mediapipe1662"
 
 
 def test_a_link_that_leads_back_ends(tmp_path: Path) -> None:

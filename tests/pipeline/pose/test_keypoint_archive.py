@@ -83,6 +83,23 @@ def test_a_folder_that_comes_again_fails_its_clip(tmp_path: Path) -> None:
     assert str(given[-1][1]) == f"{path}: keypoints of a are there twice; remove one"
 
 
+@pytest.mark.parametrize("folder", ["kp/val/a_color.kp", "kp/train/a.kp"])
+def test_a_second_folder_right_after_the_first_fails_its_clip(tmp_path: Path, folder: str) -> None:
+    again = {f"{folder}/{Path(name).name}": content for name, content in clip_members("a").items()}
+    path = pack(tmp_path / "kp.tar.bz2", clip_members("a") | again | clip_members("bb"))
+    found = arrays_of([path], ("a", "bb"))
+    assert done(found) == ["bb"]
+    assert found["a"].startswith(f"{path}: {folder}/a_color_000000000000_keypoints.json: frame 0 is there twice")
+
+
+def test_a_clip_whose_id_ends_with_color_is_not_the_one_without(tmp_path: Path) -> None:
+    members = clip_members("a") | clip_members("a_color")
+    path = pack(tmp_path / "kp.tar.bz2", {name.replace("_color.kp", ".kp"): members[name] for name in members})
+    found = arrays_of([path], ("a", "a_color"))
+    for name in ("a", "a_color"):
+        np.testing.assert_array_equal(found[name], moving_keypoints(FRAMES, len(name)).astype(np.float32))
+
+
 def test_hidden_files_are_no_frames(tmp_path: Path) -> None:
     """As a tar made on macOS has them."""
     members = {}

@@ -73,7 +73,8 @@ def test_a_folder(tmp_path: Path) -> None:
     write_keypoints(tmp_path / "kp", "a_color", keypoints)
     (tmp_path / "kp" / "notes.txt").touch()
     np.testing.assert_array_equal(read_folder(tmp_path / "kp", 12), keypoints.astype(np.float32))
-    with pytest.raises(ClipError, match="no such folder of keypoints"):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ClipError, match="no frame's keypoints"):
         read_folder(tmp_path / "none", 12)
 
 

@@ -50,11 +50,19 @@ def test_a_folder_of_numbered_pictures(name: str, ffmpeg: str, clip: str, tmp_pa
     folder.mkdir()
     command = [ffmpeg, "-loglevel", "error", "-i", clip, "-frames:v", "12", "-start_number", "7"]
     subprocess.run([*command, "-pix_fmt", "gray", str(folder).replace("%", "%%") + "/" + name], check=True)
-    (video,) = probe([Recording(str(folder), rate=12.5)], ffmpeg)
-    assert (video.frames, video.width, video.height, video.fps, video.plain) == (12, 160, 120, 12.5, False)
+    (video,) = probe([Recording(str(folder))], ffmpeg)
+    assert (video.frames, video.width, video.height, video.fps, video.plain) == (12, 160, 120, 25, False)
     pictures, whole = gray_frames(Recording(str(folder)), ffmpeg), gray_frames(Recording(clip), ffmpeg)
     # Through full range and back: a level or two, more where the pattern exceeds the limited range.
     assert np.abs(pictures.astype(int) - whole[:12]).mean() < 1
+
+
+@pytest.mark.parametrize("digits", ["%d", "%02d"])
+def test_numbers_that_outgrow_their_zeros_lose_no_picture(digits: str, ffmpeg: str, tmp_path: Path) -> None:
+    command = [ffmpeg, "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=size=32x32", "-start_number", "8"]
+    subprocess.run([*command, "-frames:v", "94", f"{tmp_path}/{digits}.png"], check=True)
+    assert (tmp_path / "101.png").is_file()
+    assert probe([Recording(str(tmp_path))], ffmpeg)[0].frames == 94
 
 
 def test_pictures_that_are_no_clip_are_named(tmp_path: Path) -> None:
@@ -63,6 +71,9 @@ def test_pictures_that_are_no_clip_are_named(tmp_path: Path) -> None:
     for number in (1, 2, 4):
         (tmp_path / f"{number:03}.jpg").touch()
     with pytest.raises(ClipError, match="the picture number 3 is missing"):
+        picture_pattern(tmp_path)
+    (tmp_path / "03.jpg").touch()
+    with pytest.raises(ClipError, match="more zeros before its number"):
         picture_pattern(tmp_path)
     (tmp_path / "003.png").touch()
     with pytest.raises(ClipError, match="several names or suffixes"):

@@ -12,14 +12,12 @@ from helpers.clip_making import SHARED
 from helpers.pipeline_runs import ROOT
 
 from pipeline.pose.scripts.openpose_script import (
-    DEMUXERS,
     EstimatorError,
     answer,
     clip_frames,
     openpose_json,
     run_script,
 )
-from pipeline.video import recording
 
 KARSL = SHARED / "data" / "karsl-clips" / "test"
 
@@ -159,7 +157,3 @@ def test_a_list_named_mp4_opens_no_other_file(tmp_path: Path) -> None:
     assert subprocess.run([*command, str(playlist), "-f", "null", "-"], timeout=60).returncode == 0
     with pytest.raises(EstimatorError, match=r"clip\.mp4: not a readable video \(it is no recorded video"):
         list(clip_frames(str(playlist)))
-
-
-def test_the_demuxers_are_those_of_the_pipeline() -> None:
-    assert DEMUXERS == recording.DEMUXERS

@@ -25,7 +25,7 @@ from pipeline.pose.layouts import point_tables
 from pipeline.pose.layouts.apply import apply_layout, finish
 from pipeline.pose.script_server import end_server
 from pipeline.pose.scripts.person import CHOICES
-from pipeline.pose.scripts.rtmw_openpose import BODY135, MIN_SCORE, VERSION, WHOLEBODY, follow_boxes, to_body135
+from pipeline.pose.scripts.rtmw_openpose import BODY135, VERSION, WHOLEBODY, follow_boxes, to_body135
 
 SCRIPT = "rtmw_openpose.py"
 # Half a spot of 6 pixels, and the pixels of the picture that are one of the model's.
@@ -35,10 +35,14 @@ NEAR = 4.5
 # --- the mapping
 
 
-def test_the_table_is_that_of_the_layout() -> None:
-    layout = point_tables.LAYOUTS["wholebody133"]
-    assert dict(zip(BODY135, WHOLEBODY, strict=True)) == layout.body135
-    assert point_tables.WHOLEBODY_SCORE == MIN_SCORE
+def test_the_table_has_body_feet_face_and_hands_in_their_order() -> None:
+    assert point_tables.LAYOUTS["wholebody133"].body135 == {
+        **{point: point for point in range(17)},
+        **{19 + foot: 17 + foot for foot in range(6)},
+        **{65 + face: 23 + face for face in range(68)},
+        **{25 + hand: 92 + hand for hand in range(20)},
+        **{45 + hand: 113 + hand for hand in range(20)},
+    }
 
 
 @pytest.mark.parametrize("seed", range(5))
