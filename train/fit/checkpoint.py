@@ -1,8 +1,6 @@
 """Checkpoints: a model with everything needed to use it, and, for resuming, everything needed to go on."""
 
 import errno
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,6 @@ from train.models.streams import AnyModel, AnySettings, stream_of
 from train.models.weights import check_state, load_state, load_untrusted, printable
 
 FORMAT = "signshards-checkpoint-1"
-# What a damaged directory makes of zipfile; ValueError of names, RuntimeError of the flag for encryption.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _LARGEST = 10**5  # beyond all use, of a side in pixels or a stride in frames
 
 
@@ -102,7 +98,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: no such file, damaged, or not ours.
     """
-    check_sums(path)
     value = load_untrusted(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InputError(f"{path}: not a checkpoint of signshards; for one of the 2021 reference: checkpoint import")
@@ -156,18 +151,3 @@ def is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     return value is None or isinstance(value, str | int | float)
-
-
-def check_sums(path: Path) -> None:
-    """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
-    try:
-        if not zipfile.is_zipfile(path):
-            return  # `load_untrusted` says what is wrong
-        with zipfile.ZipFile(path) as archive:
-            wrong = archive.testzip()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give another checkpoint") from error
-    except _DAMAGE as error:
-        raise InputError(f"{path}: damaged ({error}); give another checkpoint") from error
-    if wrong:
-        raise InputError(f"{path}: damaged (the checksum of {wrong} is wrong); give another checkpoint")

@@ -4,6 +4,8 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ DAMAGE = (
     ValueError,
     struct.error,
 )
+# What a damaged directory makes of zipfile; ValueError of names, RuntimeError of the flag for encryption.
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]] = ()) -> Any:
@@ -41,6 +45,7 @@ def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]
         InputError: the file cannot be read, is damaged, is no torch file, names another global, or needs more
             memory than there is.
     """
+    _check_sums(path)
     with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
         # Torch warns of pickle protocols that it then refuses: the one line below says enough.
         warnings.simplefilter("ignore")
@@ -50,6 +55,21 @@ def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]
             raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a torch file") from error
         except (MemoryError, *DAMAGE) as error:
             raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def _check_sums(path: Path) -> None:
+    """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return  # of the format before torch 1.6, or `torch.load` says what is wrong
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a torch file") from error
+    except _ZIP_DAMAGE as error:
+        raise InputError(f"{path}: damaged ({error}); give another file") from error
+    if wrong:
+        raise InputError(f"{path}: damaged (the checksum of {wrong} is wrong); give another file")
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -209,6 +209,18 @@ def test_imagenet_weights_of_another_resnet_are_refused(tmp_path):
         load_imagenet(model, str(tmp_path / "list.pth"))
 
 
+def test_a_damaged_file_of_imagenet_weights_is_refused(tmp_path):
+    """Torch does not look at the checksums, and another number is as finite."""
+    path = tmp_path / "resnet18.pth"
+    resnet = resnet18(weights=None)
+    torch.save(resnet.state_dict(), path)
+    data = path.read_bytes()
+    weights = resnet.layer1[0].conv1.weight.detach().numpy().tobytes()
+    path.write_bytes(data.replace(weights, bytes([weights[0] ^ 1]) + weights[1:]))
+    with pytest.raises(InputError, match=r"resnet18\.pth: damaged \(the checksum of "):
+        load_imagenet(small_model(cnn="rn18"), str(path))
+
+
 def test_imagenet_without_a_network_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
