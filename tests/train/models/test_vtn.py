@@ -180,11 +180,6 @@ def test_freezing_keeps_weights_and_statistics_of_the_first_layers_only(layers):
             assert torch.equal(value, before[name]) == (int(layer[0]) < layers), name
 
 
-def test_freezing_more_than_a_resnet_has_is_refused():
-    with pytest.raises(InputError, match=r"--freeze-layers 9.*give 0 to 8"):
-        freeze(small_model(), 9)
-
-
 def test_imagenet_weights_come_from_a_file(tmp_path):
     resnet = resnet18(weights=None)
     torch.save(resnet.state_dict(), tmp_path / "resnet18.pth")
