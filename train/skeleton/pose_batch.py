@@ -10,14 +10,14 @@ import torch
 
 from shards.body135 import POINTS
 from shards.errors import InputError
-from shards.format.sample import MEMBERS, array_from_npy
+from shards.format.sample import LARGEST_NUMBER, MEMBERS, array_from_npy
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.batch import Batch
 from train.data.sample_info import damaged
 from train.data.shard_dataset import LoaderSettings
 from train.data.shared_memory import SharedBuffer
 from train.data.views import View
-from train.skeleton.nodes import MIRRORED, NO_PLACE, NODES, body_frame, place_in_body, sampled_frames
+from train.skeleton.nodes import MIRRORED, NODES, body_frame, place_in_body, sampled_frames
 from train.skeleton.pose_views import SkeletonViews, draw_skeleton_views
 
 _POSE = MEMBERS.index("pose.npy")
@@ -27,7 +27,7 @@ _POSE = MEMBERS.index("pose.npy")
 class SkeletonBatch(Batch):
     """B samples of T frames, and how they are to be seen."""
 
-    skeletons: torch.Tensor  # float32 (B, T, 25, 3), as `skeleton_of` makes them
+    skeletons: torch.Tensor  # float32 (B, T, 25, 3), as `place_in_body` makes them
     mirrored: torch.Tensor  # bool (B,)
     labels: torch.Tensor  # int64 (B,): class; -1 where there is none
     # In training, as in `SkeletonViews`: (B, 2, 3), (B, T, 25, 2), (B, T, 25); else nothing.
@@ -136,7 +136,8 @@ class SkeletonReader:
             center[number], width[number] = body_frame(keypoints)
         possible = place_in_body(skeletons, center, width)
         if not possible.all():
-            raise damaged(shards, samples[int(possible.argmin())], ValueError(NO_PLACE))
+            reason = f"a keypoint that has a score has no place: not finite, or beyond ±{LARGEST_NUMBER:.0f} pixels"
+            raise damaged(shards, samples[int(possible.argmin())], ValueError(reason))
         arrays = [skeletons, views.mirrored, shards.labels[samples].astype(np.int64), *views.distortions]
         return skeleton_batch(arrays, [shards.ids[sample].as_py() for sample in samples], total)
 
