@@ -46,19 +46,15 @@ class CropBatch(Batch):
         """The batch with every tensor changed."""
         return crop_batch([change(tensor) for tensor in self.tensors()], self.ids, self.total, self.padded_depth)
 
-    def split(self, parts: Sequence[tuple[int, int]]) -> "list[CropBatch]":
-        """Smaller batches on the same memory, of (samples, `total`) each."""
-        if len(parts) == 1:
-            return [replace(self, total=parts[0][1])]
-        positions, first, batches = len(self.color.start) // len(self.ids), 0, []
-        for count, total in parts:
-            last = first + count
-            pixels = [part.part(first * positions, last * positions) for part in (self.color, self.depth) if part]
-            tensors = [tensor for part in pixels for tensor in vars(part).values()]
-            tensors += [tensor[first:last] for tensor in (self.pose, self.labels, self.mirrored, self.light)]
-            batches.append(crop_batch(tensors, self.ids[first:last], total, self.padded_depth))
-            first = last
-        return batches
+    def part(self, first: int, last: int, total: int) -> "CropBatch":
+        """The samples from `first` to before `last`, on the same memory, as a batch that has another `total`."""
+        if last - first == len(self.ids):
+            return replace(self, total=total)
+        positions = len(self.color.start) // len(self.ids)
+        pixels = [pixels.part(first * positions, last * positions) for pixels in (self.color, self.depth) if pixels]
+        tensors = [tensor for one in pixels for tensor in vars(one).values()]
+        tensors += [tensor[first:last] for tensor in (self.pose, self.labels, self.mirrored, self.light)]
+        return crop_batch(tensors, self.ids[first:last], total, self.padded_depth)
 
     def inputs(self, image_size: int, training: bool) -> tuple[torch.Tensor, ...]:
         """(crops, pose) or (crops, pose, depth) for the model.

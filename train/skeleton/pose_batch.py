@@ -1,8 +1,7 @@
 """Batches for the model that sees keypoints alone: read by offset, augmented on the training device."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,14 +42,9 @@ class SkeletonBatch(Batch):
         """The batch with every tensor changed."""
         return skeleton_batch([change(tensor) for tensor in self.tensors()], self.ids, self.total)
 
-    def split(self, parts: Sequence[tuple[int, int]]) -> "list[SkeletonBatch]":
-        """Smaller batches on the same memory, of (samples, `total`) each."""
-        batches, first = [], 0
-        for count, total in parts:
-            here = slice(first, first + count)
-            batches.append(replace(self.map(itemgetter(here)), ids=self.ids[here], total=total))
-            first += count
-        return batches
+    def part(self, first: int, last: int, total: int) -> "SkeletonBatch":
+        """The samples from `first` to before `last`, on the same memory, as a batch that has another `total`."""
+        return skeleton_batch([tensor[first:last] for tensor in self.tensors()], self.ids[first:last], total)
 
     def inputs(self, image_size: int, training: bool) -> tuple[torch.Tensor, ...]:
         """What the model sees: mirrored, distorted and hidden as the views want it.
