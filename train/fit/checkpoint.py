@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from shards.errors import InputError
+from shards.errors import InputError, escaped
 from shards.files import check_output, whole_file
 from shards.format.recipe import Recipe, recipe_from_json
 from train.data.window import Window
 from train.models.streams import AnyModel, AnySettings, stream_of
-from train.models.weights import check_state, load_state, load_untrusted, printable
+from train.models.weights import check_state, load_state, load_untrusted
 
 FORMAT = "signshards-checkpoint-1"
 _LARGEST = 10**5  # beyond all use, of a side in pixels or a stride in frames
@@ -104,7 +104,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         return _checkpoint(value, path)
     except (KeyError, TypeError, ValueError) as error:
-        reason = printable(str(error))
+        reason = escaped(str(error))
         raise InputError(f"{path}: a part is missing or wrong ({reason}); give another checkpoint") from error
 
 
@@ -118,7 +118,7 @@ def _checkpoint(value: dict[str, Any], path: Path) -> Checkpoint:
     try:
         settings = stream_of(value["model_settings"]["name"]).settings(**value["model_settings"])
     except InputError as error:
-        raise InputError(f"{path}: {printable(error.message)}; give another checkpoint") from error
+        raise InputError(f"{path}: {escaped(error.message)}; give another checkpoint") from error
     _require(isinstance(value["recipe"], dict), "recipe")
     recipe, window = recipe_from_json(value["recipe"], str(path)), Window(**value["window"])
     _require(window.length == settings.sequence_length and is_count(window.stride), f"window {value['window']}")

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shards.errors import InputError
+from shards.errors import InputError, escaped
 
 # A damaged pickle can fail in any of its steps: 400,000 files, cut short or with up to 8 bytes changed, raised these
 # from torch.load and no other but OverflowError, of numbers that somebody chose.
@@ -83,17 +83,12 @@ def _reason(error: Exception) -> str:
         return "needs more memory than there is; free some, or give another"
     refused = re.search(r"GLOBAL (\S+)", str(error))
     if refused:
-        name = printable(refused[1])
+        name = escaped(refused[1])
         return f"refused, as it names {name}, which could run code; give a file of tensors and plain values only"
     detail = re.search(r"WeightsUnpickler error: (.+)", str(error)) or re.search(r"(.+)", str(error))
     # RuntimeErrors of the zip reader go on for many sentences.
-    first = printable(detail[1]).split(". ")[0] if detail else type(error).__name__
+    first = escaped(detail[1]).split(". ")[0] if detail else type(error).__name__
     return f"damaged, or not a torch file ({first}); copy it again, or give another"
-
-
-def printable(text: str) -> str:
-    """`text` without control characters and line ends: it may come from the file, and goes to a terminal."""
-    return "".join(character for character in text if character.isprintable()).strip()
 
 
 def load_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) -> None:
@@ -132,7 +127,7 @@ def check_state(module: nn.Module, state: Mapping[str, Any], source: Path | str)
         "of another shape": {name for name in wanted.keys() & given.keys() if wanted[name] != given[name]},
     }
     found = [
-        f"{len(names)} {problem}: {printable(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
+        f"{len(names)} {problem}: {escaped(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
         for problem, names in problems.items()
         if names
     ]
