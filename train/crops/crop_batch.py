@@ -123,12 +123,7 @@ class CropReader:
         return replace(self.read(samples, views, total, buffer), padded_depth=recipe.clipped_multiscale)
 
     def read(self, samples: list[int], views: Sequence[View], total: int, buffer: SharedBuffer | None) -> CropBatch:
-        """The batch of these samples, decoded, in NumPy arrays, its pixels in the buffer if there is room.
-
-        Raises:
-            InputError: one of them is damaged.
-            OSError: one cannot be read.
-        """
+        """The batch of these samples, decoded, its pixels in the buffer; the rest as in `BatchReader.read`."""
         settings = self._settings
         self.samples.members.forget()
         clips = [self.samples.read(sample, view) for sample, view in zip(samples, views, strict=True)]

@@ -106,12 +106,7 @@ class SkeletonReader:
         return self.read_as(samples, views, total)
 
     def read(self, samples: list[int], views: Sequence[View], total: int, buffer: SharedBuffer | None) -> SkeletonBatch:
-        """The batch of these samples, in NumPy arrays.
-
-        Raises:
-            InputError: one of them is damaged.
-            OSError: one cannot be read.
-        """
+        """The batch of these samples, without the buffer; the rest as in `BatchReader.read`."""
         begin, end = np.array([view.part for view in views]).T
         mirrored = np.array([view.mirrored for view in views])
         return self.read_as(samples, SkeletonViews(mirrored, begin, end), total)
