@@ -120,7 +120,7 @@ _GROUPS = {
 @model_option("--max-epochs", click.IntRange(1), "Epochs at most.")
 @click.option("--patience", type=click.IntRange(1), default=10, help="Epochs without a lower validation loss.")
 @click.option("--num-workers", type=click.IntRange(0), default=2, help="Loader processes per training process.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=42, help="Of weights, order and augmentation.")
 @click.option("--precision", type=click.Choice(("fp32", "bf16")), help="[default: bf16 on a GPU, else fp32]")
 @click.option("--device", help="As torch names it.  [default: cuda where there is one, else cpu]")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the model with torch.compile.")

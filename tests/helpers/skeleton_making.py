@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from train.skeleton.nodes import NODES, body_frame, place_in_body
+
 # Counterparts in BODY_135 of the points that the skeleton stream reads: body, hands. Written out, not imported.
 OTHER_SIDE = np.arange(135)
 OTHER_SIDE[[5, 6, 7, 8, 9, 10]] = 6, 5, 8, 7, 10, 9
@@ -21,3 +23,15 @@ def mirror_image(keypoints: np.ndarray, width: int = 640) -> np.ndarray:
     mirrored = keypoints[:, OTHER_SIDE].copy()
     mirrored[..., 0] = np.where(mirrored[..., 2] > 0, width - 1 - mirrored[..., 0], 0)
     return mirrored
+
+
+def skeleton_of(keypoints: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """float32 (T, 25, 3): the sampled frames (int (T,)) of one clip (float32 (L, 135, 3)) as the model sees them.
+
+    Raises:
+        ValueError: a point that has a score has no place.
+    """
+    skeleton, (center, width) = keypoints[frames[:, None], NODES], body_frame(keypoints)
+    if not place_in_body(skeleton[None], center[None], np.array([width], np.float32)).all():
+        raise ValueError("not finite")
+    return skeleton

@@ -12,7 +12,7 @@ from shards.errors import InputError
 from shards.files import check_output
 from shards.format.recipe import REFERENCE
 from train.data.window import Window
-from train.fit.checkpoint import Checkpoint, check_sums, is_count
+from train.fit.checkpoint import Checkpoint, is_count
 from train.models.vtn import ModelSettings
 from train.models.weights import load_untrusted
 
@@ -45,7 +45,6 @@ def read_reference(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         InputError: the file is unreadable, unsafe, or has no weights of a model.
     """
-    check_sums(path)
     content = load_untrusted(path, LIGHTNING_GLOBALS)
     weights = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):

@@ -46,19 +46,15 @@ class CropBatch(Batch):
         """The batch with every tensor changed."""
         return crop_batch([change(tensor) for tensor in self.tensors()], self.ids, self.total, self.padded_depth)
 
-    def split(self, parts: Sequence[tuple[int, int]]) -> "list[CropBatch]":
-        """Smaller batches on the same memory, of (samples, `total`) each."""
-        if len(parts) == 1:
-            return [replace(self, total=parts[0][1])]
-        positions, first, batches = len(self.color.start) // len(self.ids), 0, []
-        for count, total in parts:
-            last = first + count
-            pixels = [part.part(first * positions, last * positions) for part in (self.color, self.depth) if part]
-            tensors = [tensor for part in pixels for tensor in vars(part).values()]
-            tensors += [tensor[first:last] for tensor in (self.pose, self.labels, self.mirrored, self.light)]
-            batches.append(crop_batch(tensors, self.ids[first:last], total, self.padded_depth))
-            first = last
-        return batches
+    def part(self, first: int, last: int, total: int) -> "CropBatch":
+        """The samples from `first` to before `last`, on the same memory, as a batch that has another `total`."""
+        if last - first == len(self.ids):
+            return replace(self, total=total)
+        positions = len(self.color.start) // len(self.ids)
+        pixels = [pixels.part(first * positions, last * positions) for pixels in (self.color, self.depth) if pixels]
+        tensors = [tensor for one in pixels for tensor in vars(one).values()]
+        tensors += [tensor[first:last] for tensor in (self.pose, self.labels, self.mirrored, self.light)]
+        return crop_batch(tensors, self.ids[first:last], total, self.padded_depth)
 
     def inputs(self, image_size: int, training: bool) -> tuple[torch.Tensor, ...]:
         """(crops, pose) or (crops, pose, depth) for the model.
@@ -127,12 +123,7 @@ class CropReader:
         return replace(self.read(samples, views, total, buffer), padded_depth=recipe.clipped_multiscale)
 
     def read(self, samples: list[int], views: Sequence[View], total: int, buffer: SharedBuffer | None) -> CropBatch:
-        """The batch of these samples, decoded, in NumPy arrays, its pixels in the buffer if there is room.
-
-        Raises:
-            InputError: one of them is damaged.
-            OSError: one cannot be read.
-        """
+        """The batch of these samples, decoded, its pixels in the buffer; the rest as in `BatchReader.read`."""
         settings = self._settings
         self.samples.members.forget()
         clips = [self.samples.read(sample, view) for sample, view in zip(samples, views, strict=True)]

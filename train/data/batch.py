@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import torch
@@ -25,8 +26,13 @@ class Batch(ABC):
         """The batch with every tensor changed."""
 
     @abstractmethod
+    def part(self: B, first: int, last: int, total: int) -> B:
+        """The samples from `first` to before `last`, on the same memory, as a batch that has another `total`."""
+
     def split(self: B, parts: Sequence[tuple[int, int]]) -> list[B]:
         """Smaller batches on the same memory, of (samples, `total`) each."""
+        ends = accumulate(count for count, _ in parts)
+        return [self.part(end - count, end, total) for (count, total), end in zip(parts, ends, strict=True)]
 
     @abstractmethod
     def inputs(self, image_size: int, training: bool) -> tuple[torch.Tensor, ...]:

@@ -9,28 +9,13 @@ from shards.format.shardset import ShardSet
 from shards.tables import read_assignment
 
 
-def sample_folds(shards: ShardSet, folds: Path) -> np.ndarray:
-    """str (N,): the fold of every sample; "" for one that the CSV `id,fold` does not have.
-
-    Raises:
-        InputError: a wrong CSV, or none of its samples is in the shards.
-    """
-    fold_of = {sample_id: fold for sample_id, (_, fold) in read_assignment(folds).items()}
-    found = np.array([fold_of.get(sample_id, "") for sample_id in shards.ids.to_pylist()])
-    if not (found != "").any():
-        raise InputError(f"{folds}: none of its samples is in {shards.source}")
-    return found
-
-
 def in_fold(shards: ShardSet, folds: Path, fold: str) -> ShardSet:
-    """The samples of one fold.
+    """The samples of one fold of the CSV `id,fold`.
 
     Raises:
-        InputError: see `sample_folds`; or no sample is in the fold.
+        InputError: a wrong CSV, none of its samples is in the shards, or none is in the fold.
     """
-    found = sample_folds(shards, folds)
-    _check_fold(folds, fold, found)
-    return shards.take(np.flatnonzero(found == fold))
+    return shards.take(np.flatnonzero(_sample_folds(shards, folds, [fold]) == fold))
 
 
 def training_folds(
@@ -39,19 +24,26 @@ def training_folds(
     """The samples of the folds that are neither for testing nor for validation, and those for validation.
 
     Raises:
-        InputError: see `sample_folds`; no sample is in a fold; both are one; or nothing is left to train on.
+        InputError: see `in_fold`; both folds are one; or nothing is left to train on.
     """
-    found = sample_folds(shards, folds)
-    for fold in filter(None, (test_fold, val_fold)):
-        _check_fold(folds, fold, found)
+    left_out = [test_fold] if val_fold is None else [test_fold, val_fold]
+    found = _sample_folds(shards, folds, left_out)
     if test_fold == val_fold:
         raise InputError(f"--val-fold {val_fold}: is the fold to be tested on; choose the model on another one")
-    train = np.flatnonzero((found != "") & (found != test_fold) & (found != (val_fold or "")))
+    train = np.flatnonzero(~np.isin(found, ["", *left_out]))
     if not len(train):
         raise InputError(f"{folds}: no fold is left to train on")
     return shards.take(train), None if val_fold is None else shards.take(np.flatnonzero(found == val_fold))
 
 
-def _check_fold(folds: Path, fold: str, found: np.ndarray) -> None:
-    if fold not in found:
-        raise InputError(f"{folds}: no sample is in fold {fold}; there are {', '.join(sorted(set(found) - {''})[:50])}")
+def _sample_folds(shards: ShardSet, folds: Path, wanted: list[str]) -> np.ndarray:
+    """str (N,): the fold of every sample, "" for one that the CSV does not have; each wanted fold has one."""
+    fold_of = {sample_id: fold for sample_id, (_, fold) in read_assignment(folds).items()}
+    found = np.array([fold_of.get(sample_id, "") for sample_id in shards.ids.to_pylist()])
+    there = sorted(set(found.tolist()) - {""})
+    if not there:
+        raise InputError(f"{folds}: none of its samples is in {shards.source}")
+    for fold in wanted:
+        if fold not in there:
+            raise InputError(f"{folds}: no sample is in fold {fold or repr(fold)}; there are {', '.join(there[:50])}")
+    return found

@@ -17,7 +17,6 @@ from train.data.feeding import batches_on
 from train.data.loader import make_loader
 from train.data.order import epoch_order
 from train.fit.label_check import check_labels, check_names
-from train.fit.optimizer import make_optimizer
 from train.fit.settings import SessionSettings
 from train.fit.trainer import Trainer
 from train.models.streams import stream_of
@@ -85,8 +84,7 @@ def _two_batches(settings: SessionSettings, trainer: Trainer, train: ShardSet) -
 
 def _passes(settings: SessionSettings, trainer: Trainer, batches: list[Batch]) -> Iterator[tuple[float, float]]:
     """Mean loss and accuracy of each pass, as they were before each step; the learning rate is that of the settings."""
-    model, step = trainer.model, settings.step
-    optimizer = make_optimizer(model, settings.optimizer)
+    model, optimizer, step = trainer.model, trainer.optimizer, settings.step
     inputs = [batch.inputs(step.image_size, training=False) for batch in batches]
     count = sum(len(batch.ids) for batch in batches)
     torch.manual_seed(step.seed)

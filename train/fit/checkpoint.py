@@ -1,24 +1,20 @@
 """Checkpoints: a model with everything needed to use it, and, for resuming, everything needed to go on."""
 
 import errno
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from shards.errors import InputError
+from shards.errors import InputError, escaped
 from shards.files import check_output, whole_file
 from shards.format.recipe import Recipe, recipe_from_json
 from train.data.window import Window
 from train.models.streams import AnyModel, AnySettings, stream_of
-from train.models.weights import check_state, load_state, load_untrusted, printable
+from train.models.weights import check_state, load_state, load_untrusted
 
 FORMAT = "signshards-checkpoint-1"
-# What a damaged directory makes of zipfile; ValueError of names, RuntimeError of the flag for encryption.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 _LARGEST = 10**5  # beyond all use, of a side in pixels or a stride in frames
 
 
@@ -102,14 +98,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         InputError: no such file, damaged, or not ours.
     """
-    check_sums(path)
     value = load_untrusted(path)
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise InputError(f"{path}: not a checkpoint of signshards; for one of the 2021 reference: checkpoint import")
     try:
         return _checkpoint(value, path)
     except (KeyError, TypeError, ValueError) as error:
-        reason = printable(str(error))
+        reason = escaped(str(error))
         raise InputError(f"{path}: a part is missing or wrong ({reason}); give another checkpoint") from error
 
 
@@ -123,7 +118,7 @@ def _checkpoint(value: dict[str, Any], path: Path) -> Checkpoint:
     try:
         settings = stream_of(value["model_settings"]["name"]).settings(**value["model_settings"])
     except InputError as error:
-        raise InputError(f"{path}: {printable(error.message)}; give another checkpoint") from error
+        raise InputError(f"{path}: {escaped(error.message)}; give another checkpoint") from error
     _require(isinstance(value["recipe"], dict), "recipe")
     recipe, window = recipe_from_json(value["recipe"], str(path)), Window(**value["window"])
     _require(window.length == settings.sequence_length and is_count(window.stride), f"window {value['window']}")
@@ -156,18 +151,3 @@ def is_plain(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(is_plain, value))
     return value is None or isinstance(value, str | int | float)
-
-
-def check_sums(path: Path) -> None:
-    """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
-    try:
-        if not zipfile.is_zipfile(path):
-            return  # `load_untrusted` says what is wrong
-        with zipfile.ZipFile(path) as archive:
-            wrong = archive.testzip()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give another checkpoint") from error
-    except _DAMAGE as error:
-        raise InputError(f"{path}: damaged ({error}); give another checkpoint") from error
-    if wrong:
-        raise InputError(f"{path}: damaged (the checksum of {wrong} is wrong); give another checkpoint")

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from shards.errors import InputError
+from shards.errors import InputError, escaped
 from shards.format.shardset import ShardSet
 from train.fit.checkpoint import Checkpoint, is_plain
 from train.fit.run_folder import LAST
 from train.fit.settings import SessionSettings, differing, in_files
 from train.fit.trainer import Progress, Trainer
-from train.models.weights import load_state, printable
+from train.models.weights import load_state
 
 
 def training_state(trainer: Trainer, settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings,
         _compare(checkpoint.training, settings, shards, trainer.ranks.first)
         _restore(trainer, checkpoint, settings)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = printable(str(error))
+        reason = escaped(str(error))
         raise InputError(f"{path}: what is for resuming is damaged ({reason}); give another checkpoint") from error
 
 

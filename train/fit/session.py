@@ -21,6 +21,7 @@ from train.fit.settings import SessionSettings, fitted, session_settings
 from train.fit.shard_sets import open_sets
 from train.fit.summary import start_summary
 from train.fit.trainer import Trainer
+from train.models.resnet import freeze, load_imagenet
 from train.models.streams import AnyModel, stream_of
 from train.ranks import distributed
 from train.ranks.distributed import Ranks
@@ -105,9 +106,10 @@ def _new_model(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume
     """A model as a run starts with it; of one that goes on, the weights are still to come."""
     # The same start on every rank: the averaged model is not sent from rank to rank.
     torch.manual_seed(settings.step.seed)
-    stream = stream_of(settings.model.name)
-    model = stream.build(settings.model, settings.loader.recipe)
-    stream.begin(model, "none" if resumed else settings.cnn_weights, settings.freeze_layers)
+    model = stream_of(settings.model.name).build(settings.model, settings.loader.recipe)
+    if settings.cnn_weights != "none" and not resumed:
+        load_imagenet(model, settings.cnn_weights)
+    freeze(model, settings.freeze_layers)
     if settings.init and not resumed:
         dataset = shards.dataset
         taken = take_weights(model, settings.init, dataset.classes, dataset.settings.get("estimator"))

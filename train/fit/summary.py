@@ -48,8 +48,7 @@ def _warnings(settings: SessionSettings, train: ShardSet, val: ShardSet | None, 
                 f"the window spans {span} frames, and half of the clips have {median} or fewer; give a smaller "
                 "--temporal-stride or --sequence-length"
             )
-        mixed = val and val.dataset.recipe.guessed_hands_shown and not train.dataset.recipe.guessed_hands_shown
-        if val and mixed:
+        if val and val.dataset.recipe.guessed_hands_shown and not train.dataset.recipe.guessed_hands_shown:
             yield f"{val.source}: {GUESSES_UNKNOWN}, unlike in training"
     if settings.freeze_layers and settings.cnn_weights == "none" and settings.init is None:
         yield "--freeze-layers keeps parts of the ResNet as they are, which is random: give --cnn-weights or --init"
@@ -62,7 +61,6 @@ def _warnings(settings: SessionSettings, train: ShardSet, val: ShardSet | None, 
 
 
 def _label_warnings(train: ShardSet, val: ShardSet | None) -> Iterator[str]:
-    """What looks wrong with the labels."""
     names, used = train.dataset.classes, set(train.labels.tolist())
     if empty := [number for number in range(len(names)) if number not in used]:
         shown = ", ".join(f"{number} ({names[number]})" for number in empty[:_NAMED])

@@ -125,7 +125,7 @@ class Trainer:
         Returns the epoch's figures.
 
         Raises:
-            Stopped: a signal came; `progress` says where we are.
+            TrainingStopped: a signal came; `progress` says where we are.
         """
         progress, samples = self.progress, len(loader.dataset.shards)
         loader.dataset.epoch, loader.dataset.position = progress.epoch, progress.position
@@ -169,7 +169,7 @@ class Trainer:
         """Figures over all samples of all ranks, each once, of the averaged model where there is one.
 
         Raises:
-            Stopped: a signal came.
+            TrainingStopped: a signal came.
         """
         model = self.average.module if self.average is not None else self.model
         model.eval()

@@ -82,15 +82,10 @@ class FeatureExtractor(nn.Module):
 
 
 def freeze(model: nn.Module, layers: int) -> None:
-    """Train the first `layers` of the 8 parts of each ResNet (conv1, bn1, relu, maxpool, layer1 … layer4) no further.
+    """Train the first `layers` (0 to 8) of the parts of each ResNet that a model has, see `TRUNK_LAYERS`, no further.
 
     Their batch-norm statistics stay too; in the reference those still moved, so that the frozen features drifted.
-
-    Raises:
-        InputError: `layers` is not 0 … 8.
     """
-    if not 0 <= layers <= TRUNK_LAYERS:
-        raise InputError(f"--freeze-layers {layers}: a ResNet has {TRUNK_LAYERS} layers; give 0 to {TRUNK_LAYERS}")
     for extractor in _extractors(model).values():
         extractor.frozen_layers = layers
         extractor.resnet[:layers].requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Kinds of models: what each is built from, begins with and reads. A further kind is a line in `STREAMS`."""
+"""Kinds of models: what each is built from and reads. A further kind is a line in `STREAMS`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,7 @@ from train.crops.crop_batch import CropReader
 from train.data.feeding import batches_on
 from train.data.loader import Loader
 from train.data.shard_dataset import BatchReader
-from train.models.vtn import VTN, ModelSettings, begin
+from train.models.vtn import VTN, ModelSettings
 from train.skeleton.model import PoseNet, PoseSettings
 from train.skeleton.pose_batch import SkeletonReader
 
@@ -29,7 +29,6 @@ class Stream:
 
     settings: type[AnySettings]
     build: Callable[[Any, Recipe], AnyModel]
-    begin: Callable[[Any, str, int], None]  # a run's start: --cnn-weights, --freeze-layers
     reader: type[BatchReader]  # of samples
     # Sees clips as a whole: there is no window, nor anything else of which a recipe has quirks.
     whole_clips: bool = False
@@ -40,12 +39,8 @@ def _build_pose(settings: PoseSettings, recipe: Recipe) -> PoseNet:
     return PoseNet(settings)
 
 
-def _begin_pose(model: PoseNet, weights: str, freeze_layers: int) -> None:
-    """It starts from nothing, and all of it is trained."""
-
-
-_CROPS = Stream(ModelSettings, VTN, begin, CropReader)
-_SKELETON = Stream(PoseSettings, _build_pose, _begin_pose, SkeletonReader, whole_clips=True, decay_matrices_only=True)
+_CROPS = Stream(ModelSettings, VTN, CropReader)
+_SKELETON = Stream(PoseSettings, _build_pose, SkeletonReader, whole_clips=True, decay_matrices_only=True)
 STREAMS = {"VTN_HCPF": _CROPS, "VTN_HCPF_D": _CROPS, "POSE": _SKELETON}
 
 

@@ -16,7 +16,7 @@ from shards.errors import InputError
 from shards.format.recipe import Recipe
 from train.crops.pose_features import POSE_FEATURES
 from train.models.attention import Encoder
-from train.models.resnet import CNNS, FeatureExtractor, freeze, load_imagenet
+from train.models.resnet import CNNS, FeatureExtractor
 
 # Beyond all use: the settings in a damaged file must not ask for hours, or for all memory.
 MOST = {"num_classes": 10**6, "sequence_length": 10**4, "num_layers": 10**3, "num_heads": 10**3, "embed_size": 10**4}
@@ -124,10 +124,3 @@ def normalized(features: Tensor, bare: bool) -> Tensor:
     variance, mean = torch.var_mean(features, dim=-1, keepdim=True)
     # The epsilon goes inside the root: outside, the gradient of a constant input would still be NaN.
     return (features - mean) / (variance if bare else variance + EPSILON).sqrt()
-
-
-def begin(model: VTN, weights: str, freeze_layers: int) -> None:
-    """Prepare a model for a run: `load_imagenet` unless the weights are "none", then `freeze`."""
-    if weights != "none":
-        load_imagenet(model, weights)
-    freeze(model, freeze_layers)

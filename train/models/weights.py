@@ -4,6 +4,8 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shards.errors import InputError
+from shards.errors import InputError, escaped
 
 # A damaged pickle can fail in any of its steps: 400,000 files, cut short or with up to 8 bytes changed, raised these
 # from torch.load and no other but OverflowError, of numbers that somebody chose.
@@ -27,6 +29,8 @@ DAMAGE = (
     ValueError,
     struct.error,
 )
+# What a damaged directory makes of zipfile; ValueError of names, RuntimeError of the flag for encryption.
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]] = ()) -> Any:
@@ -41,6 +45,7 @@ def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]
         InputError: the file cannot be read, is damaged, is no torch file, names another global, or needs more
             memory than there is.
     """
+    _check_sums(path)
     with torch.serialization.safe_globals(list(allowed)), warnings.catch_warnings():
         # Torch warns of pickle protocols that it then refuses: the one line below says enough.
         warnings.simplefilter("ignore")
@@ -50,6 +55,21 @@ def load_untrusted(path: Path, allowed: Sequence[Callable | tuple[Callable, str]
             raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a torch file") from error
         except (MemoryError, *DAMAGE) as error:
             raise InputError(f"{path}: {_reason(error)}") from error
+
+
+def _check_sums(path: Path) -> None:
+    """InputError where a part of a zip does not match its CRC-32: torch writes them, but does not look at them."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return  # of the format before torch 1.6, or `torch.load` says what is wrong
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a torch file") from error
+    except _ZIP_DAMAGE as error:
+        raise InputError(f"{path}: damaged ({error}); give another file") from error
+    if wrong:
+        raise InputError(f"{path}: damaged (the checksum of {wrong} is wrong); give another file")
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -63,17 +83,12 @@ def _reason(error: Exception) -> str:
         return "needs more memory than there is; free some, or give another"
     refused = re.search(r"GLOBAL (\S+)", str(error))
     if refused:
-        name = printable(refused[1])
+        name = escaped(refused[1])
         return f"refused, as it names {name}, which could run code; give a file of tensors and plain values only"
     detail = re.search(r"WeightsUnpickler error: (.+)", str(error)) or re.search(r"(.+)", str(error))
     # RuntimeErrors of the zip reader go on for many sentences.
-    first = printable(detail[1]).split(". ")[0] if detail else type(error).__name__
+    first = escaped(detail[1]).split(". ")[0] if detail else type(error).__name__
     return f"damaged, or not a torch file ({first}); copy it again, or give another"
-
-
-def printable(text: str) -> str:
-    """`text` without control characters and line ends: it may come from the file, and goes to a terminal."""
-    return "".join(character for character in text if character.isprintable()).strip()
 
 
 def load_state(module: nn.Module, state: Mapping[str, Any], source: Path | str) -> None:
@@ -112,7 +127,7 @@ def check_state(module: nn.Module, state: Mapping[str, Any], source: Path | str)
         "of another shape": {name for name in wanted.keys() & given.keys() if wanted[name] != given[name]},
     }
     found = [
-        f"{len(names)} {problem}: {printable(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
+        f"{len(names)} {problem}: {escaped(', '.join(sorted(map(str, names))[:5]))}{', …' if len(names) > 5 else ''}"
         for problem, names in problems.items()
         if names
     ]

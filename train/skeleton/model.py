@@ -67,7 +67,7 @@ class PoseNet(nn.Module):
         """Logits, float32 (B, num_classes).
 
         Args:
-            skeletons: float32 (B, T, 25, 3), as `train.skeleton.nodes.skeleton_of` makes them.
+            skeletons: float32 (B, T, 25, 3), as `train.skeleton.nodes.place_in_body` makes them.
 
         Raises:
             ValueError: T is not the settings' sequence length.

@@ -27,7 +27,6 @@ HAND_PLACES = (slice(7, 16), slice(16, 25))  # left, right
 KNUCKLES = slice(1, 8, 2)  # in a hand
 
 LIMIT = 4.0  # shoulder widths; a point farther off is an estimator's error
-NO_PLACE = f"a keypoint that has a score has no place: not finite, or beyond ±{LARGEST_NUMBER:.0f} pixels"
 # Where no frame shows both shoulders: the longer side of the box around all that the clip shows, in shoulder widths
 # (2,130 clips of `asl-words`: median 2.60, from 1.87 at 5 % to 3.74 at 95 %).
 BOX = 2.6
@@ -60,31 +59,12 @@ def sampled_frames(
     return np.rint(position).astype(np.int64)
 
 
-def skeleton_of(keypoints: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """The nodes of the sampled frames of a clip, centered on its neck, in shoulder widths.
-
-    Args:
-        keypoints: float32 (L, 135, 3) with L ≥ 1: x, y in pixels, score. A score of 0 (or below, or NaN) hides the
-            point, whatever its coordinates.
-        frames: int (T,), which frames.
-
-    Returns:
-        float32 (T, 25, 3): x, y within ±4, score; a missing node is (0, 0, 0).
-
-    Raises:
-        ValueError: a point that has a score has no place, see `NO_PLACE`.
-    """
-    skeleton, (center, width) = keypoints[frames[:, None], NODES], body_frame(keypoints)
-    if not place_in_body(skeleton[None], center[None], np.array([width], np.float32)).all():
-        raise ValueError(NO_PLACE)
-    return skeleton
-
-
 def place_in_body(skeletons: np.ndarray, center: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Change pixels to shoulder widths about the center, within ±4, and what is missing to 0.
+    """Change pixels to shoulder widths about the center.
 
     Args:
-        skeletons: float32 (B, T, 25, 3): x, y, score; changed in place.
+        skeletons: float32 (B, T, 25, 3): x, y in pixels, score; changed in place to x, y within ±4, score, where what
+            is missing is (0, 0, 0). A score of 0 (or below, or NaN) hides a point, whatever its coordinates.
         center: float32 (B, 2), as `body_frame` gives it…
         width: …float32 (B,).
 

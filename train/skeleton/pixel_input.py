@@ -26,7 +26,7 @@ class PixelInput(nn.Module):
         return self.model(self.skeletons(keypoints))
 
     def skeletons(self, keypoints: Tensor) -> Tensor:
-        """float32 (B, T, 25, 3), what `sampled_frames` and `skeleton_of` make of the clips."""
+        """float32 (B, T, 25, 3), what `sampled_frames` and `place_in_body` make of the clips."""
         clean = torch.where(keypoints[..., 2:] > 0, keypoints, 0.0)
         # In float64, as there: float32 may round a half to another frame.
         step = torch.ones_like(keypoints[0, :, 0, 0], dtype=torch.float64).sum() - 1

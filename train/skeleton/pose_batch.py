@@ -1,8 +1,7 @@
 """Batches for the model that sees keypoints alone: read by offset, augmented on the training device."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,14 @@ import torch
 
 from shards.body135 import POINTS
 from shards.errors import InputError
-from shards.format.sample import MEMBERS, array_from_npy
+from shards.format.sample import LARGEST_NUMBER, MEMBERS, array_from_npy
 from shards.format.shardset import MemberReader, ShardSet
 from train.data.batch import Batch
 from train.data.sample_info import damaged
 from train.data.shard_dataset import LoaderSettings
 from train.data.shared_memory import SharedBuffer
 from train.data.views import View
-from train.skeleton.nodes import MIRRORED, NO_PLACE, NODES, body_frame, place_in_body, sampled_frames
+from train.skeleton.nodes import MIRRORED, NODES, body_frame, place_in_body, sampled_frames
 from train.skeleton.pose_views import SkeletonViews, draw_skeleton_views
 
 _POSE = MEMBERS.index("pose.npy")
@@ -27,7 +26,7 @@ _POSE = MEMBERS.index("pose.npy")
 class SkeletonBatch(Batch):
     """B samples of T frames, and how they are to be seen."""
 
-    skeletons: torch.Tensor  # float32 (B, T, 25, 3), as `skeleton_of` makes them
+    skeletons: torch.Tensor  # float32 (B, T, 25, 3), as `place_in_body` makes them
     mirrored: torch.Tensor  # bool (B,)
     labels: torch.Tensor  # int64 (B,): class; -1 where there is none
     # In training, as in `SkeletonViews`: (B, 2, 3), (B, T, 25, 2), (B, T, 25); else nothing.
@@ -43,14 +42,9 @@ class SkeletonBatch(Batch):
         """The batch with every tensor changed."""
         return skeleton_batch([change(tensor) for tensor in self.tensors()], self.ids, self.total)
 
-    def split(self, parts: Sequence[tuple[int, int]]) -> "list[SkeletonBatch]":
-        """Smaller batches on the same memory, of (samples, `total`) each."""
-        batches, first = [], 0
-        for count, total in parts:
-            here = slice(first, first + count)
-            batches.append(replace(self.map(itemgetter(here)), ids=self.ids[here], total=total))
-            first += count
-        return batches
+    def part(self, first: int, last: int, total: int) -> "SkeletonBatch":
+        """The samples from `first` to before `last`, on the same memory, as a batch that has another `total`."""
+        return skeleton_batch([tensor[first:last] for tensor in self.tensors()], self.ids[first:last], total)
 
     def inputs(self, image_size: int, training: bool) -> tuple[torch.Tensor, ...]:
         """What the model sees: mirrored, distorted and hidden as the views want it.
@@ -112,12 +106,7 @@ class SkeletonReader:
         return self.read_as(samples, views, total)
 
     def read(self, samples: list[int], views: Sequence[View], total: int, buffer: SharedBuffer | None) -> SkeletonBatch:
-        """The batch of these samples, in NumPy arrays.
-
-        Raises:
-            InputError: one of them is damaged.
-            OSError: one cannot be read.
-        """
+        """The batch of these samples, without the buffer; the rest as in `BatchReader.read`."""
         begin, end = np.array([view.part for view in views]).T
         mirrored = np.array([view.mirrored for view in views])
         return self.read_as(samples, SkeletonViews(mirrored, begin, end), total)
@@ -136,7 +125,8 @@ class SkeletonReader:
             center[number], width[number] = body_frame(keypoints)
         possible = place_in_body(skeletons, center, width)
         if not possible.all():
-            raise damaged(shards, samples[int(possible.argmin())], ValueError(NO_PLACE))
+            reason = f"a keypoint that has a score has no place: not finite, or beyond ±{LARGEST_NUMBER:.0f} pixels"
+            raise damaged(shards, samples[int(possible.argmin())], ValueError(reason))
         arrays = [skeletons, views.mirrored, shards.labels[samples].astype(np.int64), *views.distortions]
         return skeleton_batch(arrays, [shards.ids[sample].as_py() for sample in samples], total)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from helpers.golden_weights import golden_inputs, golden_logits, golden_state
-from helpers.skeleton_making import made_keypoints
+from helpers.skeleton_making import made_keypoints, skeleton_of
 
 from shards.errors import InputError
 from shards.format.recipe import RECIPES, REFERENCE
@@ -16,7 +16,7 @@ from train.data.window import Window
 from train.fit.checkpoint import Checkpoint
 from train.models.vtn import VTN, ModelSettings
 from train.skeleton.model import PoseNet, PoseSettings
-from train.skeleton.nodes import sampled_frames, skeleton_of
+from train.skeleton.nodes import sampled_frames
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install '.[export]'")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install '.[export]'")

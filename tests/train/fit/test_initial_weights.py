@@ -208,6 +208,8 @@ def test_folds_are_trained_on_and_predicted_without_a_copy(small: Path, tmp_path
     [
         (("--test-fold", "1"), "go together"),
         (("--fold-file", "F", "--test-fold", "9"), "no sample is in fold 9; there are 1, 2, 3"),
+        (("--fold-file", "F", "--test-fold", ""), "no sample is in fold ''; there are 1, 2, 3"),
+        (("--fold-file", "F", "--test-fold", "1", "--val-fold", ""), "no sample is in fold ''; there are 1, 2, 3"),
         (("--fold-file", "F", "--test-fold", "1", "--val-fold", "1"), "to be tested on"),
         (("--val-fold", "1"), "--val-fold goes with --fold-file"),
     ],

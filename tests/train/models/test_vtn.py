@@ -180,11 +180,6 @@ def test_freezing_keeps_weights_and_statistics_of_the_first_layers_only(layers):
             assert torch.equal(value, before[name]) == (int(layer[0]) < layers), name
 
 
-def test_freezing_more_than_a_resnet_has_is_refused():
-    with pytest.raises(InputError, match=r"--freeze-layers 9.*give 0 to 8"):
-        freeze(small_model(), 9)
-
-
 def test_imagenet_weights_come_from_a_file(tmp_path):
     resnet = resnet18(weights=None)
     torch.save(resnet.state_dict(), tmp_path / "resnet18.pth")
@@ -207,6 +202,18 @@ def test_imagenet_weights_of_another_resnet_are_refused(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(InputError, match=r"list\.pth: holds no weights"):
         load_imagenet(model, str(tmp_path / "list.pth"))
+
+
+def test_a_damaged_file_of_imagenet_weights_is_refused(tmp_path):
+    """Torch does not look at the checksums, and another number is as finite."""
+    path = tmp_path / "resnet18.pth"
+    resnet = resnet18(weights=None)
+    torch.save(resnet.state_dict(), path)
+    data = path.read_bytes()
+    weights = resnet.layer1[0].conv1.weight.detach().numpy().tobytes()
+    path.write_bytes(data.replace(weights, bytes([weights[0] ^ 1]) + weights[1:]))
+    with pytest.raises(InputError, match=r"resnet18\.pth: damaged \(the checksum of "):
+        load_imagenet(small_model(cnn="rn18"), str(path))
 
 
 def test_imagenet_without_a_network_says_what_to_do(tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def test_a_name_in_the_file_cannot_write_to_the_terminal(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("file/data.pkl", data)
         archive.writestr("file/version", "3\n")
-    assert "names evil[2J.name" in message_of(path)
+    assert r"names evil\x1b[2J.name" in message_of(path)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])

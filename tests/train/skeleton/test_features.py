@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from helpers.skeleton_making import made_keypoints, mirror_image
+from helpers.skeleton_making import made_keypoints, mirror_image, skeleton_of
 
 from train.skeleton.features import skeleton_features
-from train.skeleton.nodes import MIRRORED, sampled_frames, skeleton_of
+from train.skeleton.nodes import MIRRORED, sampled_frames
 
 FRAMES = 16
 # Of the channels x, y, score, steps over 1 and 2 frames, bone, place in the hand: those along x.

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from helpers.skeleton_making import made_keypoints
+from helpers.skeleton_making import made_keypoints, skeleton_of
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shards.errors import InputError
 from train.skeleton.model import PoseNet, PoseSettings
-from train.skeleton.nodes import sampled_frames, skeleton_of
+from train.skeleton.nodes import sampled_frames
 
 
 def skeletons(count, length=16):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.skeleton_making import OTHER_SIDE, made_keypoints, mirror_image
+from helpers.skeleton_making import OTHER_SIDE, made_keypoints, mirror_image, skeleton_of
 
 from train.skeleton.nodes import (
     HAND_PLACES,
@@ -10,7 +10,6 @@ from train.skeleton.nodes import (
     PARENTS,
     body_frame,
     sampled_frames,
-    skeleton_of,
 )
 
 # As the specification of the stream writes them.

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from helpers.skeleton_making import made_keypoints
+from helpers.skeleton_making import made_keypoints, skeleton_of
 from torch import nn
 from torch.export import Dim
 
 from train.skeleton.model import PoseNet, PoseSettings
-from train.skeleton.nodes import sampled_frames, skeleton_of
+from train.skeleton.nodes import sampled_frames
 from train.skeleton.pixel_input import PixelInput
 
 

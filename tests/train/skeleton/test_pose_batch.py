@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.shard_making import Plan, make_shards
-from helpers.skeleton_making import OTHER_SIDE
+from helpers.skeleton_making import OTHER_SIDE, skeleton_of
 
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT
@@ -14,7 +14,7 @@ from shards.format.shardset import MemberReader, open_shards
 from train.data.shard_dataset import LoaderSettings
 from train.data.views import View
 from train.data.window import Window
-from train.skeleton.nodes import MIRRORED, NODES, sampled_frames, skeleton_of
+from train.skeleton.nodes import MIRRORED, NODES, sampled_frames
 from train.skeleton.pose_batch import SkeletonReader
 from train.skeleton.pose_views import SkeletonViews, draw_skeleton_views
 
