@@ -18,6 +18,7 @@ from shards.commands.reshard_plan import Plan, SourceSample, about, assign, make
 from shards.commands.split_plan import LabeledSamples, describe
 from shards.errors import InputError
 from shards.files import remove_leftovers
+from shards.format.assignment import read_assignment
 from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
 from shards.format.sample import DEPTH_MEMBERS, info_from_json
 from shards.format.tar import BLOCK, lay_out, padded, tar_header, tar_member
@@ -26,7 +27,6 @@ from shards.lock import file_lock
 from shards.names import is_utf8
 from shards.progress import progress
 from shards.remote.cache import CacheSettings
-from shards.tables import read_assignment
 
 
 @dataclass(frozen=True)

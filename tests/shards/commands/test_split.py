@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from shards.commands.verify import verify
-from shards.tables import read_assignment
+from shards.format.assignment import read_assignment
 
 
 def splits_in(path: Path) -> dict[str, str]:
