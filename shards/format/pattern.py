@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 
+# ruff: noqa: PTH110, PTH112 (Path's own raise an error where a list in braces is too long for the name of a file)
 _RANGE = re.compile(r"[{<](\d+)\.\.(\d+)[}>]")
 _LIST = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
@@ -75,7 +76,7 @@ def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
     Raises:
         InputError: see `expand`; or the shards lie in several folders.
     """
-    if Path(pattern).is_dir() or (not set(pattern) & set("*?[{<") and not pattern.endswith(".tar")):
+    if os.path.isdir(pattern) or (not set(pattern) & set("*?[{<") and not pattern.endswith(".tar")):
         return Path(pattern), None
     paths = expand(pattern)
     folders = sorted({path.parent for path in paths})
@@ -113,8 +114,7 @@ def _inside(path: Path, suffix: str) -> list[Path]:
 def _existing(text: str) -> str:
     """The longest beginning of a path, all of it or up to a slash, that exists under this very name."""
     ends = [len(text), *(match.start() for match in re.finditer("/", text))]
-    # os.path: Path.exists raises an error where a name, as that of a long list in braces, is too long for a file.
-    return max((text[:end] for end in ends if os.path.exists(text[:end])), key=len, default="")  # noqa: PTH110
+    return max((text[:end] for end in ends if os.path.exists(text[:end])), key=len, default="")
 
 
 def expand_braces(text: str) -> list[str]:
