@@ -21,6 +21,7 @@ from shards.names import is_split_name, is_utf8
 FILE_NAME = "dataset.json"
 FORMAT = "signshards-1"
 SAMPLES_PER_SHARD = 256  # unless a user wants another number
+_SHA256 = re.compile("[0-9a-f]{64}")
 _SHARD_NAME = re.compile(r"(.+)-\d{3,}\.tar", re.ASCII)
 
 
@@ -133,9 +134,10 @@ def read_dataset(folder: Path) -> Dataset:
             splits,
             _index_sums(value["splits"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+        changed = "sha256" in value and value["sha256"] != content_sum(value)  # sets of earlier versions have none
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
-    if "sha256" in value and value["sha256"] != content_sum(value):  # sets of earlier versions have none
+    if changed:
         raise InputError(
             f"{path}: changed after it was written (its sha256 is of other content); copy it or run the shards stage "
             "again, or remove the key sha256 if you changed it on purpose"
@@ -168,9 +170,9 @@ def _split(split: str, entry: dict[str, Any]) -> list[Shard]:
         if name is None or name.group(1) != split:
             raise TypeError(f"{shard.name!r} cannot name a shard of {split}")
         fault = f"samples, bytes or sha256 of {shard.name}"
-        if min(_typed(shard.samples, int, fault), _typed(shard.bytes, int, fault)) < 0:
+        numbers_fit = _typed(shard.samples, int, fault) >= 0 and _typed(shard.bytes, int, fault) > 0
+        if not (numbers_fit and _SHA256.fullmatch(_typed(shard.sha256, str, fault))):
             raise TypeError(fault)
-        _typed(shard.sha256, str, fault)
     if len({shard.name for shard in shards}) < len(shards):
         raise TypeError(f"{split} lists a shard twice")
     return shards
