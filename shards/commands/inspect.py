@@ -9,7 +9,7 @@ import numpy as np
 
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import is_among, write_whole
+from shards.files import check_output, is_among, write_whole
 from shards.format.hand_shares import HandShares
 from shards.format.sample import HandTrack
 from shards.format.shardset import ShardSet, files_of
@@ -39,8 +39,9 @@ def inspect(patterns: Sequence[str], out: Path, samples: int, ids: tuple[str, ..
     """Write the page of the shards that the patterns name: `ids`, or else this many `samples`, see `choose`.
 
     Raises:
-        InputError: no such shards or ids, or a sample that cannot be read.
+        InputError: no such shards or ids, a sample that cannot be read, or no file can be at `out`.
     """
+    check_output(out)
     shards = open_patterns(patterns, cache)
     if is_among(out, files_of(shards)):
         raise InputError(f"{out}: belongs to the shard set; give --out another file")
