@@ -81,6 +81,8 @@ def _check(settings: SplitSettings) -> None:
         raise InputError("--seed goes with --by, --folds and --per-class")
     if settings.into_folds and (settings.names or settings.per_class):
         raise InputError("--names and --per-class are for splits, not for folds")
+    if settings.names and not (settings.by or settings.holdout_signers):
+        raise InputError("--names goes with --by and --holdout-signers, which make new splits")
 
 
 def _read_samples(settings: SplitSettings) -> tuple[LabeledSamples, list[str | None], list[Path]]:
