@@ -15,11 +15,9 @@ from shards.errors import InputError
 from shards.format.dataset import Dataset, Shard, index_name, read_dataset
 from shards.format.hand_shares import HandShares, share_lines
 from shards.format.index import PLACE_COLUMNS, check_counts, counts_of, read_index
-from shards.format.pattern import folder_and_names
 from shards.format.sample import HAND_COLUMNS
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
-from shards.remote.urls import is_url
 
 
 def collect(folder: Path, names: Set[str] | None = None) -> tuple[dict[str, Any], dict[str, HandShares]]:
@@ -91,7 +89,7 @@ def _count(table: pa.Table, member: str) -> int:
 
 def list_command(pattern: str, as_json: bool, cache: CacheSettings) -> None:
     """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
-    folder, names = (local_folder(pattern, cache, False), None) if is_url(pattern) else folder_and_names(pattern)
+    folder, names = local_folder(pattern, cache, with_shards=False)
     found, hands = collect(folder, names)
     if as_json:
         for line in json.dumps(found, indent=1).splitlines():
