@@ -11,13 +11,12 @@ from shards.command_line import (
     Commands,
     ManyValuesCommand,
     ShardPattern,
-    cache_options,
     print_line,
     settings_from,
     version_option,
 )
 from shards.format.dataset import SAMPLES_PER_SHARD
-from shards.remote.cache import CacheSettings, gigabytes
+from shards.remote.cache import CacheSettings, cache_options, gigabytes
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
