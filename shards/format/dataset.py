@@ -170,8 +170,8 @@ def _split(split: str, entry: dict[str, Any]) -> list[Shard]:
         if name is None or name.group(1) != split:
             raise TypeError(f"{shard.name!r} cannot name a shard of {split}")
         fault = f"samples, bytes or sha256 of {shard.name}"
-        numbers_fit = _typed(shard.samples, int, fault) >= 0 and _typed(shard.bytes, int, fault) > 0
-        if not (numbers_fit and _SHA256.fullmatch(_typed(shard.sha256, str, fault))):
+        least = min(_typed(shard.samples, int, fault), _typed(shard.bytes, int, fault))
+        if least < 1 or not _SHA256.fullmatch(_typed(shard.sha256, str, fault)):
             raise TypeError(fault)
     if len({shard.name for shard in shards}) < len(shards):
         raise TypeError(f"{split} lists a shard twice")

@@ -90,6 +90,7 @@ def _val(*shards: dict) -> dict:
         ("splits", _val(_SHARD | {"bytes": None}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"sha256": 7}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"sha256": "../00"}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"samples": 0}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"bytes": 0}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"samples": True}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"bytes": -1}), r"wrong \(samples, bytes or sha256 of val-000"),
