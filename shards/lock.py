@@ -53,7 +53,8 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
             fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in TAKEN:
-                owner = _owner(path) or unsigned
+                file.seek(0)
+                owner = file.read(300).strip() or unsigned
                 raise InputError(f"{path}: {owner} works on {what}; wait for its end, or stop it") from error
             if error.errno not in NO_LOCKS:
                 raise
@@ -72,9 +73,3 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
             _held.discard(path)
             if not shared:
                 file.truncate(0)
-
-
-def _owner(path: Path) -> str:
-    """Who holds a lock alone; "" where that is not known."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(300).strip()

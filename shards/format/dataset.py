@@ -69,21 +69,19 @@ class Dataset:
 
     def write(self, folder: Path) -> None:
         """Write `dataset.json` into the folder of the shards."""
+        sums = {split: {"index_sha256": sha256} for split, sha256 in self.index_sums.items()}
         value = {
             "format": FORMAT,
             "recipe": self.recipe.to_json(),
             "settings": self.settings,
             "classes": self.classes,
             "splits": {
-                split: {"index": index_name(split), **self._index_sum(split), "shards": [*map(asdict, shards)]}
+                split: {"index": index_name(split), **sums.get(split, {}), "shards": [*map(asdict, shards)]}
                 for split, shards in sorted(self.splits.items())
             },
         }
         value["sha256"] = content_sum(orjson.loads(json.dumps(value)))
         write_whole(folder / FILE_NAME, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
-
-    def _index_sum(self, split: str) -> dict[str, str]:
-        return {"index_sha256": self.index_sums[split]} if split in self.index_sums else {}
 
 
 def content_sum(value: dict[str, Any]) -> str:

@@ -28,9 +28,10 @@ def expand(pattern: str) -> list[Path]:
         raise InputError("an empty PATTERN names no shards")
     paths: list[Path] = []
     for name in expand_braces(pattern):
-        found = _match(name)
+        is_folder = os.path.isdir(name)
+        found = tars_in(Path(name)) if is_folder else _matches(name)
         if not found:
-            hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
+            hint = " (the folder has no .tar)" if is_folder else ""
             raise InputError(f"{name}: no such shard{hint}; --shards takes a folder, a glob, or train-{{000..099}}.tar")
         if folder := next((path for path in found if path.is_dir()), None):
             hint = "move it away" if folder.suffix == ".tar" else f"a glob names shards, such as {name}/*.tar"
@@ -67,7 +68,7 @@ def expand_files(names: Iterable[str | Path], in_folders: str = "") -> list[Path
 
 def whole_folders(pattern: str) -> list[Path]:
     """The real paths of the folders that a pattern names, every shard of which is meant."""
-    return [path.resolve() for path in map(Path, expand_braces(pattern)) if path.is_dir()]
+    return [Path(name).resolve() for name in expand_braces(pattern) if os.path.isdir(name)]
 
 
 def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
@@ -88,11 +89,6 @@ def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
 def tars_in(folder: Path) -> list[Path]:
     """The tars in a folder, sorted; names with a dot in front are none (macOS leaves `._train-000.tar`)."""
     return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
-
-
-def _match(name: str) -> list[Path]:
-    path = Path(name)
-    return tars_in(path) if path.is_dir() else _matches(name)
 
 
 def _matches(name: str) -> list[Path]:
