@@ -8,14 +8,14 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import write_whole
-from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
+from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, sha256_of
 from shards.format.pattern import folder_and_names, tars_in
 from shards.format.shardset import ShardSet, open_shards
 from shards.lock import file_lock
 from shards.remote.cache import Cache, CacheSettings, gigabytes, is_there, partial_path
 from shards.remote.download import Download
 from shards.remote.fetching import fetch_all
-from shards.remote.remote_dataset import RemoteDataset, fetch_indexes, fetch_listing, wanted_shards
+from shards.remote.remote_dataset import fetch_indexes, fetch_listing, wanted_shards
 from shards.remote.urls import RemoteFolder, RemoteShards, is_url, parse, without_credentials
 
 
@@ -24,7 +24,6 @@ class _Set:
     """The shards wanted of one folder elsewhere, and where they go."""
 
     remote: RemoteShards
-    listing: RemoteDataset
     shards: list[Shard]
     place: Path
 
@@ -105,15 +104,15 @@ def _store(settings: CacheSettings) -> Cache:
 def _open(wanted: RemoteShards, store: Cache) -> _Set:
     """Find out what there is, and have dataset.json and the indexes in the cache."""
     download = Download(threading.Event(), lambda size: None)
-    listing = fetch_listing(wanted.folder, download)
+    content, dataset = fetch_listing(wanted.folder, download)
     # In sets of earlier versions the indexes have no checksum: those of another place may differ.
     location = wanted.folder.location
-    place = store.place(Path(location.partition("://")[2]).name or "shards", f"{location}\n{listing.content.hex()}")
-    one, sums = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), place), listing.dataset.index_sums
-    missing = [split for split in one.splits if not _has_index(place / f"{split}.parquet", sums.get(split))]
-    fetch_indexes(wanted.folder, listing.dataset, missing, place, download)
+    place = store.place(Path(location.partition("://")[2]).name or "shards", f"{location}\n{content.hex()}")
+    one, sums = _Set(wanted, wanted_shards(wanted, dataset), place), dataset.index_sums
+    missing = [split for split in one.splits if not _has_index(place / index_name(split), sums.get(split))]
+    fetch_indexes(wanted.folder, dataset, missing, place, download)
     if not (place / FILE_NAME).exists():
-        write_whole(place / FILE_NAME, listing.content)
+        write_whole(place / FILE_NAME, content)
     return one
 
 
@@ -157,18 +156,18 @@ def fetch_into(pattern: str, out: Path) -> tuple[int, int, Dataset]:
     if others:
         raise InputError(f"{without_credentials(pattern)}: names several folders; fetch each into a folder of its own")
     download = Download(threading.Event(), lambda size: None)
-    listing = fetch_listing(wanted.folder, download)
-    one = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), out)
+    content, dataset = fetch_listing(wanted.folder, download)
+    one = _Set(wanted, wanted_shards(wanted, dataset), out)
     out.mkdir(parents=True, exist_ok=True)
     with file_lock(out / ".lock", "these shards"):
-        _refuse_others(out, listing)
+        _refuse_others(out, content, dataset)
         missing = [shard for shard in one.shards if not _is_whole(out / shard.name, shard)]
         total = sum(shard.bytes for shard in missing)
         _check_disk(out, total - sum(_size(partial_path(out, shard)) for shard in missing))
         fetch_all(missing, total, lambda shard, download: _fetch_file(wanted.folder, shard, out, download))
-        fetch_indexes(wanted.folder, listing.dataset, one.splits, out, download)
-        write_whole(out / FILE_NAME, listing.content)
-    return len(one.shards), sum(shard.bytes for shard in one.shards), listing.dataset
+        fetch_indexes(wanted.folder, dataset, one.splits, out, download)
+        write_whole(out / FILE_NAME, content)
+    return len(one.shards), sum(shard.bytes for shard in one.shards), dataset
 
 
 def _fetch_file(folder: RemoteFolder, shard: Shard, out: Path, download: Download) -> None:
@@ -177,12 +176,12 @@ def _fetch_file(folder: RemoteFolder, shard: Shard, out: Path, download: Downloa
     partial.replace(out / shard.name)
 
 
-def _refuse_others(out: Path, listing: RemoteDataset) -> None:
+def _refuse_others(out: Path, content: bytes, dataset: Dataset) -> None:
     """What is in the folder must not be of another set."""
     path = out / FILE_NAME
-    if path.exists() and path.read_bytes() != listing.content:
+    if path.exists() and path.read_bytes() != content:
         raise InputError(f"{path}: other shards than those of the URL; give --out a new folder")
-    listed = {shard.name for shards in listing.dataset.splits.values() for shard in shards}
+    listed = {shard.name for shards in dataset.splits.values() for shard in shards}
     if stranger := next((path for path in tars_in(out) if path.name not in listed), None):
         raise InputError(f"{stranger}: is not one of the URL's shards; give --out a new folder")
 
