@@ -28,7 +28,7 @@ def expand(pattern: str) -> list[Path]:
         raise InputError("an empty PATTERN names no shards")
     paths: list[Path] = []
     for name in expand_braces(pattern):
-        is_folder = os.path.isdir(name)
+        is_folder = Path(name).is_dir()  # raises for a name too long, which is then said
         found = tars_in(Path(name)) if is_folder else _matches(name)
         if not found:
             hint = " (the folder has no .tar)" if is_folder else ""
