@@ -28,8 +28,7 @@ from shards.command_line import print_line, settings_from
 from shards.errors import InputError
 from shards.format.dataset import SAMPLES_PER_SHARD
 from shards.format.recipe import RECIPES
-from shards.labels import label_names
-from shards.tables import read_classes
+from shards.labels import label_names, read_classes
 
 
 def run_command(options: RunOptions) -> int:

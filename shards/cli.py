@@ -7,9 +7,16 @@ from typing import Any
 
 import click
 
-from shards.command_line import Commands, ManyValuesCommand, ShardPattern, cache_options, settings_from, version_option
+from shards.command_line import (
+    Commands,
+    ManyValuesCommand,
+    ShardPattern,
+    print_line,
+    settings_from,
+    version_option,
+)
 from shards.format.dataset import SAMPLES_PER_SHARD
-from shards.remote.cache import CacheSettings
+from shards.remote.cache import CacheSettings, cache_options, gigabytes
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -171,9 +178,12 @@ def fetch(url: str, out: Path) -> None:
     also s3:// (by the program aws), gs:// (by gsutil), and 'pipe:COMMAND' with train-{000..099}.tar in it, or {} for
     every shard: a shell runs the COMMAND.
     """
-    from shards.commands.fetch import fetch as fetch_command
+    from shards.remote.localize import fetch_into
 
-    fetch_command(url, out)
+    shards, size, dataset = fetch_into(url, out)
+    everything = sum(map(len, dataset.splits.values()))
+    some = "" if shards == everything else f"; it lists {everything}, so read these as '{out}/*.tar'"
+    print_line(f"{out}: {shards} shards, {gigabytes(size)}, as dataset.json has them{some}")
 
 
 if __name__ == "__main__":

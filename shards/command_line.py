@@ -77,7 +77,21 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
-class Command(click.Command):
+class _OneLineCommand(click.Command):
+    """A command, or a group of them, of which an OSError is one line."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        _open_standard_streams()
+        return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _one_line():
+            return super().invoke(ctx)
+
+
+class Command(_OneLineCommand):
     """A command, of which an OSError is one line, and whose options may be in groups and have had other names."""
 
     def __init__(
@@ -110,11 +124,6 @@ class Command(click.Command):
                 with formatter.section(group):
                     formatter.write_dl(records)
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line."""
-        _open_standard_streams()
-        return super().main(*args, **kwargs)
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Click's hook."""
         words = [argument.partition("=") for argument in args]
@@ -126,26 +135,11 @@ class Command(click.Command):
                 raise InputError(f"{error.message.rstrip('.')}; {_REDIRECTED}") from error
             raise
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        with _one_line():
-            return super().invoke(ctx)
 
-
-class Commands(click.Group):
+class Commands(_OneLineCommand, click.Group):
     """Subcommands, of which an OSError is one line."""
 
     command_class = Command
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line."""
-        _open_standard_streams()
-        return super().main(*args, **kwargs)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand."""
-        with _one_line():
-            return super().invoke(ctx)
 
 
 def spread(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
@@ -190,7 +184,7 @@ class ShardPattern(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Click's hook."""
         # An option whose value the shell took finds the next option's name.
-        cut = value.endswith("-") and not Path(value).exists()
+        cut = value.endswith("-") and not os.path.exists(value)  # noqa: PTH110 (Path's own raises for a long list)
         if not value.strip() or cut or value.startswith("--"):
             name = f"{param.opts[0]}: " if param else ""
             raise InputError(f"{name}{value!r} names no shards; {_REDIRECTED}")
@@ -204,28 +198,6 @@ def file_patterns(in_folders: str = "") -> Callable[[click.Context, click.Parame
         return tuple(expand_files(names, in_folders))
 
     return expand
-
-
-def default_cache() -> Path:
-    """The folder for shards that are named by a URL, where --cache names none."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "signshards"
-
-
-def cache_options(command: Callable) -> Callable:
-    """`--cache` and `--cache-gb`, the fields of `shards.remote.localize.CacheSettings`."""
-    folder = click.option(
-        "--cache",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=default_cache,
-        show_default="$XDG_CACHE_HOME or ~/.cache, and in it signshards",
-        help="Folder for shards that are named by a URL; a local disk with room for them.",
-    )
-    size = click.option(
-        "--cache-gb",
-        type=click.FloatRange(0, min_open=True),
-        help="The most gigabytes of shards there; what was used longest ago goes first.  [default: no limit]",
-    )
-    return folder(size(command))
 
 
 class NumberPair(click.ParamType):

@@ -36,7 +36,8 @@ def whole_file(path: Path, follow: bool = True) -> Iterator[Path]:
             yield temporary
             temporary.replace(target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            temporary.unlink()
 
 
 def _followed(link: Path) -> Path:

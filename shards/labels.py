@@ -1,4 +1,4 @@
-"""The labels of clips: a headerless CSV `id,class[,split]`, or a CSV whose header names the columns, as a clip list."""
+"""Labels of clips, in a CSV `id,class[,split]` or one whose header names the columns; names of classes."""
 
 import re
 import unicodedata
@@ -174,6 +174,29 @@ def parse_number(cell: LabelCell) -> int:
     if len(cell.text) > len(str(LARGEST_CLASS)):
         raise cell.error(f"is larger than {LARGEST_CLASS}; number the classes 0, 1, 2, …")
     return int(cell.text)
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names, in class order, of a CSV with the header `ClassId,…`: its column EN, or else the second.
+
+    Raises:
+        InputError: a wrong row, or classes that are not 0, 1, 2, ….
+    """
+    (_, header), *rows = read_cells(path) or [(0, [""])]
+    if len(header) < 2 or header[0] != "ClassId":
+        raise InputError(f"{path}: its first line must be ClassId,NAME[,EN]")
+    column = header.index("EN") if "EN" in header else 1
+    names: dict[int, str] = {}
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise InputError(f"{path}:{line}: {len(cells)} columns where the header has {len(header)}")
+        number = parse_number(LabelCell(path, line, cells[0]))
+        if number in names:
+            raise InputError(f"{path}:{line}: class {number} is further up already")
+        names[number] = cells[column]
+    if sorted(names) != list(range(len(names))):
+        raise InputError(f"{path}: classes must be 0 to {len(names) - 1}, each once")
+    return [names[number] for number in range(len(names))]
 
 
 def class_gaps(labels: Iterable[int | None]) -> str | None:

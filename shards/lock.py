@@ -12,16 +12,18 @@ import errno
 import fcntl
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import open_no_link
 
 _SIGNATURE = "process "
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+# Errors of fcntl: somebody else has the lock; the file system has none.
+TAKEN = (errno.EACCES, errno.EAGAIN)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 # A record lock belongs to the process: a second one on the same file would be granted to it, and closing it would drop
 # the first.
 _held: set[Path] = set()
@@ -50,12 +52,13 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
         try:
             fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                owner = _owner(path) or unsigned
+            if error.errno in TAKEN:
+                file.seek(0)
+                owner = file.read(300).strip() or unsigned
                 raise InputError(f"{path}: {owner} works on {what}; wait for its end, or stop it") from error
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
-            print(f"{path}: no locks on this file system; see that only one driver runs on {what}", file=sys.stderr)
+            print_line(f"{path}: no locks on this file system; see that only one driver runs on {what}", err=True)
         file.seek(0)
         if (found := file.read(len(_SIGNATURE))) and found != _SIGNATURE:
             raise InputError(f"{path}: holds something else than a lock; move it away")
@@ -70,9 +73,3 @@ def file_lock(path: Path, what: str, shared: bool = False, unsigned: str = "anot
             _held.discard(path)
             if not shared:
                 file.truncate(0)
-
-
-def _owner(path: Path) -> str:
-    """Who holds a lock alone; "" where that is not known."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(300).strip()

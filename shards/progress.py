@@ -12,16 +12,12 @@ _LOG_SECONDS = 30.0
 _SHORT_SECONDS = 2.0
 
 
-def _one(item: object) -> int:
-    return 1
-
-
 def progress(
     items: Iterable[Item],
     total: int,
     name: str,
     unit: str = "clip",
-    size: Callable[[Item], int] = _one,
+    size: Callable[[Item], int] = lambda _: 1,
     may_be_short: bool = False,
 ) -> Iterator[Item]:
     """Pass the items on, with a tqdm bar on a terminal, or a plain line now and then (and at the end) in a log file.

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from shards.command_line import ManyValuesCommand, ShardPattern, cache_options, version_option
+from shards.command_line import ManyValuesCommand, ShardPattern, version_option
+from shards.remote.cache import cache_options
 from train.models.defaults import DEFAULTS, shown_default
 from train.ranks.threads import wait_passively
 

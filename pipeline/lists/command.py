@@ -19,9 +19,8 @@ from pipeline.lists.wlasl import read_wlasl
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import check_output, whole_file
-from shards.labels import plain_id
+from shards.format.assignment import read_assignment
 from shards.names import is_split_name, is_utf8
-from shards.tables import read_assignment
 
 # Beside `read_folders`, which alone takes a pattern.
 _READERS: dict[str, Callable[[Sources], ClipListing]] = {
@@ -128,7 +127,7 @@ def _files(one: Located) -> tuple[Path | None, Path | None, Path | None]:
 
 def _assigned(entries: Sequence[ListEntry], path: Path, lines: list[str]) -> list[ListEntry]:
     """The clips with the splits that a CSV `id,split` gives them; ids that name no clip are added to `lines`."""
-    splits = {plain_id(one): split for one, split in read_assignment(path).items()}
+    splits = read_assignment(path)
     unknown = sorted(splits.keys() - {entry.id for entry in entries})
     lines += with_examples(f"ids in {path} name no clip", unknown)
     return [replace(entry, split=splits[entry.id][1] if entry.id in splits else entry.split) for entry in entries]

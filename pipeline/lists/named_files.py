@@ -12,9 +12,8 @@ from pipeline.lists.sources import Sources, read_json, read_lines
 from pipeline.lists.walk import FoundClip, stem_of, walk
 from shards.csv_files import read_columns
 from shards.errors import InputError
-from shards.labels import Labelled, read_labelled
+from shards.labels import Labelled, read_classes, read_labelled
 from shards.names import signer_of
-from shards.tables import read_classes
 
 _LSA64 = re.compile(r"(\d{3})_(\d{3})_(\d{3})")
 _SLR500 = re.compile(r"P(\d+)_(\d+)_(\d+)_(\d+)(?:\._color)?")

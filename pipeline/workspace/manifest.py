@@ -12,10 +12,9 @@ from pipeline.workspace.clip import VIDEO_SUFFIXES, Sample
 from pipeline.workspace.clip_list import read_clip_list
 from shards.errors import InputError
 from shards.files import whole_file
-from shards.labels import class_gaps, plain_id, read_labels
+from shards.labels import class_gaps, plain_id, read_classes, read_labels
 from shards.names import id_problem, is_split_name, is_utf8, signer_of
 from shards.parquet import read_parquet
-from shards.tables import read_classes
 
 _TYPES = {"label": pa.int32(), "start": pa.float64(), "end": pa.float64()}
 _SCHEMA = pa.schema([(field.name, _TYPES.get(field.name, pa.string())) for field in fields(Sample)])

@@ -1,1 +1,1 @@
-"""What the `shards` command does: list, verify, split, reshard, inspect."""
+"""What the `shards` command does: list, verify, split, reshard, inspect; `fetch` is `shards.remote.localize`."""

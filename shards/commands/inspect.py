@@ -9,7 +9,7 @@ import numpy as np
 
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.files import is_among, write_whole
+from shards.files import check_output, is_among, write_whole
 from shards.format.hand_shares import HandShares
 from shards.format.sample import HandTrack
 from shards.format.shardset import ShardSet, files_of
@@ -39,13 +39,14 @@ def inspect(patterns: Sequence[str], out: Path, samples: int, ids: tuple[str, ..
     """Write the page of the shards that the patterns name: `ids`, or else this many `samples`, see `choose`.
 
     Raises:
-        InputError: no such shards or ids, or a sample that cannot be read.
+        InputError: no such shards or ids, a sample that cannot be read, or no file can be at `out`.
     """
+    check_output(out)
     shards = open_patterns(patterns, cache)
     if is_among(out, files_of(shards)):
         raise InputError(f"{out}: belongs to the shard set; give --out another file")
     chosen = choose(shards, samples, ids)
-    splits = np.array(split_names(shards))
+    splits = shards.splits
     names = list(dict.fromkeys(splits.tolist()))
     reader = StripReader(shards, COLUMNS)
     numbers = progress(chosen, len(chosen), "pictures", "sample", may_be_short=True)
@@ -104,11 +105,6 @@ def choose(shards: ShardSet, samples: int, ids: tuple[str, ...]) -> list[int]:
     return [place[sample_id] for sample_id in ids]
 
 
-def split_names(shards: ShardSet) -> list[str]:
-    """The split of every sample: its shard is named after it."""
-    return [shards.paths[number].name.rpartition("-")[0] for number in shards.shard.tolist()]
-
-
 def _shown(shards: ShardSet, sample: int, split: str, strips: SampleStrips) -> ShownSample:
     info, path = strips.info, shards.paths[shards.shard[sample]]
     label = "no class" if info.label is None else f"{shards.dataset.classes[info.label]} (class {info.label})"
@@ -129,7 +125,7 @@ def _split_row(shards: ShardSet, name: str, here: np.ndarray) -> list[str]:
     """What the table says of a split; `here`: bool (N,), the samples in it."""
     signers, frames = np.array(shards.signers.to_pylist()), shards.frames[here]
     numbers = [here.sum(), len(np.unique(shards.shard[here])), len(set(shards.labels[here].tolist()) - {-1})]
-    numbers += [len(np.unique(signers[here]))]
+    numbers.append(len(np.unique(signers[here])))
     numbers += [shards.has(member)[here].sum() for member in ("left.mjpg", "left_depth.mjpg")]
     return [name, *map(str, numbers), f"{frames.min()} to {frames.max()}, median {np.median(frames):g}"]
 

@@ -8,18 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from shards.command_line import print_line
-from shards.errors import InputError
-from shards.format.dataset import Dataset, Shard, index_name, read_dataset
+from shards.format.dataset import Shard, index_name, read_dataset
 from shards.format.hand_shares import HandShares, share_lines
-from shards.format.index import PLACE_COLUMNS, check_counts, counts_of, read_index
-from shards.format.pattern import folder_and_names
+from shards.format.index import PLACE_COLUMNS, counts_of, read_shard_rows
 from shards.format.sample import HAND_COLUMNS
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
-from shards.remote.urls import is_url
 
 
 def collect(folder: Path, names: Set[str] | None = None) -> tuple[dict[str, Any], dict[str, HandShares]]:
@@ -35,7 +31,10 @@ def collect(folder: Path, names: Set[str] | None = None) -> tuple[dict[str, Any]
         InputError: there is no shard set, or an index cannot be read, or is of other shards.
     """
     dataset = read_dataset(folder).of_shards(folder, names)
-    tables = _tables(folder, dataset)
+    tables = {
+        split: read_shard_rows(folder / index_name(split), shards, dataset.index_sums.get(split))
+        for split, shards in sorted(dataset.splits.items())
+    }
     hands = {split: _hands(table) for split, table in tables.items()}
     about: dict[str, Any] = {
         "recipe": dataset.recipe.name,
@@ -46,19 +45,6 @@ def collect(folder: Path, names: Set[str] | None = None) -> tuple[dict[str, Any]
     for split, shares in hands.items():
         about["splits"][split]["hands"] = {"samples": len(shares), **shares.totals()} if len(shares) else None
     return about, hands
-
-
-def _tables(folder: Path, dataset: Dataset) -> dict[str, pa.Table]:
-    """The rows of each split's index that are of the set's shards."""
-    tables = {}
-    for split, shards in sorted(dataset.splits.items()):
-        path = folder / index_name(split)
-        table = read_index(path, dataset.index_sums.get(split))
-        if not len(table):
-            raise InputError(f"{path}: lists no samples; `shards verify {folder}`")
-        check_counts(path, table, shards)
-        tables[split] = table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in shards])))
-    return tables
 
 
 def _split(shards: list[Shard], table: pa.Table) -> dict[str, Any]:
@@ -91,7 +77,7 @@ def _count(table: pa.Table, member: str) -> int:
 
 def list_command(pattern: str, as_json: bool, cache: CacheSettings) -> None:
     """Print what a shard set holds, as a table or as JSON (in ASCII: a terminal obeys some characters above it)."""
-    folder, names = (local_folder(pattern, cache, False), None) if is_url(pattern) else folder_and_names(pattern)
+    folder, names = local_folder(pattern, cache, with_shards=False)
     found, hands = collect(folder, names)
     if as_json:
         for line in json.dumps(found, indent=1).splitlines():

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from shards.command_line import print_line
 from shards.commands.reshard_classes import most_frequent, renumbered, wanted_classes
@@ -18,6 +17,7 @@ from shards.commands.reshard_plan import Plan, SourceSample, about, assign, make
 from shards.commands.split_plan import LabeledSamples, describe
 from shards.errors import InputError
 from shards.files import remove_leftovers
+from shards.format.assignment import read_assignment
 from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
 from shards.format.sample import DEPTH_MEMBERS, info_from_json
 from shards.format.tar import BLOCK, lay_out, padded, tar_header, tar_member
@@ -26,7 +26,6 @@ from shards.lock import file_lock
 from shards.names import is_utf8
 from shards.progress import progress
 from shards.remote.cache import CacheSettings
-from shards.tables import read_assignment
 
 
 @dataclass(frozen=True)
@@ -66,10 +65,10 @@ def reshard_command(settings: ReshardSettings) -> None:
     for line in describe(LabeledSamples(ids, labels, names), splits):
         print_line(line, err=line.startswith("warning"))
     plan = make_plan(dataset, chosen, settings.samples_per_shard, settings.drop)
-    outcome = reshard(plan, settings.out, settings.jobs)
-    kept = f", {outcome.kept} were there already" if outcome.kept else ""
-    shards = f"{outcome.written + outcome.kept} shards{kept}"
-    print_line(f"{settings.out}: {shards}, {outcome.samples} samples, {outcome.bytes / 1e6:.1f} MB")
+    shards, kept = reshard(plan, settings.out, settings.jobs)
+    before = f", {kept} were there already" if kept else ""
+    size = sum(shard.bytes for shard in shards) / 1e6
+    print_line(f"{settings.out}: {len(shards)} shards{before}, {len(chosen)} samples, {size:.1f} MB")
 
 
 def _chosen(dataset: Dataset, sources: list[SourceSample], settings: ReshardSettings) -> list[SourceSample]:
@@ -89,17 +88,11 @@ def _chosen(dataset: Dataset, sources: list[SourceSample], settings: ReshardSett
     return chosen
 
 
-class ReshardResult(NamedTuple):
-    """What `reshard` did."""
-
-    written: int  # shards
-    kept: int  # shards that an earlier run had finished
-    samples: int
-    bytes: int
-
-
-def reshard(plan: Plan, out: Path, jobs: int) -> ReshardResult:
+def reshard(plan: Plan, out: Path, jobs: int) -> tuple[list[Shard], int]:
     """Bring the folder `out` to the plan: shards, then indexes, then `dataset.json`. After a kill, run it again.
+
+    Returns:
+        The shards, and how many of them an earlier run had finished.
 
     Raises:
         InputError: the folder holds something else, another process works on it, or its name is not UTF-8; a source is
@@ -120,10 +113,7 @@ def reshard(plan: Plan, out: Path, jobs: int) -> ReshardResult:
         # In the order of the plan, whichever was finished first.
         finish(out, plan.dataset, ((samples[0].split, *done[name]) for name, samples in plan.shards.items()))
     made = [shard for shard, _ in done.values()]
-    kept = sum(shard is journal.before.get(shard.name) for shard in made)
-    return ReshardResult(
-        len(made) - kept, kept, sum(shard.samples for shard in made), sum(shard.bytes for shard in made)
-    )
+    return made, sum(shard is journal.before.get(shard.name) for shard in made)
 
 
 def _make_all(

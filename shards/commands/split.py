@@ -9,12 +9,12 @@ from shards.commands.split_folds import few_per_class, folds, one_signer_each
 from shards.commands.split_plan import LabeledSamples, by_sample, by_signer, describe, hold_out
 from shards.errors import InputError
 from shards.files import check_output
+from shards.format.assignment import write_assignment
 from shards.format.shardset import files_of
 from shards.labels import read_labelled
 from shards.names import is_split_name
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import open_patterns
-from shards.tables import write_assignment
 
 _NAMES = ("train", "val", "test")
 _FRACTIONS = "0.8,0.2"
@@ -81,6 +81,8 @@ def _check(settings: SplitSettings) -> None:
         raise InputError("--seed goes with --by, --folds and --per-class")
     if settings.into_folds and (settings.names or settings.per_class):
         raise InputError("--names and --per-class are for splits, not for folds")
+    if settings.names and not (settings.by or settings.holdout_signers):
+        raise InputError("--names goes with --by and --holdout-signers, which make new splits")
 
 
 def _read_samples(settings: SplitSettings) -> tuple[LabeledSamples, list[str | None], list[Path]]:

@@ -7,6 +7,7 @@ neither divides by shares. On AUTSL's 28,142 labels and fifths, over five seeds,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def hold_out(samples: LabeledSamples, signers: list[str], names: tuple[str, str]
     need_signers(samples)
     known = set(samples.signers)
     if unknown := [signer for signer in signers if signer not in known]:
-        listed = ", ".join(sorted(known, key=signer_order)[:50])
+        listed = _listed(sorted(known, key=signer_order), 50)
         raise InputError(f"--holdout-signers: no sample of signer {', '.join(unknown)}; there are {listed}")
     if not known - set(signers):
         raise InputError("--holdout-signers: these are all the signers; somebody must be left to train on")
@@ -113,15 +114,12 @@ def describe(samples: LabeledSamples, splits: list[str], kind: str = "") -> list
         inside = places[name]
         here = {samples.labels[i] for i in inside} - {None}
         signers = sorted({samples.signers[i] for i in inside} - {""}, key=signer_order)
-        shown = ", ".join(signers[:12]) + (", …" if len(signers) > 12 else "")
         lines.append(
             f"{kind}{name}: {len(inside)} samples ({len(inside) / len(splits):.1%}), "
-            f"{len(here)} of {len(classes)} classes, {len(signers)} signers ({shown})"
+            f"{len(here)} of {len(classes)} classes, {len(signers)} signers ({_listed(signers, 12)})"
         )
-        if classes - here:
-            lines.append(
-                f"warning: {kind}{name} has no sample of class {', '.join(map(str, sorted(classes - here)[:20]))}"
-            )
+        if absent := sorted(classes - here):
+            lines.append(f"warning: {kind}{name} has no sample of class {_listed(absent, 20)}")
     if leaks := leaking_signers(samples.signers, splits):
         signer, names = next(iter(leaks.items()))
         lines.append(
@@ -130,6 +128,10 @@ def describe(samples: LabeledSamples, splits: list[str], kind: str = "") -> list
             "accuracy will say nothing about people who were not seen in training"
         )
     return lines
+
+
+def _listed(values: Sequence[Any], most: int) -> str:
+    return ", ".join(map(str, values[:most])) + (", …" if len(values) > most else "")
 
 
 def need_signers(samples: LabeledSamples) -> None:

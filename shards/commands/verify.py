@@ -15,12 +15,11 @@ from shards.commands.contents import content_faults
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, sha256_of
 from shards.format.index import CHANGED, PLACE_COLUMNS, read_index, scan_shard
-from shards.format.pattern import folder_and_names, tars_in
+from shards.format.pattern import tars_in
 from shards.format.tar import padded
 from shards.progress import progress
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
-from shards.remote.urls import is_url
 from shards.workers import in_workers
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
@@ -39,7 +38,7 @@ class VerifyResult(NamedTuple):
 
 def verify_command(pattern: str, full: bool, jobs: int, cache: CacheSettings) -> int:
     """Check a shard set, or some shards of one, and print what was found; returns the exit status."""
-    folder, names = (local_folder(pattern, cache), None) if is_url(pattern) else folder_and_names(pattern)
+    folder, names = local_folder(pattern, cache)
     report = verify(folder, full, jobs, names)
     for fault in report.faults:
         print_line(fault)

@@ -21,6 +21,7 @@ from shards.names import is_split_name, is_utf8
 FILE_NAME = "dataset.json"
 FORMAT = "signshards-1"
 SAMPLES_PER_SHARD = 256  # unless a user wants another number
+_SHA256 = re.compile("[0-9a-f]{64}")
 _SHARD_NAME = re.compile(r"(.+)-\d{3,}\.tar", re.ASCII)
 
 
@@ -68,21 +69,19 @@ class Dataset:
 
     def write(self, folder: Path) -> None:
         """Write `dataset.json` into the folder of the shards."""
+        sums = {split: {"index_sha256": sha256} for split, sha256 in self.index_sums.items()}
         value = {
             "format": FORMAT,
             "recipe": self.recipe.to_json(),
             "settings": self.settings,
             "classes": self.classes,
             "splits": {
-                split: {"index": index_name(split), **self._index_sum(split), "shards": [*map(asdict, shards)]}
+                split: {"index": index_name(split), **sums.get(split, {}), "shards": [*map(asdict, shards)]}
                 for split, shards in sorted(self.splits.items())
             },
         }
         value["sha256"] = content_sum(orjson.loads(json.dumps(value)))
         write_whole(folder / FILE_NAME, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
-
-    def _index_sum(self, split: str) -> dict[str, str]:
-        return {"index_sha256": self.index_sums[split]} if split in self.index_sums else {}
 
 
 def content_sum(value: dict[str, Any]) -> str:
@@ -133,9 +132,10 @@ def read_dataset(folder: Path) -> Dataset:
             splits,
             _index_sums(value["splits"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+        changed = "sha256" in value and value["sha256"] != content_sum(value)  # sets of earlier versions have none
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: a part is missing or wrong ({error}); run the shards stage again") from error
-    if "sha256" in value and value["sha256"] != content_sum(value):  # sets of earlier versions have none
+    if changed:
         raise InputError(
             f"{path}: changed after it was written (its sha256 is of other content); copy it or run the shards stage "
             "again, or remove the key sha256 if you changed it on purpose"
@@ -170,9 +170,9 @@ def _split(split: str, entry: dict[str, Any]) -> list[Shard]:
         if name is None or name.group(1) != split:
             raise TypeError(f"{shard.name!r} cannot name a shard of {split}")
         fault = f"samples, bytes or sha256 of {shard.name}"
-        if min(_typed(shard.samples, int, fault), _typed(shard.bytes, int, fault)) < 0:
+        least = min(_typed(shard.samples, int, fault), _typed(shard.bytes, int, fault))
+        if least < 1 or not _SHA256.fullmatch(_typed(shard.sha256, str, fault)):
             raise TypeError(fault)
-        _typed(shard.sha256, str, fault)
     if len({shard.name for shard in shards}) < len(shards):
         raise TypeError(f"{split} lists a shard twice")
     return shards

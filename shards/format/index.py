@@ -8,7 +8,7 @@ hand was guessed and missing: `left_guessed`, `left_missing`, `right_guessed`, `
 
 import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -151,12 +151,13 @@ def read_index(path: Path, sha256: str | None = None) -> pa.Table:
     return table
 
 
-def check_counts(path: Path, table: pa.Table, shards: Iterable[Shard]) -> None:
-    """Make sure that the index at `path` has as many rows of each of these shards as `dataset.json` says.
+def read_shard_rows(path: Path, shards: Sequence[Shard], sha256: str | None) -> pa.Table:
+    """The rows of these shards in the index of their split, in its order.
 
     Raises:
-        InputError: it has not.
+        InputError: as `read_index`; or it has not as many rows of a shard as `dataset.json` says.
     """
+    table = read_index(path, sha256)
     rows = {one["values"]: one["counts"] for one in pc.value_counts(table["shard"]).to_pylist()}
     for shard in shards:
         if (found := rows.get(shard.name, 0)) != shard.samples:
@@ -164,6 +165,7 @@ def check_counts(path: Path, table: pa.Table, shards: Iterable[Shard]) -> None:
                 f"{path}: lists {found} samples of {shard.name}, {FILE_NAME} {shard.samples}; copy both again, or see "
                 "what `shards verify` says"
             )
+    return table.filter(pc.is_in(table["shard"], pa.array([shard.name for shard in shards])))
 
 
 def _range_fault(table: pa.Table) -> str | None:

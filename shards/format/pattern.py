@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shards.errors import InputError
 
+# ruff: noqa: PTH110, PTH112 (Path's own raise an error where a list in braces is too long for the name of a file)
 _RANGE = re.compile(r"[{<](\d+)\.\.(\d+)[}>]")
 _LIST = re.compile(r"\{([^{}]*,[^{}]*)\}")
 
@@ -27,9 +28,10 @@ def expand(pattern: str) -> list[Path]:
         raise InputError("an empty PATTERN names no shards")
     paths: list[Path] = []
     for name in expand_braces(pattern):
-        found = _match(name)
+        is_folder = Path(name).is_dir()  # raises for a name too long, which is then said
+        found = tars_in(Path(name)) if is_folder else _matches(name)
         if not found:
-            hint = " (the folder has no .tar)" if Path(name).is_dir() else ""
+            hint = " (the folder has no .tar)" if is_folder else ""
             raise InputError(f"{name}: no such shard{hint}; --shards takes a folder, a glob, or train-{{000..099}}.tar")
         if folder := next((path for path in found if path.is_dir()), None):
             hint = "move it away" if folder.suffix == ".tar" else f"a glob names shards, such as {name}/*.tar"
@@ -70,7 +72,7 @@ def expand_files(names: Iterable[str | Path], in_folders: str = "") -> list[Path
 
 def whole_folders(pattern: str) -> list[Path]:
     """The real paths of the folders that a pattern names, every shard of which is meant."""
-    return [path.resolve() for path in map(Path, expand_braces(pattern)) if path.is_dir()]
+    return [Path(name).resolve() for name in expand_braces(pattern) if os.path.isdir(name)]
 
 
 def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
@@ -79,7 +81,7 @@ def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
     Raises:
         InputError: see `expand`; or the shards lie in several folders.
     """
-    if Path(pattern).is_dir() or (not set(pattern) & set("*?[{<") and not pattern.endswith(".tar")):
+    if os.path.isdir(pattern) or (not set(pattern) & set("*?[{<") and not pattern.endswith(".tar")):
         return Path(pattern), None
     paths = expand(pattern)
     folders = sorted({path.parent for path in paths})
@@ -91,11 +93,6 @@ def folder_and_names(pattern: str) -> tuple[Path, set[str] | None]:
 def tars_in(folder: Path) -> list[Path]:
     """The tars in a folder, sorted; names with a dot in front are none (macOS leaves `._train-000.tar`)."""
     return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
-
-
-def _match(name: str) -> list[Path]:
-    path = Path(name)
-    return tars_in(path) if path.is_dir() else _matches(name)
 
 
 def _matches(name: str) -> list[Path]:
@@ -117,8 +114,7 @@ def _inside(path: Path, suffix: str) -> list[Path]:
 def _existing(text: str) -> str:
     """The longest beginning of a path, all of it or up to a slash, that exists under this very name."""
     ends = [len(text), *(match.start() for match in re.finditer("/", text))]
-    # os.path: Path.exists raises an error where a name, as that of a long list in braces, is too long for a file.
-    return max((text[:end] for end in ends if os.path.exists(text[:end])), key=len, default="")  # noqa: PTH110
+    return max((text[:end] for end in ends if os.path.exists(text[:end])), key=len, default="")
 
 
 def expand_braces(text: str) -> list[str]:

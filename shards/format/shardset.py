@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from shards.errors import InputError
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, refuse_unlike
-from shards.format.index import PLACE_COLUMNS, check_counts, counts_of, read_index
+from shards.format.index import PLACE_COLUMNS, counts_of, read_shard_rows
 from shards.format.pattern import expand, whole_folders
 from shards.format.recipe import joined
 from shards.format.sample import MEMBERS
@@ -53,12 +53,10 @@ class ShardSet:
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         arrays = {name: column[samples] for name, column in columns.items() if isinstance(column, np.ndarray)}
         places = pa.array(samples)
-        texts = {name: column.take(places) for name, column in columns.items() if isinstance(column, pa.Array)}
-        return replace(self, **arrays, **texts)
+        return replace(self, ids=self.ids.take(places), signers=self.signers.take(places), **arrays)
 
     def __repr__(self) -> str:
-        counts = Counter(self.splits.tolist())
-        splits = ", ".join(f"{split} {count}" for split, count in sorted(counts.items()))
+        splits = ", ".join(f"{split} {count}" for split, count in sorted(Counter(self.splits.tolist()).items()))
         return f"<ShardSet {self.source}: {len(self)} samples ({splits}), {len(self.dataset.classes)} classes>"
 
     def has(self, member: str) -> np.ndarray:
@@ -89,9 +87,6 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
         listed |= {folder / shard.name: (split, shard) for split, shards in here.splits.items() for shard in shards}
     _check_files(paths, listed, {path for pattern in patterns for path in whole_folders(pattern)})
     table = pa.concat_tables([_rows(folder, here, paths, listed) for folder, here in datasets.items()])
-    if not len(table):
-        raise InputError(f"{source}: these shards hold no samples")
-    shard = table["number"].to_numpy()
     offsets, sizes = (
         np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1)
         for names in zip(*PLACE_COLUMNS.values(), strict=True)
@@ -103,7 +98,7 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
         paths=paths,
         shard_splits=[split for split, _ in entries],
         shard_sums=[entry.sha256 for _, entry in entries],
-        shard=shard,
+        shard=table["number"].to_numpy(),
         ids=table["id"].combine_chunks(),
         signers=table["signer"].combine_chunks(),
         labels=table["label"].fill_null(-1).to_numpy(),
@@ -147,11 +142,9 @@ def _rows(folder: Path, dataset: Dataset, paths: list[Path], listed: dict[Path, 
             splits.setdefault(listed[path][0], {})[path.name] = number
     tables = []
     for split, numbers in splits.items():
-        index = folder / index_name(split)
-        table = read_index(index, dataset.index_sums.get(split))
-        check_counts(index, table, (listed[folder / name][1] for name in numbers))
+        shards = [listed[folder / name][1] for name in numbers]
+        table = read_shard_rows(folder / index_name(split), shards, dataset.index_sums.get(split))
         place = pc.index_in(table["shard"], pa.array(list(numbers)))
-        table, place = table.filter(place.is_valid()), place.drop_null()
         tables.append(table.append_column("number", pa.chunked_array([np.array([*numbers.values()], np.int32)[place]])))
     table = pa.concat_tables(tables)
     largest, classes = pc.max(table["label"]).as_py(), len(dataset.classes)

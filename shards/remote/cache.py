@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from shards.errors import InputError
 from shards.format.dataset import Shard
 from shards.remote.locks import FILE_NAME as LOCK_NAME
@@ -32,10 +34,32 @@ _one_at_a_time = threading.Lock()  # a lock of a process does not exclude its ow
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """Where shards that lie elsewhere go; the options of `shards.command_line.cache_options`."""
+    """Where shards that lie elsewhere go; the options of `cache_options`."""
 
     cache: Path
     cache_gb: float | None = None  # the most gigabytes (10⁹ bytes) in it
+
+
+def default_cache() -> Path:
+    """The folder for shards that are named by a URL, where --cache names none."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "signshards"
+
+
+def cache_options(command: Callable) -> Callable:
+    """`--cache` and `--cache-gb`, the fields of `CacheSettings`."""
+    folder = click.option(
+        "--cache",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default_cache,
+        show_default="$XDG_CACHE_HOME or ~/.cache, and in it signshards",
+        help="Folder for shards that are named by a URL; a local disk with room for them.",
+    )
+    size = click.option(
+        "--cache-gb",
+        type=click.FloatRange(0, min_open=True),
+        help="The most gigabytes of shards there; what was used longest ago goes first.  [default: no limit]",
+    )
+    return folder(size(command))
 
 
 @dataclass(frozen=True)
@@ -70,12 +94,15 @@ class Cache:
         gone_since = None
         while not self.hold(place, shard):
             if locks.own(shard.name):
-                with _released_on_error(locks, shard.name):
+                try:
                     if not is_there(path, shard):
                         partial = partial_path(place, shard)
                         self._make_room(partial, shard.bytes)
                         download(partial)
                         partial.replace(path)
+                except BaseException:
+                    locks.release(shard.name)
+                    raise
                 continue
             if _is_unclaimed(locks, shard.name):
                 gone_since = gone_since or time.monotonic()
@@ -192,12 +219,3 @@ def _is_unclaimed(locks: FolderLocks, name: str) -> bool:
         return False
     locks.release(name)
     return True
-
-
-@contextmanager
-def _released_on_error(locks: FolderLocks, name: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        locks.release(name)
-        raise

@@ -1,4 +1,4 @@
-"""Shards that lie elsewhere as a local PATTERN: `localize`, and `fetch_into` for who wants the files."""
+"""Shards that lie elsewhere as local PATTERNs: `localize`, and `fetch_into` for who wants the files."""
 
 import shutil
 import threading
@@ -8,16 +8,15 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import write_whole
-from shards.format.dataset import FILE_NAME, Dataset, Shard, sha256_of
+from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, sha256_of
+from shards.format.pattern import folder_and_names, tars_in
 from shards.format.shardset import ShardSet, open_shards
 from shards.lock import file_lock
 from shards.remote.cache import Cache, CacheSettings, gigabytes, is_there, partial_path
 from shards.remote.download import Download
 from shards.remote.fetching import fetch_all
-from shards.remote.remote_dataset import RemoteDataset, fetch_indexes, fetch_listing, wanted_shards
+from shards.remote.remote_dataset import fetch_indexes, fetch_listing, wanted_shards
 from shards.remote.urls import RemoteFolder, RemoteShards, is_url, parse, without_credentials
-
-_NOT_IN_A_PATTERN = "{}<>,*?["
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,12 @@ class _Set:
     """The shards wanted of one folder elsewhere, and where they go."""
 
     remote: RemoteShards
-    listing: RemoteDataset
     shards: list[Shard]
     place: Path
 
     @property
     def splits(self) -> list[str]:
-        names = {shard.name for shard in self.shards}
-        return [
-            split for split, shards in self.listing.dataset.splits.items() if any(one.name in names for one in shards)
-        ]
-
-    def local_names(self) -> list[str]:
-        return [str(self.place / shard.name) for shard in self.shards]
+        return sorted({shard.name.rpartition("-")[0] for shard in self.shards})
 
 
 def open_patterns(patterns: str | Sequence[str], settings: CacheSettings) -> ShardSet:
@@ -50,34 +42,36 @@ def open_patterns(patterns: str | Sequence[str], settings: CacheSettings) -> Sha
         OSError: the cache cannot be written.
     """
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    shards = open_shards([localize(pattern, settings.cache, settings.cache_gb) for pattern in patterns])
+    shards = open_shards([local for pattern in patterns for local in localize(pattern, settings)])
     return replace(shards, source=" ".join(map(without_credentials, patterns)))
 
 
-def local_folder(name: Path | str, settings: CacheSettings, with_shards: bool = True) -> Path:
-    """A folder of shards, local or of a URL that ends in `/` (of a command, one with `{}`), as a local one.
+def local_folder(pattern: str, settings: CacheSettings, with_shards: bool = True) -> tuple[Path, set[str] | None]:
+    """The local folder of the shards that a PATTERN names, and their names; None: all of them.
 
     Args:
-        name: the folder.
+        pattern: as `folder_and_names` takes it, or a URL that ends in `/` (of a command, one with `{}`).
         settings: the cache.
-        with_shards: False where dataset.json and the indexes are enough.
+        with_shards: False where the dataset.json and the indexes of a URL are enough.
 
     Raises:
-        InputError: the URL names no whole folder, or as `localize`.
+        InputError: the URL names no whole folder, or as `localize` and `folder_and_names`.
         OSError: the cache cannot be written.
     """
-    if not is_url(str(name)):
-        return Path(name)
-    wanted = parse(str(name))
-    if len(wanted) > 1 or wanted[0].names is not None:
-        raise InputError(f"{without_credentials(str(name))}: is no folder; end a URL in /, or a pipe: command in {{}}")
+    if not is_url(pattern):
+        return folder_and_names(pattern)
+    wanted, *others = parse(pattern)
+    if others or wanted.names is not None:
+        raise InputError(f"{without_credentials(pattern)}: is no folder; end a URL in /, or a pipe: command in {{}}")
+    store = _store(settings)
+    found = _open(wanted, store)
     if with_shards:
-        return Path(localize(str(name), settings.cache, settings.cache_gb))
-    return _open(wanted[0], _store(settings.cache, settings.cache_gb)).place
+        _fetch_missing([found], store)
+    return found.place, None
 
 
-def localize(pattern: str, cache: Path | None, cache_gb: float | None = None) -> str:
-    """A local PATTERN of the shards that `pattern` names; what lies elsewhere is fetched into `cache` first.
+def localize(pattern: str, settings: CacheSettings) -> list[str]:
+    """Local PATTERNs of the shards that `pattern` names; what lies elsewhere is fetched into the cache first.
 
     All of them, before this returns: an epoch reads samples in an order that is random over all shards, so a cache
     smaller than its set would fetch every shard again and again. They stay, whatever other processes fetch, until this
@@ -85,56 +79,40 @@ def localize(pattern: str, cache: Path | None, cache_gb: float | None = None) ->
 
     Args:
         pattern: a PATTERN, local or of a URL (see `shards.remote.urls.parse`).
-        cache: a folder, made where it is not there; needed for a URL.
-        cache_gb: the most gigabytes (10⁹ bytes) of shards in the cache, what was used longest ago goes first; None for
-            no limit.
+        settings: the cache; its folder is made where it is not there.
 
     Raises:
         InputError: something cannot be fetched, is not what dataset.json says, or finds no room.
         OSError: the cache cannot be written.
     """
     if not is_url(pattern):
-        return pattern
-    if cache is None:
-        raise InputError(
-            f"{without_credentials(pattern)}: shards elsewhere need --cache DIR, a folder with room for them"
-        )
-    store = _store(cache, cache_gb)
+        return [pattern]
+    store = _store(settings)
     sets = [_open(wanted, store) for wanted in parse(pattern)]
     _fetch_missing(sets, store)
-    names = [name for one in sets for name in one.local_names()]
     if len(sets) == 1 and sets[0].remote.names is None:
-        return str(sets[0].place)
-    if len(set(names)) < len(names):
-        raise InputError(f"{without_credentials(pattern)}: names a shard twice")
-    if len(sets) == 1:
-        files = ",".join(shard.name for shard in sets[0].shards)
-        return f"{sets[0].place}/{{{files}}}" if len(names) > 1 else names[0]
-    return "{" + ",".join(names) + "}"
+        return [str(sets[0].place)]
+    return [str(one.place / shard.name) for one in sets for shard in one.shards]
 
 
-def _store(folder: Path, limit_gb: float | None) -> Cache:
-    folder = folder.absolute()
-    if set(_NOT_IN_A_PATTERN) & set(str(folder)):
-        raise InputError(
-            f"{folder}: one of the characters {_NOT_IN_A_PATTERN} is in the name; give --cache another folder"
-        )
+def _store(settings: CacheSettings) -> Cache:
+    folder = settings.cache.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    return Cache(folder, None if limit_gb is None else int(limit_gb * 1e9))
+    return Cache(folder, None if settings.cache_gb is None else int(settings.cache_gb * 1e9))
 
 
 def _open(wanted: RemoteShards, store: Cache) -> _Set:
     """Find out what there is, and have dataset.json and the indexes in the cache."""
     download = Download(threading.Event(), lambda size: None)
-    listing = fetch_listing(wanted.folder, download)
+    content, dataset = fetch_listing(wanted.folder, download)
     # In sets of earlier versions the indexes have no checksum: those of another place may differ.
     location = wanted.folder.location
-    place = store.place(Path(location.partition("://")[2]).name or "shards", f"{location}\n{listing.content.hex()}")
-    one, sums = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), place), listing.dataset.index_sums
-    missing = [split for split in one.splits if not _has_index(place / f"{split}.parquet", sums.get(split))]
-    fetch_indexes(wanted.folder, listing.dataset, missing, place, download)
+    place = store.place(Path(location.partition("://")[2]).name or "shards", f"{location}\n{content.hex()}")
+    one, sums = _Set(wanted, wanted_shards(wanted, dataset), place), dataset.index_sums
+    missing = [split for split in one.splits if not _has_index(place / index_name(split), sums.get(split))]
+    fetch_indexes(wanted.folder, dataset, missing, place, download)
     if not (place / FILE_NAME).exists():
-        write_whole(place / FILE_NAME, listing.content)
+        write_whole(place / FILE_NAME, content)
     return one
 
 
@@ -178,18 +156,18 @@ def fetch_into(pattern: str, out: Path) -> tuple[int, int, Dataset]:
     if others:
         raise InputError(f"{without_credentials(pattern)}: names several folders; fetch each into a folder of its own")
     download = Download(threading.Event(), lambda size: None)
-    listing = fetch_listing(wanted.folder, download)
-    one = _Set(wanted, listing, wanted_shards(wanted, listing.dataset), out)
+    content, dataset = fetch_listing(wanted.folder, download)
+    one = _Set(wanted, wanted_shards(wanted, dataset), out)
     out.mkdir(parents=True, exist_ok=True)
     with file_lock(out / ".lock", "these shards"):
-        _refuse_others(out, listing)
+        _refuse_others(out, content, dataset)
         missing = [shard for shard in one.shards if not _is_whole(out / shard.name, shard)]
         total = sum(shard.bytes for shard in missing)
         _check_disk(out, total - sum(_size(partial_path(out, shard)) for shard in missing))
         fetch_all(missing, total, lambda shard, download: _fetch_file(wanted.folder, shard, out, download))
-        fetch_indexes(wanted.folder, listing.dataset, one.splits, out, download)
-        write_whole(out / FILE_NAME, listing.content)
-    return len(one.shards), sum(shard.bytes for shard in one.shards), listing.dataset
+        fetch_indexes(wanted.folder, dataset, one.splits, out, download)
+        write_whole(out / FILE_NAME, content)
+    return len(one.shards), sum(shard.bytes for shard in one.shards), dataset
 
 
 def _fetch_file(folder: RemoteFolder, shard: Shard, out: Path, download: Download) -> None:
@@ -198,13 +176,13 @@ def _fetch_file(folder: RemoteFolder, shard: Shard, out: Path, download: Downloa
     partial.replace(out / shard.name)
 
 
-def _refuse_others(out: Path, listing: RemoteDataset) -> None:
+def _refuse_others(out: Path, content: bytes, dataset: Dataset) -> None:
     """What is in the folder must not be of another set."""
     path = out / FILE_NAME
-    if path.exists() and path.read_bytes() != listing.content:
+    if path.exists() and path.read_bytes() != content:
         raise InputError(f"{path}: other shards than those of the URL; give --out a new folder")
-    listed = {shard.name for shards in listing.dataset.splits.values() for shard in shards}
-    if stranger := next((path for path in sorted(out.glob("*.tar")) if path.name not in listed), None):
+    listed = {shard.name for shards in dataset.splits.values() for shard in shards}
+    if stranger := next((path for path in tars_in(out) if path.name not in listed), None):
         raise InputError(f"{stranger}: is not one of the URL's shards; give --out a new folder")
 
 

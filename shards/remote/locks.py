@@ -6,7 +6,6 @@ a thousand open files. Nothing ever waits in the kernel for a lock: who finds on
 may have fetched the shard meanwhile and keep it for as long as its run.
 """
 
-import errno
 import fcntl
 import hashlib
 import os
@@ -15,10 +14,9 @@ from pathlib import Path
 
 from shards.errors import InputError
 from shards.files import open_no_link
+from shards.lock import NO_LOCKS, TAKEN
 
 FILE_NAME = ".lock"
-_TAKEN = (errno.EACCES, errno.EAGAIN)
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class FolderLocks:
@@ -55,9 +53,9 @@ class FolderLocks:
         try:
             fcntl.lockf(self._file, kind | fcntl.LOCK_NB, 1, _place(name))
         except OSError as error:
-            if error.errno in _TAKEN:
+            if error.errno in TAKEN:
                 return False
-            if error.errno in _NO_LOCKS:
+            if error.errno in NO_LOCKS:
                 raise InputError(
                     f"{self._path}: no locks on this file system; put the cache on a local disk"
                 ) from error

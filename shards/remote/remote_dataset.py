@@ -1,40 +1,27 @@
 """What a folder elsewhere holds: its dataset.json and its indexes, which somebody else wrote and nobody vouches for.
 
-Names are checked by `read_dataset`, so that none leads out of a folder; sizes are bounded before anything is believed.
+Names, sums and sizes of shards are checked by `read_dataset`, so that none leads out of a folder; the size of what is
+fetched is bounded before anything is believed.
 """
 
-import hashlib
-import re
 import tempfile
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from shards.errors import InputError
-from shards.files import write_whole
-from shards.format.dataset import FILE_NAME, Dataset, Shard, read_dataset
+from shards.files import whole_file
+from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset
+from shards.format.index import read_shard_rows
 from shards.remote.download import Download
 from shards.remote.urls import RemoteFolder, RemoteShards
 
 LONGEST_DATASET = 16 << 20  # a thousand shards are 0.2 MB
-_ROWS = 256  # of an index that are looked at together
-_LONGEST_ROW = 4096  # bytes, in memory; our own have about 300
+_LONGEST_ROW = 4096  # bytes of an index; our own have about 300
 _OVERHEAD = 1 << 20  # of a Parquet file
 
 
-@dataclass(frozen=True)
-class RemoteDataset:
-    """A dataset.json as it came, and what it says."""
-
-    content: bytes
-    dataset: Dataset
-
-
-def fetch_listing(folder: RemoteFolder, download: Download) -> RemoteDataset:
-    """The dataset.json of a folder.
+def fetch_listing(folder: RemoteFolder, download: Download) -> tuple[bytes, Dataset]:
+    """The dataset.json of a folder as it came, and what it says.
 
     Raises:
         InputError: it cannot be fetched, or is none.
@@ -46,19 +33,10 @@ def fetch_listing(folder: RemoteFolder, download: Download) -> RemoteDataset:
         (Path(temporary) / FILE_NAME).write_bytes(content)
         try:
             dataset = read_dataset(Path(temporary))
-        except RecursionError:
-            raise InputError(f"{shown}: nested too deep; it describes no shards") from None
         except InputError as error:
             fault = error.message.removeprefix(f"{temporary}/{FILE_NAME}: ").partition(";")[0]
             raise InputError(f"{shown}: {fault}; is this the folder of the shards?") from None
-    names = set()
-    for shard in (shard for shards in dataset.splits.values() for shard in shards):
-        if shard.samples < 0 or shard.bytes <= 0 or not re.fullmatch("[0-9a-f]{64}", shard.sha256):
-            raise InputError(f"{shown}: samples, bytes or SHA-256 of {shard.name} cannot be")
-        if shard.name in names:
-            raise InputError(f"{shown}: lists {shard.name} twice")
-        names.add(shard.name)
-    return RemoteDataset(content, dataset)
+    return content, dataset
 
 
 def wanted_shards(wanted: RemoteShards, dataset: Dataset) -> list[Shard]:
@@ -92,33 +70,14 @@ def fetch_indexes(folder: RemoteFolder, dataset: Dataset, splits: list[str], pla
         Stopped: the download was stopped.
     """
     for split in splits:
-        path = place / f"{split}.parquet"
+        path = place / index_name(split)
         samples = sum(shard.samples for shard in dataset.splits[split])
         content = download.content(folder, path.name, samples * _LONGEST_ROW + _OVERHEAD)
-        fault = _index_fault(content, samples, dataset.index_sums.get(split))
-        if fault:
-            raise InputError(f"{folder.shown(path.name)}: {fault}; was it changed, or is it of other shards?")
-        write_whole(path, content)
-
-
-def _index_fault(content: bytes, samples: int, sha256: str | None) -> str | None:
-    """Why an index must not be read as a whole; what its rows say is looked at by who opens the shards.
-
-    Args:
-        content: of the file.
-        samples: of the split.
-        sha256: what dataset.json says of the index; None: it does not say.
-    """
-    if sha256 not in (None, hashlib.sha256(content).hexdigest()):
-        return f"its SHA-256 is not that in {FILE_NAME}"
-    try:
-        with pq.ParquetFile(pa.BufferReader(content)) as file:
-            if file.metadata.num_rows != samples:
-                return f"an index of {file.metadata.num_rows} samples, but {FILE_NAME} says {samples}"
-            # A file of a kilobyte can unfold to any size.
-            for batch in file.iter_batches(_ROWS):
-                if batch.nbytes > _ROWS * _LONGEST_ROW:
-                    return f"{batch.nbytes} bytes in {len(batch)} rows"
-    except (OSError, pa.ArrowException) as error:
-        return f"not an index ({error})"
-    return None
+        with whole_file(path) as temporary:
+            temporary.write_bytes(content)
+            try:
+                read_shard_rows(temporary, dataset.splits[split], dataset.index_sums.get(split))
+            except InputError as error:
+                fault = error.message.removeprefix(f"{temporary}: ").partition(";")[0]
+                shown = folder.shown(path.name)
+                raise InputError(f"{shown}: {fault}; was it changed, or is it of other shards?") from None

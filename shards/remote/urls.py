@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from shards.errors import InputError
-from shards.format.pattern import expand_braces as expand_braces
+from shards.format.pattern import expand_braces
 
 _URL = re.compile(r"pipe:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # In a command: one word, or the end of a path.

@@ -68,7 +68,7 @@ def _arguments(command: str, shards: Path, out: object) -> list[object]:
 @pytest.mark.parametrize(
     ("command", "out", "said"),
     [
-        ("inspect", "absent/x.html", "absent/x.html: cannot be read or written (No such file or directory)"),
+        ("inspect", "absent/x.html", "absent/x.html: its folder does not exist"),
         ("inspect", ".", "is a directory"),
         ("split", "absent/x.csv", "absent/x.csv: its folder does not exist"),
         ("split", ".", "is a directory"),

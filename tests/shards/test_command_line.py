@@ -15,12 +15,11 @@ from shards.command_line import (
     Command,
     Commands,
     ShardPattern,
-    cache_options,
-    default_cache,
     print_line,
     settings_from,
     spread,
 )
+from shards.remote.cache import cache_options
 
 
 @pytest.mark.parametrize(
@@ -172,11 +171,3 @@ def test_what_a_shell_leaves_of_an_unquoted_pattern_is_one_line(arguments: list[
 def test_a_folder_may_end_in_a_dash(tmp_path: Path) -> None:
     (tmp_path / "set-").mkdir()
     assert ShardPattern().convert(f"{tmp_path}/set-", None, None) == f"{tmp_path}/set-"
-
-
-def test_the_default_cache_is_where_caches_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache() == tmp_path / "signshards"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert default_cache() == Path("/home/me/.cache/signshards")

@@ -119,6 +119,13 @@ def test_a_full_disk_names_the_file_and_leaves_what_was_there(tmp_path, full_dis
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_in_a_file_names_what_was_asked_for(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as error:
+        write_whole(tmp_path / "file" / "p.csv", b"")
+    assert error.value.filename == str(tmp_path / "file" / "p.csv")
+
+
 def test_an_error_without_a_name_gets_one(tmp_path):
     with pytest.raises(OSError) as error, writing(tmp_path / "p.csv"):
         raise OSError("no number")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.labels import Labelled, class_gaps, read_labelled, read_labels
+from shards.labels import Labelled, class_gaps, read_classes, read_labelled, read_labels
 
 
 @pytest.fixture
@@ -97,3 +97,34 @@ def test_gaps() -> None:
     assert class_gaps(range(0, 1000, 10)) is None
     assert "2 of 1,000,000 classes" in class_gaps([65123, 999999])
     assert class_gaps([]) is None
+
+
+def test_classes_of_autsl(autsl_labels):
+    names = read_classes(autsl_labels / "SignList_ClassId_TR_EN.csv")
+    assert len(names) == 226
+    assert (names[0], names[225]) == ("sister", "difficult")
+
+
+def test_without_an_english_column_the_second_counts(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text("ClassId,TR\n1,zor\n0,abla\n")
+    assert read_classes(path) == ["abla", "zor"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0,abla\n",
+        "ClassId\n0\n",
+        "ClassId,EN\n0,a\n2,b\n",
+        "ClassId,EN\n0\n",
+        "ClassId,EN\nx,a\n",
+        "ClassId,EN\n0,a\n0,b\n",
+    ],
+)
+def test_wrong_files_of_classes(tmp_path, text):
+    path = tmp_path / "classes.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"classes\.csv"):
+        read_classes(path)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
+from shards.format.assignment import read_assignment
 from shards.format.shardset import ShardSet
-from shards.tables import read_assignment
 
 
 def in_fold(shards: ShardSet, folds: Path, fold: str) -> ShardSet:

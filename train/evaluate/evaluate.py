@@ -9,8 +9,8 @@ import numpy as np
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
+from shards.labels import read_classes
 from shards.remote.localize import open_patterns
-from shards.tables import read_classes
 from train.evaluate.fusion import choose_weights, fuse, parse_weights, write_weights
 from train.evaluate.logits import Logits, read_logits, read_together
 from train.evaluate.options import EvaluateOptions, check

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.tables import read_classes
+from shards.labels import read_classes
 from train.evaluate.logits import Logits, ModelRecord
 from train.evaluate.metrics import macro_precision_and_f1, per_class_mean, top_k_hits
 from train.evaluate.truth import Truth, truth_of_file

@@ -9,12 +9,11 @@ import click
 from shards.command_line import (
     ManyValuesCommand,
     ShardPattern,
-    cache_options,
     file_patterns,
     settings_from,
     version_option,
 )
-from shards.remote.cache import CacheSettings
+from shards.remote.cache import CacheSettings, cache_options
 from train.ranks.threads import wait_passively
 
 FILE = click.Path(path_type=Path)

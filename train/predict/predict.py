@@ -8,12 +8,12 @@ import numpy as np
 
 from pipeline.from_videos import PoseSource, VideoShards, check_drawable, find_clips, shards_of_videos, write_overlay
 from shards.command_line import print_line
+from shards.csv_files import read_cells
 from shards.errors import InputError
 from shards.files import check_output, is_among
 from shards.format.shardset import ShardSet, files_of, open_shards
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import open_patterns
-from shards.tables import read_rows
 from train.data.folds import in_fold
 from train.evaluate.fusion import parse_weights
 from train.predict.checkpoint_model import ComputeSettings
@@ -123,7 +123,7 @@ def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
     """
     if path is None:
         return None
-    ids = [row[0] for _, row in read_rows(path)]
+    ids = [row[0] for _, row in read_cells(path)]
     if not ids:
         raise InputError(f"{path}: has no rows; expected an id in each")
     if len(set(ids)) < len(ids):

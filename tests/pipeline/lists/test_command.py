@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.workspace.clip_list import read_clip_list
-from shards.tables import read_classes
+from shards.labels import read_classes
 
 
 @pytest.fixture

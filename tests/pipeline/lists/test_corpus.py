@@ -11,7 +11,7 @@ from helpers.clip_making import SHARED
 from pipeline.cli import main
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.clip_list import read_clip_list
-from shards.tables import read_classes
+from shards.labels import read_classes
 
 
 @pytest.fixture

@@ -197,6 +197,12 @@ def test_wrong_options(run, tiny_work: Path, tmp_path: Path, arguments: list, me
     assert not (tmp_path / "page.html").exists()
 
 
+def test_a_page_that_has_no_place_is_refused_before_it_is_made(run, tmp_path: Path) -> None:
+    result = run("inspect", tmp_path / "no-shards", "--out", tmp_path / "absent" / "page.html")
+    assert result.exit_code == 2
+    assert "absent/page.html: its folder does not exist" in result.stderr
+
+
 def test_long_work_shows_rate_and_time_left(run, tiny_work: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("shards.progress._LOG_SECONDS", 0)
     result = run("inspect", tiny_work / "shards", "--samples", 3, "--out", tmp_path / "page.html")

@@ -70,7 +70,7 @@ def test_an_index_without_rows(run, shards: Path) -> None:
     rewrite_index(shards, "val", [])
     result = run("list", shards)
     assert result.exit_code == 2
-    assert "val.parquet: lists no samples" in result.stderr
+    assert "val.parquet: lists 0 samples of val-000.tar" in result.stderr
 
 
 def test_an_index_of_other_shards(run, shards: Path) -> None:

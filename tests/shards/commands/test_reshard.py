@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from pipeline.cli import main as pipeline
 from shards.commands.verify import verify
+from shards.format.assignment import write_assignment
 from shards.format.dataset import read_dataset
 from shards.format.index import read_index, scan_shard
 from shards.format.sample import info_from_json
 from shards.format.shardset import MemberReader, open_shards
-from shards.tables import write_assignment
 
 # Stops for good in the middle of the second shard.
 _HANG = """

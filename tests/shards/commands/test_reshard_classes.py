@@ -42,6 +42,10 @@ def test_classes_by_number_range_and_name(text: str, classes: set[int]) -> None:
     assert wanted_classes(text, NAMES) == classes
 
 
+def test_more_classes_than_the_name_of_a_file_has_characters() -> None:
+    assert wanted_classes(",".join(map(str, range(10, 130))), NAMES) == set(range(10, 130))
+
+
 def test_classes_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "some.csv"
     path.write_text("ClassId,EN\n0,hello\n3,no\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from shards.commands.verify import verify
-from shards.tables import read_assignment
+from shards.format.assignment import read_assignment
 
 
 def splits_in(path: Path) -> dict[str, str]:
@@ -82,6 +82,7 @@ def test_by_signer_and_by_sample(run, labels: Path, tmp_path: Path) -> None:
         (["--by", "signer", "--folds", "2", "--fractions", "0.5,0.5"], "not with --folds"),
         (["--folds", "2", "--per-class", "1"], "not for folds"),
         (["--folds", "2", "--names", "a,b"], "not for folds"),
+        (["--keep", "test", "--per-class", "1", "--names", "a,b"], "--names goes with --by"),
         (["--folds", "6"], "5 signers cannot make 6"),
         (["--keep", "dev", "--by", "signer"], "no sample is in split dev; there are none"),
         (["--by", "sample", "--per-class", "30"], "has only 16 samples"),

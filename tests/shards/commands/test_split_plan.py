@@ -1,5 +1,6 @@
 import csv
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -131,3 +132,12 @@ def test_description_warns_of_leaks_and_missing_classes() -> None:
     assert "warning: train has no sample of class 1" in lines
     assert any("1 signers are in several splits (signer 1 in train and val)" in line for line in lines)
     assert not any("warning" in line for line in describe(samples, ["train"] * 3))
+
+
+def test_a_list_that_is_cut_says_so() -> None:
+    count = 30
+    samples = LabeledSamples([f"s{n}" for n in range(count)], [*range(count)], [f"{n}" for n in range(count)])
+    lines = describe(samples, ["train"] * (count - 1) + ["val"])
+    assert f"warning: val has no sample of class {', '.join(map(str, range(20)))}, …" in lines
+    with pytest.raises(InputError, match=r"47, 48, 49, …$"):
+        hold_out(replace(samples, signers=[f"{n}" for n in range(60)]), ["77"], ("train", "val"))

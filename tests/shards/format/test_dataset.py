@@ -13,7 +13,7 @@ _DATASET = Dataset(
     REFERENCE,
     {"estimator": "import", "quality": 95},
     ["abla", "açmak", "<b>"],
-    {"val": [Shard("val-000.tar", 1, 10240, "00")], "train": [Shard("train-000.tar", 2, 20480, "ab")]},
+    {"val": [Shard("val-000.tar", 1, 10240, "00" * 32)], "train": [Shard("train-000.tar", 2, 20480, "ab" * 32)]},
 )
 
 
@@ -73,7 +73,7 @@ def test_part_missing(tmp_path: Path, key: str) -> None:
         read_dataset(tmp_path)
 
 
-_SHARD = {"name": "val-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
+_SHARD = {"name": "val-000.tar", "samples": 1, "bytes": 10240, "sha256": "00" * 32}
 
 
 def _val(*shards: dict) -> dict:
@@ -92,6 +92,9 @@ def _val(*shards: dict) -> dict:
         ("splits", _val(_SHARD | {"samples": "1"}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"bytes": None}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"sha256": 7}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"sha256": "../00"}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"samples": 0}), r"wrong \(samples, bytes or sha256 of val-000"),
+        ("splits", _val(_SHARD | {"bytes": 0}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"samples": True}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD | {"bytes": -1}), r"wrong \(samples, bytes or sha256 of val-000"),
         ("splits", _val(_SHARD, _SHARD | {"bytes": 20480}), "val lists a shard twice"),
@@ -107,6 +110,15 @@ def test_a_part_of_another_type(tmp_path: Path, key: str, value: object, said: s
         read_dataset(tmp_path)
 
 
+def test_a_part_that_is_nested_too_deep_for_its_sum(tmp_path: Path) -> None:
+    _DATASET.write(tmp_path)
+    text = (tmp_path / "dataset.json").read_text(encoding="utf-8")
+    deep = '{"a":' * 1000 + "0" + "}" * 1000  # which orjson reads
+    (tmp_path / "dataset.json").write_text(text.replace('"settings": {', f'"settings": {{"deep": {deep}, ', 1))
+    with pytest.raises(InputError, match=r"dataset\.json: .*recursion"):
+        read_dataset(tmp_path)
+
+
 def _changed(folder: Path, **entries) -> None:
     _DATASET.write(folder)
     value = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
@@ -115,7 +127,7 @@ def _changed(folder: Path, **entries) -> None:
 
 @pytest.mark.parametrize("split", ["../x", "/x", "", ".", "..", "-x", "a.b"])
 def test_a_split_whose_files_would_be_elsewhere(tmp_path: Path, split: str) -> None:
-    shard = {"name": f"{split}-000.tar", "samples": 1, "bytes": 10240, "sha256": "00"}
+    shard = {"name": f"{split}-000.tar", "samples": 1, "bytes": 10240, "sha256": "00" * 32}
     _changed(tmp_path, splits={split: {"index": f"{split}.parquet", "shards": [shard]}})
     with pytest.raises(InputError, match=r"dataset\.json: .*'.*' cannot name a split"):
         read_dataset(tmp_path)
@@ -123,7 +135,7 @@ def test_a_split_whose_files_would_be_elsewhere(tmp_path: Path, split: str) -> N
 
 @pytest.mark.parametrize("name", ["../val-000.tar", "/val-000.tar", "train-000.tar", "val-00.tar", "val-000.tar\n", 7])
 def test_a_shard_that_would_be_elsewhere(tmp_path: Path, name: object) -> None:
-    shard = {"name": name, "samples": 1, "bytes": 10240, "sha256": "00"}
+    shard = {"name": name, "samples": 1, "bytes": 10240, "sha256": "00" * 32}
     _changed(tmp_path, splits=_val(shard))
     with pytest.raises(InputError, match=r"dataset\.json: .*a (name|shard) of val"):
         read_dataset(tmp_path)

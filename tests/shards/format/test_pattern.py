@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from shards.errors import InputError
-from shards.format.pattern import expand, expand_files, tars_in, whole_folders
+from shards.format.pattern import expand, expand_files, folder_and_names, tars_in, whole_folders
 
 
 @pytest.fixture
@@ -116,6 +116,8 @@ def test_a_list_longer_than_a_file_name(folder: Path) -> None:
     names = ",".join(["train-008"] + [f"absent-{number}" for number in range(40)])
     with pytest.raises(InputError, match=r"absent-0\.tar: no such shard"):
         expand(f"{folder}/{{{names}}}.tar")
+    with pytest.raises(InputError, match=r"absent-0\.tar: no such shard"):
+        folder_and_names(f"{folder}/{{{names}}}.tar")
 
 
 @pytest.mark.parametrize(
