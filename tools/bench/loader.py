@@ -4,14 +4,11 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
-import pyarrow as pa
 import simplejpeg
 
 from shards.format.shardset import ShardSet, open_shards
@@ -40,17 +37,6 @@ def tables(data: BenchData, rounds: int) -> Iterator[Table | str]:
         yield from _qualities(data, rounds)
 
 
-def repeated(shards: ShardSet, times: int) -> ShardSet:
-    """The same samples several times over in the index, as if the data set were larger."""
-
-    def grown(column: Any) -> Any:
-        if isinstance(column, np.ndarray):
-            return np.concatenate([column] * times)
-        return pa.concat_arrays([column] * times) if isinstance(column, pa.Array) else column
-
-    return replace(shards, **{one.name: grown(getattr(shards, one.name)) for one in fields(shards)})
-
-
 def _epoch(shards: ShardSet, workers: int, with_depth: bool = False) -> Callable[[], None]:
     """Reading an epoch in batches of 4; the loader is the same in every epoch, as in training."""
     settings = LoaderSettings(Window(), shards.dataset.recipe, with_depth, 4, workers)
@@ -76,7 +62,7 @@ def _against_decoding(
     some = -(-times // 4)  # the limit has nothing to start, and is measured more often
     jpegs = [jpeg for members in samples for jpeg in _window_jpegs(members, shards, with_depth)]
     limit = Contender("decoding the same JPEGs", lambda: _decode(jpegs, some), some * len(shards))
-    worker = _epoch(repeated(shards, times), workers=1, with_depth=with_depth)
+    worker = _epoch(shards.take(np.tile(np.arange(len(shards)), times)), workers=1, with_depth=with_depth)
     contenders = [Contender("loader, one worker process", worker, units, "≥ 0.90")]
     if by_webdataset := _webdataset(data, shards, with_depth, times):
         contenders.append(Contender("webdataset, the same JPEGs decoded", by_webdataset, units))
