@@ -33,7 +33,7 @@ def outcome(hits: np.ndarray, ids: list[str] | None = None, source: str = "a.csv
     truth = np.arange(len(hits)) % 5
     names = [f"sign {number}" for number in range(5)]
     ids = ids or [f"s{number}" for number in range(len(hits))]
-    return Outcome(source, ids, truth, np.where(hits, truth, (truth + 1) % 5), None, names, [])
+    return Outcome(source, "labels.csv", ids, truth, np.where(hits, truth, (truth + 1) % 5), None, names, [])
 
 
 def test_precision_and_f1_are_those_of_scikit_learn() -> None:
@@ -59,7 +59,9 @@ def test_mcnemar_and_the_bootstrap_of_two_models() -> None:
     order = random.permutation(400)
     shuffled = [f"s{number}" for number in order]
     second = outcome(b, source="b.csv")
-    second = Outcome("b.csv", shuffled, second.truth[order], second.predicted[order], None, second.classes, [])
+    second = Outcome(
+        "b.csv", "labels.csv", shuffled, second.truth[order], second.predicted[order], None, second.classes, []
+    )
     found = compare(outcome(a), second)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     assert (found.only_first, found.only_second) == (only_a, only_b)

@@ -26,15 +26,12 @@ MOST_CLASSES = 5000
 COLUMNS = 8  # frames of a sample
 
 
-def write_report(
-    folder: Path, outcome: Outcome, labels: str, shards: ShardSet | None = None, against: Paired | None = None
-) -> None:
+def write_report(folder: Path, outcome: Outcome, shards: ShardSet | None, against: Paired | None) -> None:
     """Write the report's files into `folder`, `index.html` last.
 
     Args:
         folder: is made where it does not exist.
         outcome: what to report on.
-        labels: the file of labels, or the shards, to be named.
         shards: shards with the samples, for pictures of the worst and for signers; without, signers are those in the
             ids (`signer<S>_sample<N>`).
         against: the comparison with another model.
@@ -44,21 +41,22 @@ def write_report(
         OSError: a folder that cannot be made or written to.
     """
     if len(outcome.classes) > MOST_CLASSES:
-        raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
+        room = f"a report has room for {MOST_CLASSES} classes"
+        raise InputError(f"{outcome.labels}: {room}, not for {len(outcome.classes)}")
     known = dict(zip(shards.ids.to_pylist(), shards.signers.to_pylist(), strict=True)) if shards else {}
     signers = [known.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
     report = make_report(outcome, signers, against)
     strips = _strips(shards, report.worst) if shards else None
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, outcome, report, signers)
-    write_whole(folder / "report.json", _json(outcome, report, labels))
+    write_whole(folder / "report.json", _json(outcome, report))
     charts = figures(outcome, report)
     for name in FIGURE_FILES:
         if drawing := charts.get(name.removesuffix(".svg")):
             write_whole(folder / name, svg_file(drawing))
         else:
             (folder / name).unlink(missing_ok=True)  # of an earlier report, which had logits
-    write_whole(folder / "index.html", report_page(outcome, report, labels, strips, charts).encode("utf-8", "replace"))
+    write_whole(folder / "index.html", report_page(outcome, report, strips, charts).encode("utf-8", "replace"))
 
 
 def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]:
@@ -72,10 +70,10 @@ def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]
     return strips
 
 
-def _json(outcome: Outcome, report: Report, labels: str) -> bytes:
+def _json(outcome: Outcome, report: Report) -> bytes:
     value = {
         "predictions": outcome.source,
-        "labels": labels,
+        "labels": outcome.labels,
         "samples": len(outcome.ids),
         "labels_without_prediction": len(outcome.unpredicted),
         "class_names": outcome.classes,
