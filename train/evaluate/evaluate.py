@@ -8,6 +8,7 @@ import numpy as np
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
+from shards.labels import label_names
 from shards.remote.localize import open_patterns
 from shards.tables import read_classes
 from train.evaluate.comparison import compare, spreads
@@ -64,7 +65,14 @@ def _outcome(answers: Path | Logits, options: EvaluateOptions, shards: ShardSet 
     """Of a file of predictions, or of logits."""
     if isinstance(answers, Logits):
         return evaluate_logits(answers, _truth(options, shards, answers.classes), options.classes)
-    return evaluate_predictions(answers, _truth(options, shards, None), options.classes)
+    truth = _truth(options, shards, None)
+    if options.labels and not options.classes and truth.names and not label_names(answers):
+        print_line(
+            f"warning: {truth.source}: its labels are names, numbered by this file alone ({len(truth.names)} of them) "
+            f"to compare them with the numbers in {answers}; if it lacks a class, give --classes",
+            err=True,
+        )
+    return evaluate_predictions(answers, truth, options.classes)
 
 
 def _each(options: EvaluateOptions, shards: ShardSet | None) -> None:

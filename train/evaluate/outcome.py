@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
+from shards.labels import label_names
 from shards.tables import read_classes
 from train.evaluate.logits import Logits, ModelRecord
 from train.evaluate.metrics import macro_precision_and_f1, per_class_mean, top_k_hits
@@ -45,10 +46,14 @@ class Outcome:
 def evaluate_predictions(predictions: Path, truth: Truth, classes: Path | None) -> Outcome:
     """Compare a file `id,class` with the labels; `classes` names the classes.
 
+    Predictions that are names are numbered as the labels are.
+
     Raises:
         InputError: a file is unreadable, a prediction has no label, or a class has no name.
     """
-    predicted = truth_of_file(predictions).labels
+    if truth.names is None and label_names(predictions):
+        raise InputError(f"{predictions}: its classes are names, those of {truth.source} numbers; give --classes")
+    predicted = truth_of_file(predictions, truth.names).labels
     expected = truth.of(list(predicted), str(predictions))
     answers = np.array(list(predicted.values()))
     count = 1 + int(max(expected.max(), answers.max()))
