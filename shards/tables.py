@@ -96,10 +96,15 @@ def _shown(cells: tuple) -> str:
     return ",".join(str(cell) for cell in cells if cell is not None)
 
 
+def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write rows as a CSV in UTF-8, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
 def write_assignment(path: Path, rows: Iterable[tuple[str, str]], header: Sequence[str] = ()) -> None:
     """Write (id, split) rows as a CSV, without a header unless one is given, whole or not at all."""
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows] if header else rows)
+    write_rows(path, [header, *rows] if header else rows)
 
 
 def read_classes(path: Path) -> list[str]:

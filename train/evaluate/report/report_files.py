@@ -1,18 +1,18 @@
 """The files of a report: `index.html`, `report.json`, CSV tables and figures, in one folder."""
 
-import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from shards.errors import InputError
-from shards.files import whole_file, write_whole
+from shards.files import write_whole
 from shards.format.shardset import ShardSet
 from shards.names import signer_of
 from shards.page.render import svg_file
 from shards.page.strips import SampleStrips, StripReader
 from shards.progress import progress
+from shards.tables import write_rows
 from train.evaluate.comparison import Paired
 from train.evaluate.metrics import cross_entropy
 from train.evaluate.options import FIGURE_FILES
@@ -88,32 +88,21 @@ def _write_tables(folder: Path, outcome: Outcome, report: Report, signers: list[
     names = outcome.classes
     loss = [None] * len(signers) if outcome.logits is None else cross_entropy(outcome.logits, outcome.truth).tolist()
     columns = (outcome.ids, signers, outcome.truth.tolist(), outcome.predicted.tolist(), loss)
-    _write_csv(folder / "samples.csv", ("id", "signer", "class", "predicted", "loss"), zip(*columns, strict=True))
+    samples = [("id", "signer", "class", "predicted", "loss"), *zip(*columns, strict=True)]
+    write_rows(folder / "samples.csv", samples)
     header = ("samples", "hits", "accuracy", "low", "high")
-    _write_csv(folder / "signers.csv", ("signer", *header), ((g.name, *_figures(g)) for g in report.signers))
-    _write_csv(
-        folder / "classes.csv",
-        ("class", "name", *header, "predicted", "precision", "f1"),
-        (
-            (number, group.name, *_figures(group), group.predicted, group.precision, group.f1)
-            for number, group in enumerate(report.classes)
-        ),
-    )
-    _write_csv(
-        folder / "confusions.csv",
-        ("class", "name", "predicted", "predicted_name", "samples"),
-        ((pair.truth, names[pair.truth], pair.predicted, names[pair.predicted], pair.count) for pair in report.pairs),
-    )
+    signer_rows = [(group.name, *_figures(group)) for group in report.signers]
+    write_rows(folder / "signers.csv", [("signer", *header), *signer_rows])
+    class_rows = [
+        (number, group.name, *_figures(group), group.predicted, group.precision, group.f1)
+        for number, group in enumerate(report.classes)
+    ]
+    write_rows(folder / "classes.csv", [("class", "name", *header, "predicted", "precision", "f1"), *class_rows])
+    pairs = [(one.truth, names[one.truth], one.predicted, names[one.predicted], one.count) for one in report.pairs]
+    write_rows(folder / "confusions.csv", [("class", "name", "predicted", "predicted_name", "samples"), *pairs])
 
 
 def _figures(group: Group) -> tuple[object, ...]:
     if group.interval is None:
         return group.samples, group.hits, None, None, None
     return group.samples, group.hits, group.accuracy, group.interval.low, group.interval.high
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
