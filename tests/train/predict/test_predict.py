@@ -33,7 +33,8 @@ def test_a_template_gives_ids_and_order(small, tmp_path):
     assert predict(*common, "--out", tmp_path / "all.csv").exit_code == 0
     everything = dict(rows(tmp_path / "all.csv"))
     assert list(everything) == IDS
-    assert predict(*common, "--out", tmp_path / "some.csv", "--template", template).exit_code == 0
+    result = predict(*common, "--out", tmp_path / "some.csv", "--template", template)
+    assert result.stdout == f"{tmp_path}/some.csv: 3 predictions\n"
     wanted = ["val_sample3", "val_sample0", "val_sample4"]
     assert rows(tmp_path / "some.csv") == [[sample_id, everything[sample_id]] for sample_id in wanted]
     assert predict(*common, "--out", tmp_path / "top.csv", "--template", template, "--top-k", 1).exit_code == 0
@@ -165,8 +166,8 @@ def test_shards_are_not_written_over(small, tmp_path):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path, prediction: write_classes(path, prediction, None),
-        lambda path, prediction: write_likeliest(path, prediction, None, 3),
+        write_classes,
+        lambda path, prediction: write_likeliest(path, prediction, 3),
         write_logits,
     ],
     ids=["classes", "likeliest", "logits"],
