@@ -30,17 +30,7 @@ class Recognizer:
     def __init__(
         self, paths: Sequence[Path], weights: np.ndarray, settings: ComputeSettings, any_estimator: bool = False
     ) -> None:
-        """Read the checkpoints and build their models.
-
-        Args:
-            paths: the checkpoints.
-            weights: float (M,), of each, not negative, of sum 1.
-            settings: device and batches.
-            any_estimator: take keypoints of another estimator than a checkpoint's.
-
-        Raises:
-            InputError: a file that is no checkpoint, or checkpoints that do not fit together.
-        """
+        """See `load`; `weights` are float (M,), not negative, of sum 1."""
         self._paths, self._weights, self._any_estimator = paths, weights, any_estimator
         self._checkpoints = [read_checkpoint(path) for path in paths]
         for path, checkpoint in zip(paths[1:], self._checkpoints[1:], strict=True):
@@ -139,8 +129,9 @@ class Recognizer:
                 clip that can be used, or logits that are not finite.
             RunError: a signal, or no room for the clips' samples.
         """
+        settings = settings or ViewSettings()
         if isinstance(source, ShardSet):
-            return self.predict_shards(source, settings or ViewSettings())
+            return self._predict_shards(source, settings)
         if isinstance(source, np.ndarray):
             with tempfile.TemporaryDirectory(prefix="signshards-keypoints-") as folder:
                 np.save(Path(folder, "keypoints.npy"), source, allow_pickle=False)
@@ -152,14 +143,9 @@ class Recognizer:
                 raise InputError(f"no clip could be used: {'; '.join(videos.failed)}")
             for line in videos.failed:
                 print_line(f"failed: {line}", err=True)
-            return self.predict_shards(open_shards(str(videos.folder)), settings or ViewSettings())
+            return self._predict_shards(open_shards(str(videos.folder)), settings)
 
-    def predict_shards(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
-        """`predict` for samples in shards.
-
-        Raises:
-            InputError: as `CheckpointModel.predict`; keypoints of another estimator than a checkpoint's.
-        """
+    def _predict_shards(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
         self._check_estimator(shards)
         span = max(checkpoint.span for checkpoint in self._checkpoints)
         windows = plan_windows(shards, span, settings.sliding) if settings.sliding else None
