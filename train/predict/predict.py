@@ -110,9 +110,11 @@ def _check_together(options: PredictOptions) -> None:
 def _check_outputs(options: PredictOptions, sources: Iterable[Path]) -> None:
     """InputError where an output cannot be written, or is what is read, or another output."""
     outputs = [path for path in (options.out, options.overlay, options.save_logits) if path]
-    read = [path for path in (*options.checkpoints, options.template, options.pose_source.keypoints) if path]
+    pose, weights = options.pose_source, Path(options.weights) if options.weights else None  # which may be numbers
+    single = (options.template, options.fold_file, weights, pose.keypoints, pose.rtmw_detector, pose.rtmw_model)
+    read = [*sources, *options.checkpoints, *filter(None, single)]
     for number, path in enumerate(outputs):
-        check_output(path, *sources, *read, *outputs[:number])
+        check_output(path, *read, *outputs[:number])
 
 
 def _template(path: Path | None, known: Collection[str]) -> list[str] | None:

@@ -163,6 +163,20 @@ def test_shards_are_not_written_over(small, tmp_path):
         assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("option", ["--fold-file", "--weights"])
+def test_folds_and_weights_are_not_written_over(small, tmp_path, option):
+    files = {"--fold-file": tmp_path / "folds.csv", "--weights": tmp_path / "weights.json"}
+    files["--fold-file"].write_text("".join(f"{sample_id},fold0\n" for sample_id in IDS))
+    files["--weights"].write_text('{"weights": [1, 1]}')
+    before = files[option].read_bytes()
+    checkpoints = ("--checkpoint", tmp_path / "a.pt", tmp_path / "b.pt", "--shards", f"{small}/val-*.tar")
+    more = [word for pair in files.items() for word in pair]
+    result = predict(*checkpoints, *more, "--test-fold", "fold0", "--out", files[option])
+    assert result.exit_code == 2
+    assert f"{files[option]}: has another part in this command already" in result.stderr
+    assert files[option].read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "write",
     [
