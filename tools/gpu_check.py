@@ -28,7 +28,6 @@ from train.models.defaults import DEFAULTS
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("VTN_HCPF", "VTN_HCPF_D", "POSE")
-FIGURES = {"model": model_figures, "compile": compile_figures, "jpeg": jpeg_figures}
 _FAILED = 3  # exit status, of parts
 _SHOWN = 600  # characters of what a failed part said
 
@@ -103,7 +102,7 @@ def _in_a_process(part: str, left: float) -> dict[str, Any]:
         command = [sys.executable, "-m", "tools.gpu_check", *sys.argv[1:], "--one", part, "--json", str(out)]
         begun = time.monotonic()
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=left, cwd=Path.cwd())
+            done = subprocess.run(command, capture_output=True, text=True, timeout=left)
         except subprocess.TimeoutExpired:
             return {"failed": f"not done in the {left:.0f} s that were left"}
         if done.returncode:
@@ -120,7 +119,8 @@ def run_part(part: str, check: CheckSettings) -> dict[str, Any]:
     kind, _, model = part.partition(":")
     if kind == "tests":
         return _tests()
-    return resume_figures(model, check) if kind == "resume" else FIGURES[kind](model, check)
+    figures = {"model": model_figures, "compile": compile_figures, "jpeg": jpeg_figures, "resume": resume_figures}
+    return figures[kind](model, check)
 
 
 def _tests() -> dict[str, Any]:

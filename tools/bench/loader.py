@@ -10,6 +10,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import simplejpeg
+import webdataset
 
 from shards.format.shardset import ShardSet, open_shards
 from tools.bench.data import BenchData, Members, jpegs_of, read_samples, run_pipeline
@@ -63,9 +64,11 @@ def _against_decoding(
     jpegs = [jpeg for members in samples for jpeg in _window_jpegs(members, shards, with_depth)]
     limit = Contender("decoding the same JPEGs", lambda: _decode(jpegs, some), some * len(shards))
     worker = _epoch(shards.take(np.tile(np.arange(len(shards)), times)), workers=1, with_depth=with_depth)
-    contenders = [Contender("loader, one worker process", worker, units, "≥ 0.90")]
-    if by_webdataset := _webdataset(data, shards, with_depth, times):
-        contenders.append(Contender("webdataset, the same JPEGs decoded", by_webdataset, units))
+    by_webdataset = _webdataset(data, shards, with_depth, times)
+    contenders = [
+        Contender("loader, one worker process", worker, units, "≥ 0.90"),
+        Contender("webdataset, the same JPEGs decoded", by_webdataset, units),
+    ]
     return compare(f"loader, {'RGB-D' if with_depth else 'RGB'}", "sample", limit, contenders, rounds)
 
 
@@ -77,12 +80,8 @@ def _decode(jpegs: list[tuple[bytes, str, int]], times: int) -> None:
             simplejpeg.decode_jpeg(jpeg, colors, buffer=buffer[:size])
 
 
-def _webdataset(data: BenchData, shards: ShardSet, with_depth: bool, times: int) -> Callable[[], None] | None:
+def _webdataset(data: BenchData, shards: ShardSet, with_depth: bool, times: int) -> Callable[[], None]:
     """webdataset's reader and the decoding of the window; no features, no batches."""
-    try:
-        import webdataset
-    except ImportError:
-        return None
     paths = sorted(map(str, data.shards.glob("*.tar")))
 
     def run() -> None:
