@@ -1,14 +1,14 @@
-"""CSV files that people write: what is not one is refused by its cause; cells are found by the names of the columns."""
+"""CSV files as people write them: what is none is refused by its cause, cells are found by the names of the columns."""
 
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shards.errors import InputError
-from shards.files import read_limited
+from shards.files import read_limited, whole_file
 
 # What gets a name ending in .csv by mistake, by its first bytes.
 _NOT_CSV = (
@@ -144,3 +144,9 @@ def _refuse_other_ranges(path: Path, line: int, names: Sequence[str], optional: 
                 f"{path}:{line}: column {name}: a part of a video is named by the columns start,end, in seconds "
                 "(frame n, from 0, begins at n / frames per second); rename the column if it means something else"
             )
+
+
+def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
+    """Write rows as a CSV in UTF-8, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

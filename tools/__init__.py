@@ -1,1 +1,1 @@
-"""Things run from a checkout: benchmarks, importing reference checkpoints, stand-ins for tests."""
+"""Run from a checkout: benchmarks, checks on a GPU, a stand-in for OpenPose."""

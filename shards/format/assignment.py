@@ -1,12 +1,10 @@
 """Assignments of samples to splits or folds: a CSV `id,split` or `id,class,split`, as `shards split` writes it."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from shards.csv_files import read_cells
+from shards.csv_files import read_cells, write_rows
 from shards.errors import InputError
-from shards.files import whole_file
 from shards.labels import LabelCell, parse_number, plain_id
 from shards.names import is_split_name
 
@@ -53,5 +51,4 @@ def _class_and_split(path: Path, line: int, cells: Sequence[str], header: bool) 
 
 def write_assignment(path: Path, rows: Iterable[tuple[str, str]], header: Sequence[str] = ()) -> None:
     """Write (id, split) rows as a CSV, without a header unless one is given, whole or not at all."""
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows] if header else rows)
+    write_rows(path, [header, *rows] if header else rows)

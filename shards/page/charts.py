@@ -11,6 +11,7 @@ from shards.page.render import percent
 
 SERIES = tuple(f"series{number}" for number in range(5))  # classes in page.css
 _CHARACTER = 6.5  # pixels: about the width of one
+_BINS = 30  # of a histogram
 _LONGEST = 10  # characters of a bar's label
 _LONGEST_NAME = 20  # characters of a class's name beside a matrix
 _WIDEST = 90.0  # pixels of a bar
@@ -67,10 +68,10 @@ def bar_chart(
     return Drawing((0, 0, width, height), marks, title)
 
 
-def binned(values: np.ndarray, bins: int = 30) -> tuple[list[str], np.ndarray]:
-    """Labels of at most `bins` bins of whole numbers over int (N,) values, and int (N,) the bin of each."""
+def binned(values: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Labels of at most 30 bins of whole numbers over int (N,) values, and int (N,) the bin of each."""
     low, high = int(values.min()), int(values.max())
-    width = -(-(high - low + 1) // bins)
+    width = -(-(high - low + 1) // _BINS)
     starts = range(low, high + 1, width)
     labels = [str(start) if width == 1 else f"{start}–{start + width - 1}" for start in starts]
     return labels, (values - low) // width

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from importlib.resources import files
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -28,8 +29,8 @@ def render(package: str, name: str, data: object = None, /, **values: object) ->
     """
     environment = _environment(package)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
-    script = None if data is None else _source(environment, f"{name}.js")
-    styles = [_source(environment, file) for file in ("page.css", "charts.css", f"{name}.css")]
+    script = None if data is None else _source(package, f"{name}.js")
+    styles = [_source("shards.page", "page.css"), _source("shards.page", "charts.css"), _source(package, f"{name}.css")]
     return environment.get_template(f"{name}.html").render(
         values,
         style=Markup().join(styles),
@@ -44,10 +45,9 @@ def render(package: str, name: str, data: object = None, /, **values: object) ->
 def svg_file(drawing: Drawing) -> bytes:
     """A drawing as an SVG file in the light theme; colors stand as they are, since most programs but browsers know no
     CSS variables."""
-    environment = _environment("shards.page")
-    theme = dict(re.findall(r"(--[\w-]+): ([^;]+);", _source(environment, "page.css").partition("}")[0]))
-    style = re.sub(r"var\((--[\w-]+)\)", lambda found: theme[found[1]], _source(environment, "charts.css"))
-    text = environment.get_template("figure.svg").render(drawing=drawing, style=Markup(style))  # noqa: S704  our own
+    theme = dict(re.findall(r"(--[\w-]+): ([^;]+);", _source("shards.page", "page.css").partition("}")[0]))
+    style = re.sub(r"var\((--[\w-]+)\)", lambda found: theme[found[1]], _source("shards.page", "charts.css"))
+    text = _environment("shards.page").get_template("figure.svg").render(drawing=drawing, style=Markup(style))  # noqa: S704  our own
     return _NOT_IN_XML.sub("\ufffd", text).lstrip().encode()
 
 
@@ -56,10 +56,8 @@ def _environment(package: str) -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def _source(environment: Environment, file: str) -> Markup:
-    if environment.loader is None:
-        raise ValueError("an environment without templates")
-    return Markup(environment.loader.get_source(environment, file)[0])  # noqa: S704  our own files
+def _source(package: str, file: str) -> Markup:
+    return Markup((files(package) / "templates" / file).read_text("utf-8"))  # noqa: S704  our own files
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -60,7 +60,8 @@ class StripReader:
         """
         with self._damage(sample):
             info = info_from_json(self._member(sample, "json"))
-            label, frame_count = self._index_row(sample)
+            number, frame_count = int(self._shards.labels[sample]), int(self._shards.frames[sample])
+            label = None if number < 0 else number
             if (info.label, info.frames) != (label, frame_count):
                 own = f"class {info.label} and {info.frames} frames"
                 raise ValueError(f"its JSON has {own}, the index {label} and {frame_count}")
@@ -78,10 +79,6 @@ class StripReader:
     def close(self) -> None:
         """Close the shards."""
         self._reader.close()
-
-    def _index_row(self, sample: int) -> tuple[int | None, int]:
-        label = int(self._shards.labels[sample])
-        return None if label < 0 else label, int(self._shards.frames[sample])
 
     def _member(self, sample: int, name: str) -> bytes:
         return self._reader.read(sample, MEMBERS.index(name))
@@ -117,11 +114,6 @@ def _picture(track: HandTrack, frame: int, member: bytes, depth: bool) -> StripC
     jpeg = member[offset : offset + size]
     if simplejpeg.decode_jpeg_header(jpeg)[:2] != (height, width) or min(width, height) > LARGEST_SHORT_SIDE:
         raise ValueError(f"the crop of frame {frame} is not {width}×{height}, or too large")
-    kind = (
-        "missing"
-        if track.missing[frame]
-        else "guessed"
-        if track.guessed is not None and track.guessed[frame]
-        else "found"
-    )
+    guessed = track.guessed is not None and track.guessed[frame]
+    kind = "missing" if track.missing[frame] else "guessed" if guessed else "found"
     return StripCrop(data_uri(jpeg, "image/jpeg"), f"frame {frame}, {width}×{height}{_TIPS[kind]}", kind)

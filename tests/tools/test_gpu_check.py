@@ -1,16 +1,21 @@
 """The GPU check, in its small form on a CPU: every part runs, and figures are of what ran."""
 
+import configparser
 import json
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from helpers.shard_making import Plan, make_shards
 
 from tools.gpu_check import MODELS, lines, parts_of
-from train.models.streams import STREAMS
+from tools.gpu_packages import PACKAGES
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +25,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
     command = [sys.executable, "-m", "tools.gpu_check", "--shards", f"{folder}/shards/train-*.tar", "--small"]
     command += ["--json", str(folder / "out.json"), "--seconds", "0.2", "--workers", "1,2", "--budget", "900"]
     # torch.compile needs a C++ compiler and minutes.
-    for part in parts_of([model for model in MODELS if model in STREAMS]):
+    for part in parts_of(MODELS):
         command += [] if part.startswith("compile") else ["--part", part]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    result = subprocess.run(
-        command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, timeout=900
-    )
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     return result, json.loads((folder / "out.json").read_text())
 
 
@@ -56,20 +59,9 @@ def test_on_a_cpu_a_resume_gives_equal_weights(done) -> None:
 def test_a_part_that_fails_is_named_and_the_others_stay(tmp_path: Path) -> None:
     make_shards(tmp_path / "shards", Plan({"train": 4}))  # without depth
     command = [sys.executable, "-m", "tools.gpu_check", "--shards", f"{tmp_path}/shards/*.tar", "--small", "--part"]
-    command += [
-        "model:VTN_HCPF_D",
-        "--part",
-        "model:POSE",
-        "--part",
-        "tests",
-        "--workers",
-        "1",
-        "--json",
-        str(tmp_path / "out.json"),
-        "--seconds",
-        "0.1",
-    ]
-    result = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=600)
+    command += ["model:VTN_HCPF_D", "--part", "model:POSE", "--part", "tests", "--workers", "1", "--seconds", "0.1"]
+    command += ["--json", str(tmp_path / "out.json")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 3
     assert "has no depth" in result.stdout
     parts = json.loads((tmp_path / "out.json").read_text())["parts"]
@@ -86,3 +78,15 @@ def test_the_table_says_how_many_workers_are_needed() -> None:
     assert "more than these" in text
     assert "wins against workers (50.0)" in text
     assert "tests: FAILED: no time was left" in text
+
+
+def test_the_check_imports_only_what_is_collected() -> None:
+    """The machine without a network has torch and `PACKAGES`, and none of the others that setup.cfg requires."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    required = re.findall(r"^([\w-]+)>=", config["options"]["install_requires"], re.MULTILINE)
+    absent = set(required) - set(PACKAGES)
+    modules = [module for module, packages in packages_distributions().items() if absent & set(packages)]
+    assert "imageio_ffmpeg" in modules
+    code = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); import tools.gpu_check, train.cli"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice, repeat
 from typing import Any
 
+import numpy as np
 import torch
 
 from shards.format.shardset import ShardSet, open_shards
-from tools.bench.loader import repeated
 from train.cli import main as train_main
 from train.crops.crop_sample import SampleReader
 from train.data.batch import Batch
@@ -113,7 +113,8 @@ def model_figures(model: str, check: CheckSettings) -> dict[str, Any]:
     for workers in check.workers:
         # An epoch that lasts; a full queue of batches must be used up before figures count.
         samples = 3 * rates[0] * check.seconds + 64 * workers * step.settings.loader.batch_size
-        source = step.batches(repeated(step.shards, math.ceil(samples / len(step.shards))), workers)
+        epoch = np.tile(np.arange(len(step.shards)), math.ceil(samples / len(step.shards)))
+        source = step.batches(step.shards.take(epoch), workers)
         step.run(source, check.seconds / 2)
         rate, waiting = step.run(source, check.seconds)
         del source

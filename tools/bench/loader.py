@@ -4,15 +4,13 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
-import pyarrow as pa
 import simplejpeg
+import webdataset
 
 from shards.format.shardset import ShardSet, open_shards
 from tools.bench.data import BenchData, Members, jpegs_of, read_samples, run_pipeline
@@ -40,17 +38,6 @@ def tables(data: BenchData, rounds: int) -> Iterator[Table | str]:
         yield from _qualities(data, rounds)
 
 
-def repeated(shards: ShardSet, times: int) -> ShardSet:
-    """The same samples several times over in the index, as if the data set were larger."""
-
-    def grown(column: Any) -> Any:
-        if isinstance(column, np.ndarray):
-            return np.concatenate([column] * times)
-        return pa.concat_arrays([column] * times) if isinstance(column, pa.Array) else column
-
-    return replace(shards, **{one.name: grown(getattr(shards, one.name)) for one in fields(shards)})
-
-
 def _epoch(shards: ShardSet, workers: int, with_depth: bool = False) -> Callable[[], None]:
     """Reading an epoch in batches of 4; the loader is the same in every epoch, as in training."""
     settings = LoaderSettings(Window(), shards.dataset.recipe, with_depth, 4, workers)
@@ -76,10 +63,12 @@ def _against_decoding(
     some = -(-times // 4)  # the limit has nothing to start, and is measured more often
     jpegs = [jpeg for members in samples for jpeg in _window_jpegs(members, shards, with_depth)]
     limit = Contender("decoding the same JPEGs", lambda: _decode(jpegs, some), some * len(shards))
-    worker = _epoch(repeated(shards, times), workers=1, with_depth=with_depth)
-    contenders = [Contender("loader, one worker process", worker, units, "≥ 0.90")]
-    if by_webdataset := _webdataset(data, shards, with_depth, times):
-        contenders.append(Contender("webdataset, the same JPEGs decoded", by_webdataset, units))
+    worker = _epoch(shards.take(np.tile(np.arange(len(shards)), times)), workers=1, with_depth=with_depth)
+    by_webdataset = _webdataset(data, shards, with_depth, times)
+    contenders = [
+        Contender("loader, one worker process", worker, units, "≥ 0.90"),
+        Contender("webdataset, the same JPEGs decoded", by_webdataset, units),
+    ]
     return compare(f"loader, {'RGB-D' if with_depth else 'RGB'}", "sample", limit, contenders, rounds)
 
 
@@ -91,12 +80,8 @@ def _decode(jpegs: list[tuple[bytes, str, int]], times: int) -> None:
             simplejpeg.decode_jpeg(jpeg, colors, buffer=buffer[:size])
 
 
-def _webdataset(data: BenchData, shards: ShardSet, with_depth: bool, times: int) -> Callable[[], None] | None:
+def _webdataset(data: BenchData, shards: ShardSet, with_depth: bool, times: int) -> Callable[[], None]:
     """webdataset's reader and the decoding of the window; no features, no batches."""
-    try:
-        import webdataset
-    except ImportError:
-        return None
     paths = sorted(map(str, data.shards.glob("*.tar")))
 
     def run() -> None:

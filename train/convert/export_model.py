@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,10 @@ def write_onnx(program: ExportedProgram, checkpoint: Checkpoint, path: Path) -> 
     """Write an `.onnx` file, weights inside, once ONNX Runtime agrees with the model; returns the largest difference.
 
     Raises:
-        InputError: the packages for it are not installed, or it does not agree.
+        InputError: it does not agree.
     """
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError(f"--onnx needs {error.name}: pip install 'signshards[export]'") from error
+    import onnxruntime  # of the extra `export`
+
     names = list(example_inputs(checkpoint, 1))
     exported = torch.onnx.export(program, input_names=names, output_names=["logits"], dynamo=True, verbose=False)
     if exported is None:
@@ -154,6 +152,8 @@ def export_checkpoint(checkpoint: Path, onnx: Path | None, torch_export: Path | 
         raise InputError("nothing to write: give --onnx FILE or --torch-export FILE")
     if onnx:
         check_output(onnx, checkpoint)
+        if lacking := [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]:
+            raise InputError(f"--onnx needs {lacking[0]}: pip install 'signshards[export]'")
     if torch_export:
         check_output(torch_export, checkpoint, *filter(None, [onnx]))
     loaded = read_checkpoint(checkpoint)

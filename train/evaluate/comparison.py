@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binom
 
 from shards.errors import InputError
 from train.evaluate.intervals import LEVEL, RESAMPLES, SEED, Interval
@@ -63,6 +62,8 @@ def compare(first: Outcome, second: Outcome) -> Paired:
             f"{second.source}: {len(unlike)} samples are not in both this file and {first.source}, e.g. {min(unlike)}; "
             "compare predictions of the same samples"
         )
+    from scipy.stats import binom  # half a second, for --against alone
+
     mine = first.predicted == first.truth
     theirs = (second.predicted == second.truth)[[place[sample_id] for sample_id in first.ids]]
     only_first, only_second, count = int((mine & ~theirs).sum()), int((theirs & ~mine).sum()), len(mine)

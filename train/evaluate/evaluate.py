@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shards.command_line import print_line
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
-from shards.labels import read_classes
+from shards.labels import label_names, read_classes
 from shards.remote.localize import open_patterns
+from train.evaluate.comparison import compare, spreads
 from train.evaluate.fusion import choose_weights, fuse, parse_weights, write_weights
 from train.evaluate.logits import Logits, read_logits, read_together
 from train.evaluate.options import EvaluateOptions, check
@@ -18,9 +18,6 @@ from train.evaluate.outcome import Outcome, evaluate_logits, evaluate_prediction
 from train.evaluate.printing import print_paired, print_runs, print_scores, print_weights
 from train.evaluate.report.score_table import write_table
 from train.evaluate.truth import Truth, truth_of_file, truth_of_shards
-
-if TYPE_CHECKING:  # it brings scipy.stats
-    from train.evaluate.comparison import Paired
 
 
 def evaluate(options: EvaluateOptions) -> None:
@@ -37,35 +34,21 @@ def evaluate(options: EvaluateOptions) -> None:
     if options.each:
         _each(options, shards)
         return
-    if options.predictions:
-        outcome = _of_predictions(options.predictions[0], options, shards)
-    else:
-        outcome = _of_logits(_fused(options), options, shards)
-    print_scores(outcome, _truth_source(options, shards))
-    other = _of_file(options.against, options, shards) if options.against else None
-    paired = _paired(outcome, other) if other else None
+    outcomes = [_outcome(options.predictions[0] if options.predictions else _fused(options), options, shards)]
+    print_scores(outcomes[0])
+    paired = None
+    if path := options.against:
+        outcomes.append(_outcome(read_logits(path) if path.suffix == ".npz" else path, options, shards))
+        paired = compare(*outcomes)
+        print_paired(paired)
     if options.table:
-        write_table(options.table, [outcome, other] if other else [outcome], None)
+        write_table(options.table, outcomes)
     if options.report:
-        # scipy.stats, Jinja2 and the JPEG decoder take a second to import, and only the report needs them.
+        # Jinja2, scipy.stats and the JPEG decoder take a second to import, and only the report needs them.
         from train.evaluate.report.report_files import write_report
 
-        write_report(options.report, outcome, _truth_source(options, shards), shards, paired)
+        write_report(options.report, outcomes[0], shards, paired)
         print_line(f"{options.report / 'index.html'}: report")
-
-
-def _paired(outcome: Outcome, other: Outcome) -> "Paired":
-    """The comparison of two models, printed."""
-    from train.evaluate.comparison import compare  # scipy.stats takes half a second
-
-    paired = compare(outcome, other)
-    print_paired(paired)
-    return paired
-
-
-def _truth_source(options: EvaluateOptions, shards: ShardSet | None) -> str:
-    """Where the labels come from."""
-    return shards.source if shards and not options.labels else str(options.labels)
 
 
 def _truth(options: EvaluateOptions, shards: ShardSet | None, names: Sequence[str] | None) -> Truth:
@@ -77,29 +60,26 @@ def _truth(options: EvaluateOptions, shards: ShardSet | None, names: Sequence[st
     return truth_of_shards(shards, names)
 
 
-def _of_file(path: Path, options: EvaluateOptions, shards: ShardSet | None) -> Outcome:
-    """Of logits, or of predictions, as the file's name says."""
-    if path.suffix == ".npz":
-        return _of_logits(read_logits(path), options, shards)
-    return _of_predictions(path, options, shards)
-
-
-def _of_predictions(path: Path, options: EvaluateOptions, shards: ShardSet | None) -> Outcome:
-    return evaluate_predictions(path, _truth(options, shards, None), options.classes)
-
-
-def _of_logits(logits: Logits, options: EvaluateOptions, shards: ShardSet | None) -> Outcome:
-    return evaluate_logits(logits, _truth(options, shards, logits.classes), options.classes)
+def _outcome(answers: Path | Logits, options: EvaluateOptions, shards: ShardSet | None) -> Outcome:
+    """Of a file of predictions, or of logits."""
+    if isinstance(answers, Logits):
+        return evaluate_logits(answers, _truth(options, shards, answers.classes), options.classes)
+    truth = _truth(options, shards, None)
+    if options.labels and not options.classes and truth.names and not label_names(answers):
+        print_line(
+            f"warning: {truth.source}: its labels are names, numbered by this file alone ({len(truth.names)} of them) "
+            f"to compare them with the numbers in {answers}; if it lacks a class, give --classes",
+            err=True,
+        )
+    return evaluate_predictions(answers, truth, options.classes)
 
 
 def _each(options: EvaluateOptions, shards: ShardSet | None) -> None:
     """The scores of folds or seeds, and what they are together."""
-    from train.evaluate.comparison import spreads  # scipy.stats takes half a second
-
-    outcomes = [_of_predictions(path, options, shards) for path in options.predictions]
-    outcomes += [_of_logits(read_logits(path), options, shards) for path in options.logits]
+    runs: list[Path | Logits] = [*options.predictions, *map(read_logits, options.logits)]
+    outcomes = [_outcome(run, options, shards) for run in runs]
     spread = spreads(outcomes)
-    print_runs(outcomes, spread, _truth_source(options, shards))
+    print_runs(outcomes, spread)
     if options.table:
         write_table(options.table, outcomes, spread)
 

@@ -11,7 +11,6 @@ The tests compare with it.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from shards.progress import progress
 
@@ -101,5 +100,7 @@ def _measures(count: np.ndarray, right: dict[str, np.ndarray]) -> dict[str, np.n
 
 def wilson(hits: int, count: int) -> Interval:
     """The 95 % interval of a share of `count` independent trials (Wilson, 1927); good for few trials, too."""
+    from scipy.stats import binomtest  # half a second, for the report alone
+
     found = binomtest(hits, count).proportion_ci(LEVEL, method="wilson")
     return Interval(float(found.low), float(found.high))

@@ -76,7 +76,8 @@ def read_logits(path: Path) -> Logits:
             models = tuple(map(_model_from_json, file["models"].tolist())) if "models" in file else ()
     except (*_DAMAGE, AttributeError, TypeError) as error:
         # np.load gives a plain array for a .npy file, which is no context manager: AttributeError or TypeError.
-        raise InputError(f"{path}: cannot be read ({_first_line(error)}); {hint}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: cannot be read ({reason}); {hint}") from error
     if ids.dtype.kind != "U" or classes.dtype.kind != "U" or logits.dtype.kind != "f":
         raise InputError(f"{path}: ids and classes must be text and logits floating point; {hint}")
     if (ids.ndim, classes.ndim) != (1, 1) or logits.shape != (ids.size, classes.size) or not ids.size:
@@ -113,7 +114,3 @@ def _in_order_of(first: Logits, other: Logits) -> Logits:
         )
     rows = [place[sample_id] for sample_id in first.ids]
     return replace(other, ids=first.ids, logits=other.logits[rows])
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -53,7 +53,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
 
 
-def summarise(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def summarize(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Top-1, top-5, per-class mean of top-1, and cross entropy in nats, of float (N, C) logits."""
     top1 = top_k_hits(logits, labels, 1)
     return {

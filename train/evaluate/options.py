@@ -38,6 +38,12 @@ class EvaluateOptions:
         """Whether there is nothing to evaluate, only weights to choose."""
         return bool(self.save_weights and self.val_logits and not self.logits and not self.predictions)
 
+    @property
+    def files_read(self) -> list[Path]:
+        """The files of answers, labels and names, none of which may be written over."""
+        single = (self.labels, self.val_labels, self.classes, self.against)
+        return [*self.predictions, *self.logits, *self.val_logits, *filter(None, single)]
+
 
 def check(options: EvaluateOptions) -> None:
     """InputError for options that do not go together."""
@@ -60,8 +66,7 @@ def _check_fusion(options: EvaluateOptions) -> None:
     if options.save_weights:
         if not options.val_logits:
             raise InputError("--save-weights keeps the weights that --val-logits and --val-labels choose; give those")
-        read = (options.labels, options.val_labels, options.classes, *options.logits, *options.val_logits)
-        check_output(options.save_weights, *filter(None, read))
+        check_output(options.save_weights, *options.files_read)
 
 
 def _check_evaluated(options: EvaluateOptions) -> None:
@@ -95,12 +100,11 @@ def _check_each(options: EvaluateOptions) -> None:
 
 def _check_written(options: EvaluateOptions) -> None:
     """InputError where the table or the report cannot be written, or would be over what is read."""
-    read = [*options.predictions, *options.logits, *filter(None, (options.labels, options.classes, options.against))]
     if options.table:
         check_table(options.table)
-        check_output(options.table, *read)
+        check_output(options.table, *options.files_read)
     if options.report:
         written = [options.report / name for name in (*REPORT_FILES, *FIGURE_FILES)]
-        for path in read:
+        for path in options.files_read:
             if is_among(path, written):
                 raise InputError(f"{path}: the report would be written over it; give --report another folder")

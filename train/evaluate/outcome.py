@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from shards.errors import InputError
-from shards.labels import read_classes
+from shards.labels import label_names, read_classes
 from train.evaluate.logits import Logits, ModelRecord
 from train.evaluate.metrics import macro_precision_and_f1, per_class_mean, top_k_hits
 from train.evaluate.truth import Truth, truth_of_file
@@ -17,6 +17,7 @@ class Outcome:
     """N samples, what they are and what they were predicted to be."""
 
     source: str  # where the predictions come from
+    labels: str  # where the truth comes from
     ids: list[str]
     truth: np.ndarray  # int (N,), classes
     predicted: np.ndarray  # int (N,), classes
@@ -33,35 +34,35 @@ class Outcome:
             hits |= {f"top{k}": top_k_hits(self.logits, self.truth, k) for k in ranks}
         return hits
 
-    def scores(self) -> dict[str, float]:
-        """The shares of hits, and class_mean, the mean of the classes' recall."""
-        hits = self.hits()
-        scores = {name: float(values.mean()) for name, values in hits.items()}
-        return scores | {"class_mean": per_class_mean(hits["top1"], self.truth)}
-
     def measures(self) -> dict[str, float]:
-        """The scores, macro precision and macro F1."""
+        """The shares of hits, class_mean (the mean of the classes' recall), macro precision and f1."""
+        hits = self.hits()
+        shares = {name: float(values.mean()) for name, values in hits.items()}
         precision, f1 = macro_precision_and_f1(self.truth, self.predicted)
-        return self.scores() | {"precision": precision, "f1": f1}
+        return shares | {"class_mean": per_class_mean(hits["top1"], self.truth), "precision": precision, "f1": f1}
 
 
-def evaluate_predictions(predictions: Path, truth: Truth, classes: Path | None = None) -> Outcome:
+def evaluate_predictions(predictions: Path, truth: Truth, classes: Path | None) -> Outcome:
     """Compare a file `id,class` with the labels; `classes` names the classes.
+
+    Predictions that are names are numbered as the labels are.
 
     Raises:
         InputError: a file is unreadable, a prediction has no label, or a class has no name.
     """
-    predicted = truth_of_file(predictions).labels
+    if truth.names is None and label_names(predictions):
+        raise InputError(f"{predictions}: its classes are names, those of {truth.source} numbers; give --classes")
+    predicted = truth_of_file(predictions, truth.names).labels
     expected = truth.of(list(predicted), str(predictions))
     answers = np.array(list(predicted.values()))
     count = 1 + int(max(expected.max(), answers.max()))
     names = read_classes(classes) if classes else [str(number) for number in range(count)]
     _check_range(f"{predictions} and {truth.source}", count, names, str(classes))
     absent = [sample_id for sample_id in truth.labels if sample_id not in predicted]
-    return Outcome(str(predictions), list(predicted), expected, answers, None, names, absent)
+    return Outcome(str(predictions), truth.source, list(predicted), expected, answers, None, names, absent)
 
 
-def evaluate_logits(logits: Logits, truth: Truth, classes: Path | None = None) -> Outcome:
+def evaluate_logits(logits: Logits, truth: Truth, classes: Path | None) -> Outcome:
     """Compare logits with the labels; without `classes`, the names are those in the logits file.
 
     Raises:
@@ -72,10 +73,10 @@ def evaluate_logits(logits: Logits, truth: Truth, classes: Path | None = None) -
     names = read_classes(classes) if classes else logits.classes
     if len(names) != len(logits.classes):
         raise InputError(f"{classes}: names {len(names)} classes, {logits.source} has {len(logits.classes)}")
-    known = set(logits.ids)
+    known, scores = set(logits.ids), logits.logits
     absent = [sample_id for sample_id in truth.labels if sample_id not in known]
-    answers = logits.logits.argmax(axis=1)
-    return Outcome(logits.source, logits.ids, expected, answers, logits.logits, names, absent, logits.models)
+    answers = scores.argmax(axis=1)
+    return Outcome(logits.source, truth.source, logits.ids, expected, answers, scores, names, absent, logits.models)
 
 
 def _check_range(source: str, count: int, names: list[str], where: str) -> None:

@@ -1,15 +1,12 @@
 """What `evaluate` prints."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shards.command_line import counted, print_line
+from train.evaluate.comparison import Paired, Spread, mixed, pooled
 from train.evaluate.outcome import Outcome
-
-if TYPE_CHECKING:  # it brings scipy.stats, half a second
-    from train.evaluate.comparison import Paired, Spread
 
 _NAMES = {
     "top1": "accuracy",
@@ -21,20 +18,18 @@ _NAMES = {
 }
 
 
-def print_scores(outcome: Outcome, labels: str) -> None:
+def print_scores(outcome: Outcome) -> None:
     """The scores of an outcome, a line each, and a warning of labels that have no prediction."""
     hits, measures = outcome.hits(), outcome.measures()
     for name, title in _NAMES.items():
         if name in measures:
             share = f" ({hits[name].sum()} of {len(outcome.ids)})" if name in hits else ""
             print_line(f"{title} {measures[name]:.4f}{share}")
-    _warn_unpredicted(outcome.unpredicted, labels)
+    _warn_unpredicted([outcome])
 
 
-def print_runs(outcomes: Sequence[Outcome], spread: "dict[str, Spread]", labels: str) -> None:
+def print_runs(outcomes: Sequence[Outcome], spread: dict[str, Spread]) -> None:
     """The scores of folds or seeds, what they are together, and warnings of what should not be averaged."""
-    from train.evaluate.comparison import mixed, pooled  # scipy.stats takes half a second
-
     for outcome in outcomes:
         measures = outcome.measures()
         scores = ", ".join(f"{title} {measures[name]:.4f}" for name, title in _NAMES.items() if name in measures)
@@ -50,11 +45,10 @@ def print_runs(outcomes: Sequence[Outcome], spread: "dict[str, Spread]", labels:
         print_line(
             "warning: the runs are about different samples, and some are in several runs: neither folds nor seeds", True
         )
-    predicted = {sample_id for outcome in outcomes for sample_id in outcome.ids}
-    _warn_unpredicted([sample_id for sample_id in outcomes[0].unpredicted if sample_id not in predicted], labels)
+    _warn_unpredicted(outcomes)
 
 
-def print_paired(found: "Paired") -> None:
+def print_paired(found: Paired) -> None:
     """Two models on the same samples: the difference, its interval, and how likely it is by chance."""
     print_line(
         f"against {found.against}: accuracy {found.difference:+.4f} (95 % interval {found.interval.low:+.4f} to "
@@ -70,9 +64,8 @@ def print_weights(weights: np.ndarray) -> None:
     print_line("weights " + ",".join(f"{weight:.4f}" for weight in weights))
 
 
-def _warn_unpredicted(ids: Sequence[str], labels: str) -> None:
-    if ids:
-        print_line(
-            f"warning: {labels}: {counted(len(ids), 'label')} without a prediction, not counted, e.g. {ids[0]}",
-            err=True,
-        )
+def _warn_unpredicted(outcomes: Sequence[Outcome]) -> None:
+    predicted = {sample_id for outcome in outcomes for sample_id in outcome.ids}
+    if ids := [sample_id for sample_id in outcomes[0].unpredicted if sample_id not in predicted]:
+        count = counted(len(ids), "label")
+        print_line(f"warning: {outcomes[0].labels}: {count} without a prediction, not counted, e.g. {ids[0]}", True)

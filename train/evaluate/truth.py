@@ -8,15 +8,16 @@ import numpy as np
 
 from shards.errors import InputError
 from shards.format.shardset import ShardSet
-from shards.labels import read_labels
+from shards.labels import label_names, read_labels
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The class of every labelled sample, by id."""
+    """The class of every labeled sample, by id."""
 
     source: str  # where it comes from, for errors and the report
     labels: dict[str, int]
+    names: Sequence[str] | None  # of the classes, in their order; None where labels are numbers without names
 
     def of(self, ids: Sequence[str], predictions: str) -> np.ndarray:
         """int (N,): the classes of the samples that `predictions` is about.
@@ -38,7 +39,8 @@ def truth_of_file(path: Path, names: Sequence[str] | None = None) -> Truth:
     Raises:
         InputError: see `shards.labels.read_labels`.
     """
-    return Truth(str(path), {sample_id: label for sample_id, (label, _) in read_labels(path, names).items()})
+    labels = {sample_id: label for sample_id, (label, _) in read_labels(path, names).items()}
+    return Truth(str(path), labels, label_names(path) if names is None else names)
 
 
 def truth_of_shards(shards: ShardSet, names: Sequence[str] | None = None) -> Truth:
@@ -56,4 +58,4 @@ def truth_of_shards(shards: ShardSet, names: Sequence[str] | None = None) -> Tru
     }
     if not labels:
         raise InputError(f"{shards.source}: no sample has a label; give --labels")
-    return Truth(shards.source, labels)
+    return Truth(shards.source, labels, shards.dataset.classes)

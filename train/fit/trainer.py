@@ -17,7 +17,7 @@ from train.data.batch import Batch
 from train.data.feeding import Clock, batches_on
 from train.data.loader import Loader
 from train.data.order import evaluation_rounds
-from train.evaluate.metrics import summarise
+from train.evaluate.metrics import summarize
 from train.fit.guards import FiniteWatch
 from train.fit.optimizer import OptimizerSettings, learning_rate, make_average, make_optimizer
 from train.fit.run_log import EpochTime, ProgressLine
@@ -187,7 +187,7 @@ class Trainer:
         line.clear()
         gathered = [part for rank in self.ranks.gather(parts) for part in rank]
         logits, labels = (np.concatenate(column) for column in zip(*gathered, strict=True))
-        return summarise(logits, labels)
+        return summarize(logits, labels)
 
 
 def seed_dropout(*numbers: int) -> None:

@@ -13,8 +13,9 @@ from train.fit.run_folder import CONFIG
 from train.fit.settings import flag_name, in_files
 from train.predict.view_average import ViewSettings
 
-# Of a process or a machine, or known by another name.
-_LEFT_OUT = {"cache", "loader.window", "loader.recipe", "loader.rank", "loader.ranks", "loader.with_depth"}
+# Of a run's settings: what the checkpoint has, too, or is of a process or a machine.
+_LEFT_OUT = {"model", "recipe", "step.image_size", "cache"}
+_LEFT_OUT |= {f"loader.{name}" for name in ("window", "recipe", "rank", "ranks", "with_depth")}
 
 
 def model_records(
@@ -56,9 +57,7 @@ def _of_training(path: Path, checkpoint: Checkpoint) -> dict[str, str]:
         others = {"device": config["device"], "processes": config["processes"], "commit": config["git"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    known = {"model", "recipe", "image_size"}
-    found = {name: value for name, value in _flat(settings) if name not in known}
-    return found | {name: _text(value) for name, value in others.items()} | {"versions": versions}
+    return dict(_flat(settings)) | {name: _text(value) for name, value in others.items()} | {"versions": versions}
 
 
 def _flat(settings: Mapping[str, object], group: str = "") -> Iterator[tuple[str, str]]:
@@ -67,8 +66,7 @@ def _flat(settings: Mapping[str, object], group: str = "") -> Iterator[tuple[str
         if f"{group}{name}" in _LEFT_OUT:
             continue
         if isinstance(value, dict):
-            if name != "model":  # the checkpoint has it
-                yield from _flat(value, f"{name}.")
+            yield from _flat(value, f"{name}.")
         else:
             yield flag_name(name), _text(value)
 

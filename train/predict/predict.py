@@ -17,7 +17,7 @@ from shards.remote.localize import open_patterns
 from train.data.folds import in_fold
 from train.evaluate.fusion import parse_weights
 from train.predict.checkpoint_model import ComputeSettings
-from train.predict.prediction_files import Prediction, likeliest, write_classes, write_likeliest, write_logits
+from train.predict.prediction_files import Prediction, write_classes, write_likeliest, write_logits
 from train.predict.recognizer import Recognizer
 from train.predict.sliding import frame_rates
 from train.predict.view_average import ViewSettings
@@ -110,9 +110,11 @@ def _check_together(options: PredictOptions) -> None:
 def _check_outputs(options: PredictOptions, sources: Iterable[Path]) -> None:
     """InputError where an output cannot be written, or is what is read, or another output."""
     outputs = [path for path in (options.out, options.overlay, options.save_logits) if path]
-    read = [path for path in (*options.checkpoints, options.template, options.pose_source.keypoints) if path]
+    pose, weights = options.pose_source, Path(options.weights) if options.weights else None  # which may be numbers
+    single = (options.template, options.fold_file, weights, pose.keypoints, pose.rtmw_detector, pose.rtmw_model)
+    read = [*sources, *options.checkpoints, *filter(None, single)]
     for number, path in enumerate(outputs):
-        check_output(path, *sources, *read, *outputs[:number])
+        check_output(path, *read, *outputs[:number])
 
 
 def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
@@ -135,22 +137,22 @@ def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
 
 
 def _write(prediction: Prediction, template: Sequence[str] | None, options: PredictOptions) -> None:
+    written = prediction.ordered(template)
     if options.top_k or options.views.sliding:
-        write_likeliest(options.out, prediction, template, options.top_k or 1)
+        write_likeliest(options.out, written, options.top_k or 1)
     else:
-        write_classes(options.out, prediction, template)
+        write_classes(options.out, written)
     if options.save_logits:
         write_logits(options.save_logits, prediction)
     if options.videos and not options.views.sliding:
         _print_answers(prediction)
-    print_line(f"{options.out}: {len(prediction.ids)} predictions")
+    print_line(f"{options.out}: {len(written.ids)} predictions")
 
 
 def _print_answers(prediction: Prediction) -> None:
     """A line for each clip: its likeliest classes, with their probabilities."""
-    for sample_id, logits in zip(prediction.ids, prediction.logits, strict=True):
-        signs = (f"{prediction.classes[label]} {share:.1%}" for label, share in likeliest(logits, _DRAWN))
-        print_line(f"{sample_id}: {', '.join(signs)}")
+    for sample_id, signs in zip(prediction.ids, prediction.best(_DRAWN), strict=True):
+        print_line(f"{sample_id}: {', '.join(f'{name} {share:.1%}' for name, share in signs)}")
 
 
 def _draw(videos: VideoShards, shards: ShardSet, seen: tuple[int, int], prediction: Prediction, out: Path) -> None:
@@ -159,9 +161,7 @@ def _draw(videos: VideoShards, shards: ShardSet, seen: tuple[int, int], predicti
     if times is None:
         rate, (first, last) = frame_rates(shards)[0], seen
         times = np.array([[first / rate, (last + 1) / rate]])
-    answers = []
-    for (start, end), logits in zip(times.tolist(), prediction.logits, strict=True):
-        signs = [(prediction.classes[label], share) for label, share in likeliest(logits, _DRAWN)]
-        answers.append((start, end, signs))
+    best = zip(times.tolist(), prediction.best(_DRAWN), strict=True)
+    answers = [(start, end, signs) for (start, end), signs in best]
     write_overlay(videos, prediction.ids[0], answers, out)
     print_line(f"{out}: overlay")

@@ -3,14 +3,14 @@
 Ids are written as they are. One that begins with =, +, - or @ is a formula to a spreadsheet that opens the CSV.
 """
 
-import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
 
+from shards.csv_files import write_rows
 from shards.files import whole_file
 from train.evaluate.logits import ModelRecord
 
@@ -32,6 +32,17 @@ class Prediction:
         """Of each sample or window the `count` most likely classes: name and probability."""
         return [[(self.classes[label], share) for label, share in likeliest(row, count)] for row in self.logits]
 
+    def ordered(self, template: Sequence[str] | None) -> "Prediction":
+        """The rows of a template's ids that were predicted, in its order; without one all by id, a clip's windows as
+        they come."""
+        if template is None:
+            rows = np.argsort(np.array(self.ids), kind="stable")
+        else:
+            place = {sample_id: number for number, sample_id in enumerate(self.ids)}
+            rows = np.array([place[sample_id] for sample_id in template if sample_id in place], int)
+        times = None if self.times is None else self.times[rows]
+        return replace(self, ids=[self.ids[row] for row in rows.tolist()], logits=self.logits[rows], times=times)
+
     def __repr__(self) -> str:
         first = f"{self.ids[0]}: {self.best()[0][0][0]}" if self.ids else "none"
         return f"<Prediction of {len(self.ids)}, {len(self.classes)} classes; {first}{', …' * (len(self.ids) > 1)}>"
@@ -45,30 +56,27 @@ def likeliest(logits: np.ndarray, count: int) -> list[tuple[int, float]]:
     return [(int(label), float(probability[label])) for label in best]
 
 
-def write_classes(path: Path, prediction: Prediction, template: Sequence[str] | None) -> None:
-    """Write `id,class` for the ids of a template that were predicted, in its order; without one, for all, by id.
+def write_classes(path: Path, prediction: Prediction) -> None:
+    """Write `id,class` for every id.
 
     Raises:
         OSError: the file cannot be written.
     """
-    best = prediction.logits.argmax(axis=1)
-    _write_rows(path, ((prediction.ids[number], best[number]) for number in _order(prediction, template)))
+    write_rows(path, zip(prediction.ids, prediction.logits.argmax(axis=1), strict=True))
 
 
-def write_likeliest(path: Path, prediction: Prediction, template: Sequence[str] | None, count: int) -> None:
-    """Write a header and, for every id (in the order of `write_classes`) or every window, a line for each of the
-    `count` most likely classes.
+def write_likeliest(path: Path, prediction: Prediction, count: int) -> None:
+    """Write a header and, for every id or every window, a line for each of the `count` most likely classes.
 
     Raises:
         OSError: the file cannot be written.
     """
     rows: list[Sequence[object]] = [HEADER if prediction.times is None else SLIDING_HEADER]
-    for number in _order(prediction, template):
+    for number, (sample_id, logits) in enumerate(zip(prediction.ids, prediction.logits, strict=True)):
         times = [] if prediction.times is None else [f"{second:.3f}" for second in prediction.times[number]]
-        for rank, (label, probability) in enumerate(likeliest(prediction.logits[number], count), 1):
-            row = [prediction.ids[number], *times, rank, label, prediction.classes[label], f"{probability:.6f}"]
-            rows.append(row)
-    _write_rows(path, rows)
+        for rank, (label, probability) in enumerate(likeliest(logits, count), 1):
+            rows.append([sample_id, *times, rank, label, prediction.classes[label], f"{probability:.6f}"])
+    write_rows(path, rows)
 
 
 def write_logits(path: Path, prediction: Prediction) -> None:
@@ -82,16 +90,3 @@ def write_logits(path: Path, prediction: Prediction) -> None:
         ids, classes = np.array(prediction.ids), np.array(prediction.classes)
         models = np.array([model.to_json() for model in prediction.models], dtype=np.str_)
         np.savez(file, ids=ids, logits=prediction.logits, classes=classes, models=models)
-
-
-def _order(prediction: Prediction, template: Sequence[str] | None) -> list[int]:
-    """Rows of a prediction: those of the template's ids, or all by id, a clip's windows as they come."""
-    if template is None:
-        return np.argsort(np.array(prediction.ids), kind="stable").tolist()
-    place = {sample_id: number for number, sample_id in enumerate(prediction.ids)}
-    return [place[sample_id] for sample_id in template if sample_id in place]
-
-
-def _write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)

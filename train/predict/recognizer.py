@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.from_videos import ModelNeeds, PoseSource, find_clips, shards_of_videos
 from shards.command_line import print_line
 from shards.errors import InputError
-from shards.format.recipe import RECIPES, Recipe
+from shards.format.recipe import RECIPES
 from shards.format.shardset import ShardSet, open_shards
 from train.evaluate.fusion import fuse, model_weights
 from train.evaluate.logits import Logits
@@ -30,17 +30,7 @@ class Recognizer:
     def __init__(
         self, paths: Sequence[Path], weights: np.ndarray, settings: ComputeSettings, any_estimator: bool = False
     ) -> None:
-        """Read the checkpoints and build their models.
-
-        Args:
-            paths: the checkpoints.
-            weights: float (M,), of each, not negative, of sum 1.
-            settings: device and batches.
-            any_estimator: take keypoints of another estimator than a checkpoint's.
-
-        Raises:
-            InputError: a file that is no checkpoint, or checkpoints that do not fit together.
-        """
+        """See `load`; `weights` are float (M,), not negative, of sum 1."""
         self._paths, self._weights, self._any_estimator = paths, weights, any_estimator
         self._checkpoints = [read_checkpoint(path) for path in paths]
         for path, checkpoint in zip(paths[1:], self._checkpoints[1:], strict=True):
@@ -84,36 +74,19 @@ class Recognizer:
             model.check(settings)
 
     @property
-    def recipe(self) -> Recipe:
-        """That of shards for all checkpoints. They are of one name; each model is shown guessed hands by its own."""
-        return RECIPES[self._checkpoints[0].recipe.name]
-
-    @property
-    def classes(self) -> list[str]:
-        """Names, or numbers where no checkpoint has names."""
-        numbers = [str(number) for number in range(self._checkpoints[0].model_settings.num_classes)]
-        return next((one.classes for one in self._checkpoints if one.classes), numbers)
-
-    @property
-    def with_crops(self) -> bool:
-        """Whether a model sees hand crops."""
-        return not all(stream_of(one.model_settings.name).whole_clips for one in self._checkpoints)
-
-    @property
-    def with_depth(self) -> bool:
-        """Whether a model sees depth."""
-        return any(one.model_settings.with_depth for one in self._checkpoints)
-
-    @property
-    def estimator(self) -> str | None:
-        """Whose keypoints are wanted; None: whoever's."""
-        known = next((one.estimator for one in self._checkpoints if one.estimator), None)
-        return None if self._any_estimator else known
-
-    @property
     def needs(self) -> ModelNeeds:
-        """What the models ask of a clip's sample."""
-        return ModelNeeds(self.recipe, self.classes, self.with_depth, self.with_crops, self.estimator)
+        """What the models together ask of a clip's sample."""
+        checkpoints = self._checkpoints
+        numbers = [str(number) for number in range(checkpoints[0].model_settings.num_classes)]
+        estimator = next((one.estimator for one in checkpoints if one.estimator), None)
+        return ModelNeeds(
+            # All have a recipe of this name; each model is shown guessed hands by its own.
+            recipe=RECIPES[checkpoints[0].recipe.name],
+            classes=next((one.classes for one in checkpoints if one.classes), numbers),
+            with_depth=any(one.model_settings.with_depth for one in checkpoints),
+            with_crops=not all(stream_of(one.model_settings.name).whole_clips for one in checkpoints),
+            estimator=None if self._any_estimator else estimator,
+        )
 
     def predict(
         self,
@@ -139,8 +112,9 @@ class Recognizer:
                 clip that can be used, or logits that are not finite.
             RunError: a signal, or no room for the clips' samples.
         """
+        settings = settings or ViewSettings()
         if isinstance(source, ShardSet):
-            return self.predict_shards(source, settings or ViewSettings())
+            return self._predict_shards(source, settings)
         if isinstance(source, np.ndarray):
             with tempfile.TemporaryDirectory(prefix="signshards-keypoints-") as folder:
                 np.save(Path(folder, "keypoints.npy"), source, allow_pickle=False)
@@ -152,14 +126,9 @@ class Recognizer:
                 raise InputError(f"no clip could be used: {'; '.join(videos.failed)}")
             for line in videos.failed:
                 print_line(f"failed: {line}", err=True)
-            return self.predict_shards(open_shards(str(videos.folder)), settings or ViewSettings())
+            return self._predict_shards(open_shards(str(videos.folder)), settings)
 
-    def predict_shards(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
-        """`predict` for samples in shards.
-
-        Raises:
-            InputError: as `CheckpointModel.predict`; keypoints of another estimator than a checkpoint's.
-        """
+    def _predict_shards(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
         self._check_estimator(shards)
         span = max(checkpoint.span for checkpoint in self._checkpoints)
         windows = plan_windows(shards, span, settings.sliding) if settings.sliding else None

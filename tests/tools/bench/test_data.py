@@ -11,7 +11,6 @@ from shards.commands.verify import verify
 from shards.format.shardset import open_shards
 from tools.bench import data as bench_data
 from tools.bench.data import BenchData, grow, jpegs_of, multiplied, read_samples
-from tools.bench.loader import repeated
 
 
 def test_a_grown_shard_set_is_whole(tiny_work: Path, tmp_path: Path, monkeypatch) -> None:
@@ -32,13 +31,6 @@ def test_clips_are_multiplied_with_their_labels_and_keypoints(tiny: Path, tmp_pa
     labeled = [line.split(",")[0] for line in many.labels.read_text().splitlines()]
     assert sorted(labeled) == sorted(Path(path).name.removesuffix("_color.mp4") for path in many.videos("color"))
     assert all(Path(path.replace("/mp4/", "/kp/").replace(".mp4", ".kp")).is_dir() for path in many.videos("color"))
-
-
-def test_samples_are_repeated_in_the_index_alone(tiny_work: Path) -> None:
-    shards = open_shards(str(tiny_work / "shards"))
-    many = repeated(shards, 3)
-    assert many.ids.to_pylist() == shards.ids.to_pylist() * 3
-    assert many.offsets.tolist() == shards.offsets.tolist() * 3
 
 
 def test_the_jpegs_of_a_sample_are_all_of_its_crops(tiny_work: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,15 @@ def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path, option):
         result = CliRunner().invoke(main, [str(tmp_path / "absent.pt"), option, str(tmp_path / target)])
         assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
         assert reason in result.stderr
+
+
+def test_a_missing_extra_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    result = CliRunner().invoke(main, [str(tmp_path / "absent.pt"), "--onnx", str(tmp_path / "model.onnx")])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: --onnx needs onnxscript: pip install 'signshards[export]'\n",
+    )
 
 
 @pytest.mark.slow

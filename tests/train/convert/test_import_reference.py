@@ -108,7 +108,7 @@ def test_an_imported_checkpoint_gives_the_references_logits(lightning, tmp_path)
     model = VTN(settings, DEFAULT)
     reference, out = tmp_path / "reference.ckpt", tmp_path / "ours.pt"
     torch.save(lightning_content(golden_state(model), settings, lightning), reference)
-    command = [sys.executable, "-m", "tools.import_checkpoint", str(reference), "--out", str(out)]
+    command = [sys.executable, "-m", "train.convert", "import", str(reference), "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}: VTN_HCPF with rn34, 226 classes, 16 frames at stride 2\n"

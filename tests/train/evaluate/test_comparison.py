@@ -33,7 +33,7 @@ def outcome(hits: np.ndarray, ids: list[str] | None = None, source: str = "a.csv
     truth = np.arange(len(hits)) % 5
     names = [f"sign {number}" for number in range(5)]
     ids = ids or [f"s{number}" for number in range(len(hits))]
-    return Outcome(source, ids, truth, np.where(hits, truth, (truth + 1) % 5), None, names, [])
+    return Outcome(source, "labels.csv", ids, truth, np.where(hits, truth, (truth + 1) % 5), None, names, [])
 
 
 def test_precision_and_f1_are_those_of_scikit_learn() -> None:
@@ -59,7 +59,9 @@ def test_mcnemar_and_the_bootstrap_of_two_models() -> None:
     order = random.permutation(400)
     shuffled = [f"s{number}" for number in order]
     second = outcome(b, source="b.csv")
-    second = Outcome("b.csv", shuffled, second.truth[order], second.predicted[order], None, second.classes, [])
+    second = Outcome(
+        "b.csv", "labels.csv", shuffled, second.truth[order], second.predicted[order], None, second.classes, []
+    )
     found = compare(outcome(a), second)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     assert (found.only_first, found.only_second) == (only_a, only_b)
@@ -122,6 +124,33 @@ def test_names_in_a_clip_list_are_the_classes_of_the_logits(tmp_path: Path) -> N
     np.savez(tmp_path / "a.npz", ids=np.array(["a", "b"]), logits=logits, classes=np.array(["hello", "bye"]))
     text = run("--logits", tmp_path / "a.npz", "--labels", tmp_path / "clips.csv")
     assert text.startswith("accuracy 1.0000 (2 of 2)")
+
+
+def test_predictions_that_are_names_are_numbered_as_the_labels_are(tmp_path: Path) -> None:
+    """By their own order hello would be class 0 of the predictions, and class 1 of the labels."""
+    labels, answers, classes = (tmp_path / name for name in ("clips.csv", "answers.csv", "classes.csv"))
+    answers.write_text("id,class\na,hello\nb,hello\n")
+    labels.write_text("id,label\na,hello\nb,hello\nc,bye\n")
+    classes.write_text("ClassId,NAME\n0,bye\n1,hello\n2,thanks\n")
+    assert run(answers, "--labels", labels).startswith("accuracy 1.0000 (2 of 2)")
+    labels.write_text("a,1\nb,0\n")
+    assert run(answers, "--labels", labels, "--classes", classes).startswith("accuracy 0.5000 (1 of 2)")
+    result = CliRunner().invoke(main, [str(answers), "--labels", str(labels)])
+    assert result.exit_code == 2
+    assert "answers.csv: its classes are names, those of" in result.stderr
+
+
+def test_names_that_only_the_labels_number_are_warned_of(tmp_path: Path) -> None:
+    """The model knows bye, too, so that hello is its class 1, and class 0 of the labels by themselves."""
+    labels, answers, classes = (tmp_path / name for name in ("clips.csv", "answers.csv", "classes.csv"))
+    answers.write_text("a,1\n")
+    labels.write_text("id,label\na,hello\n")
+    result = CliRunner().invoke(main, [str(answers), "--labels", str(labels)])
+    assert "clips.csv: its labels are names, numbered by this file alone (1 of them)" in result.stderr
+    classes.write_text("ClassId,NAME\n0,bye\n1,hello\n")
+    result = CliRunner().invoke(main, [str(answers), "--labels", str(labels), "--classes", str(classes)])
+    assert result.stdout.startswith("accuracy 1.0000 (1 of 1)")
+    assert not result.stderr
 
 
 def test_runs_on_the_command_line_and_tables(answers: list[Path], small: Path, tmp_path: Path) -> None:

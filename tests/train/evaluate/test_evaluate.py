@@ -305,6 +305,24 @@ def test_a_report_is_not_written_over_what_is_read(tmp_path, labels):
     }
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("--logits A B --labels L --val-logits VA VB --val-labels R/classes.csv --report R", "R/classes.csv"),
+        ("--logits A B --labels L --val-logits VA VB --val-labels V --against O --save-weights O", "O"),
+        ("--logits A B --labels L --val-logits VA VB --val-labels V.md --table V.md", "V.md"),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(two_models, labels, words, kept):
+    files = {"A": "test_a.npz", "B": "test_b.npz", "VA": "val_a.npz", "VB": "val_b.npz", "V": "val.csv"}
+    files |= {"R": ".", "R/classes.csv": "classes.csv", "V.md": "val.md", "O": "other.npz", "L": labels.name}
+    for key, source in (("R/classes.csv", "V"), ("V.md", "V"), ("O", "A")):
+        (two_models / files[key]).write_bytes((two_models / files[source]).read_bytes())
+    before = (two_models / files[kept]).read_bytes()
+    refused(*(two_models / files[word] if word in files else word for word in words.split()))
+    assert (two_models / files[kept]).read_bytes() == before
+
+
 def test_a_mistyped_class_does_not_take_all_memory(tmp_path, labels):
     far = tmp_path / "far.csv"
     far.write_text(labels.read_text().replace("sample2,2", "sample2,999999"))

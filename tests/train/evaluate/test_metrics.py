@@ -4,13 +4,13 @@ import torch
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
-from train.evaluate.metrics import BINS, calibrate, per_class_mean, summarise, top_k_hits
+from train.evaluate.metrics import BINS, calibrate, per_class_mean, summarize, top_k_hits
 
 
 def test_figures_of_a_small_example():
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.3, 0.2]]))
     labels = np.array([0, 2, 0])
-    found = summarise(logits, labels)
+    found = summarize(logits, labels)
     assert found["loss"] == pytest.approx(-np.log([0.7, 0.3, 0.5]).mean())
     assert found["top1"] == pytest.approx(2 / 3)
     assert found["class_mean"] == pytest.approx(0.5)  # class 0: both; class 2: none
@@ -20,7 +20,7 @@ def test_figures_of_a_small_example():
 def test_figures_agree_with_torch():
     random = np.random.default_rng(0)
     logits, labels = random.normal(0, 30, (200, 11)).astype(np.float32), random.integers(0, 11, 200)
-    found, tensor = summarise(logits, labels), torch.from_numpy(logits)
+    found, tensor = summarize(logits, labels), torch.from_numpy(logits)
     assert found["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(tensor, torch.from_numpy(labels))))
     best = tensor.topk(5).indices.numpy()
     assert found["top1"] == (best[:, 0] == labels).mean()

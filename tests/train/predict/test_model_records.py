@@ -28,6 +28,7 @@ def models(tmp_path: Path) -> list[Path]:
         "loader": {"window": {"length": 4, "stride": 2}, "batch_size": 4, "workers": 3, "rank": 0},
         "optimiser": {"learning_rate": 0.003, "step_size": 5},
         "init": None,
+        "recipe": None,
         "cache": {"cache": "/root/.cache"},
     }
     about = {"device": "x86_64", "processes": 1, "git": None, "versions": {"python": "3.11.7", "torch": "2.6.0"}}
@@ -49,6 +50,7 @@ def test_settings_by_the_names_of_the_flags(models: list[Path], small: Path, tmp
     expected = {"shards": "a-*.tar b-*.tar", "num_workers": "3", "learning_rate": "0.003", "lr_step_size": "5"}
     expected |= {"init": "none", "versions": "python 3.11.7, torch 2.6.0", "predict --mirror": "yes"}
     assert {name: first.settings.get(name) for name in expected} == expected
+    assert first.settings["recipe"] == "default"  # the checkpoint's, not the option
     assert not {"rank", "cache", "window", "length"} & first.settings.keys()
     # What the checkpoint itself says is there without a config.json; how it was trained is not.
     assert second.settings["num_classes"] == "3"

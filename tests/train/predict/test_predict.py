@@ -33,7 +33,8 @@ def test_a_template_gives_ids_and_order(small, tmp_path):
     assert predict(*common, "--out", tmp_path / "all.csv").exit_code == 0
     everything = dict(rows(tmp_path / "all.csv"))
     assert list(everything) == IDS
-    assert predict(*common, "--out", tmp_path / "some.csv", "--template", template).exit_code == 0
+    result = predict(*common, "--out", tmp_path / "some.csv", "--template", template)
+    assert result.stdout == f"{tmp_path}/some.csv: 3 predictions\n"
     wanted = ["val_sample3", "val_sample0", "val_sample4"]
     assert rows(tmp_path / "some.csv") == [[sample_id, everything[sample_id]] for sample_id in wanted]
     assert predict(*common, "--out", tmp_path / "top.csv", "--template", template, "--top-k", 1).exit_code == 0
@@ -162,11 +163,25 @@ def test_shards_are_not_written_over(small, tmp_path):
         assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("option", ["--fold-file", "--weights"])
+def test_folds_and_weights_are_not_written_over(small, tmp_path, option):
+    files = {"--fold-file": tmp_path / "folds.csv", "--weights": tmp_path / "weights.json"}
+    files["--fold-file"].write_text("".join(f"{sample_id},fold0\n" for sample_id in IDS))
+    files["--weights"].write_text('{"weights": [1, 1]}')
+    before = files[option].read_bytes()
+    checkpoints = ("--checkpoint", tmp_path / "a.pt", tmp_path / "b.pt", "--shards", f"{small}/val-*.tar")
+    more = [word for pair in files.items() for word in pair]
+    result = predict(*checkpoints, *more, "--test-fold", "fold0", "--out", files[option])
+    assert result.exit_code == 2
+    assert f"{files[option]}: has another part in this command already" in result.stderr
+    assert files[option].read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path, prediction: write_classes(path, prediction, None),
-        lambda path, prediction: write_likeliest(path, prediction, None, 3),
+        write_classes,
+        lambda path, prediction: write_likeliest(path, prediction, 3),
         write_logits,
     ],
     ids=["classes", "likeliest", "logits"],

@@ -8,7 +8,7 @@ from scipy.special import softmax
 
 from train.evaluate.comparison import Paired
 from train.evaluate.intervals import Interval, over_samples, over_signers, wilson
-from train.evaluate.metrics import Calibration, calibrate, cross_entropy, macro_precision_and_f1, per_class_mean
+from train.evaluate.metrics import Calibration, calibrate, cross_entropy
 from train.evaluate.outcome import Outcome
 from train.evaluate.report.confusion import ConfusedPair, confused_pairs
 
@@ -83,7 +83,7 @@ class Report:
     calibration: Calibration | None
 
 
-def make_report(outcome: Outcome, signers: Sequence[str], against: Paired | None = None) -> Report:
+def make_report(outcome: Outcome, signers: Sequence[str], against: Paired | None) -> Report:
     """The figures of an outcome.
 
     Args:
@@ -97,11 +97,11 @@ def make_report(outcome: Outcome, signers: Sequence[str], against: Paired | None
     people = over_signers(outcome.truth, hits, names) if known else {}
     matrix = confusions(outcome)
     pairs = confused_pairs(matrix)
-    precision, f1 = macro_precision_and_f1(outcome.truth, outcome.predicted)
+    measures = outcome.measures()
     by_signer = [_group(str(name), hits["top1"][names == name]) for name in np.unique(names)] if known else []
     return Report(
-        {name: Score(value, people.get(name), samples[name]) for name, value in outcome.scores().items()},
-        Macro(precision, per_class_mean(hits["top1"], outcome.truth), f1),
+        {name: Score(measures[name], people.get(name), samples[name]) for name in (*hits, "class_mean")},
+        Macro(measures["precision"], measures["class_mean"], measures["f1"]),
         against,
         sorted(by_signer, key=lambda group: (-group.accuracy, group.name)),
         [_class_group(name, number, matrix) for number, name in enumerate(outcome.classes)],

@@ -1,13 +1,13 @@
 """The files of a report: `index.html`, `report.json`, CSV tables and figures, in one folder."""
 
-import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from shards.csv_files import write_rows
 from shards.errors import InputError
-from shards.files import whole_file, write_whole
+from shards.files import write_whole
 from shards.format.shardset import ShardSet
 from shards.names import signer_of
 from shards.page.render import svg_file
@@ -26,15 +26,12 @@ MOST_CLASSES = 5000
 COLUMNS = 8  # frames of a sample
 
 
-def write_report(
-    folder: Path, outcome: Outcome, labels: str, shards: ShardSet | None = None, against: Paired | None = None
-) -> None:
+def write_report(folder: Path, outcome: Outcome, shards: ShardSet | None, against: Paired | None) -> None:
     """Write the report's files into `folder`, `index.html` last.
 
     Args:
         folder: is made where it does not exist.
         outcome: what to report on.
-        labels: the file of labels, or the shards, to be named.
         shards: shards with the samples, for pictures of the worst and for signers; without, signers are those in the
             ids (`signer<S>_sample<N>`).
         against: the comparison with another model.
@@ -44,21 +41,22 @@ def write_report(
         OSError: a folder that cannot be made or written to.
     """
     if len(outcome.classes) > MOST_CLASSES:
-        raise InputError(f"{labels}: a report has room for {MOST_CLASSES} classes, not for {len(outcome.classes)}")
+        room = f"a report has room for {MOST_CLASSES} classes"
+        raise InputError(f"{outcome.labels}: {room}, not for {len(outcome.classes)}")
     known = dict(zip(shards.ids.to_pylist(), shards.signers.to_pylist(), strict=True)) if shards else {}
     signers = [known.get(sample_id) or signer_of(sample_id) for sample_id in outcome.ids]
     report = make_report(outcome, signers, against)
     strips = _strips(shards, report.worst) if shards else None
     folder.mkdir(parents=True, exist_ok=True)
     _write_tables(folder, outcome, report, signers)
-    write_whole(folder / "report.json", _json(outcome, report, labels))
+    write_whole(folder / "report.json", _json(outcome, report))
     charts = figures(outcome, report)
     for name in FIGURE_FILES:
         if drawing := charts.get(name.removesuffix(".svg")):
             write_whole(folder / name, svg_file(drawing))
         else:
             (folder / name).unlink(missing_ok=True)  # of an earlier report, which had logits
-    write_whole(folder / "index.html", report_page(outcome, report, labels, strips, charts).encode("utf-8", "replace"))
+    write_whole(folder / "index.html", report_page(outcome, report, strips, charts).encode("utf-8", "replace"))
 
 
 def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]:
@@ -72,10 +70,10 @@ def _strips(shards: ShardSet, worst: Sequence[Worst]) -> dict[str, SampleStrips]
     return strips
 
 
-def _json(outcome: Outcome, report: Report, labels: str) -> bytes:
+def _json(outcome: Outcome, report: Report) -> bytes:
     value = {
         "predictions": outcome.source,
-        "labels": labels,
+        "labels": outcome.labels,
         "samples": len(outcome.ids),
         "labels_without_prediction": len(outcome.unpredicted),
         "class_names": outcome.classes,
@@ -90,32 +88,21 @@ def _write_tables(folder: Path, outcome: Outcome, report: Report, signers: list[
     names = outcome.classes
     loss = [None] * len(signers) if outcome.logits is None else cross_entropy(outcome.logits, outcome.truth).tolist()
     columns = (outcome.ids, signers, outcome.truth.tolist(), outcome.predicted.tolist(), loss)
-    _write_csv(folder / "samples.csv", ("id", "signer", "class", "predicted", "loss"), zip(*columns, strict=True))
+    samples = [("id", "signer", "class", "predicted", "loss"), *zip(*columns, strict=True)]
+    write_rows(folder / "samples.csv", samples)
     header = ("samples", "hits", "accuracy", "low", "high")
-    _write_csv(folder / "signers.csv", ("signer", *header), ((g.name, *_figures(g)) for g in report.signers))
-    _write_csv(
-        folder / "classes.csv",
-        ("class", "name", *header, "predicted", "precision", "f1"),
-        (
-            (number, group.name, *_figures(group), group.predicted, group.precision, group.f1)
-            for number, group in enumerate(report.classes)
-        ),
-    )
-    _write_csv(
-        folder / "confusions.csv",
-        ("class", "name", "predicted", "predicted_name", "samples"),
-        ((pair.truth, names[pair.truth], pair.predicted, names[pair.predicted], pair.count) for pair in report.pairs),
-    )
+    signer_rows = [(group.name, *_figures(group)) for group in report.signers]
+    write_rows(folder / "signers.csv", [("signer", *header), *signer_rows])
+    class_rows = [
+        (number, group.name, *_figures(group), group.predicted, group.precision, group.f1)
+        for number, group in enumerate(report.classes)
+    ]
+    write_rows(folder / "classes.csv", [("class", "name", *header, "predicted", "precision", "f1"), *class_rows])
+    pairs = [(one.truth, names[one.truth], one.predicted, names[one.predicted], one.count) for one in report.pairs]
+    write_rows(folder / "confusions.csv", [("class", "name", "predicted", "predicted_name", "samples"), *pairs])
 
 
 def _figures(group: Group) -> tuple[object, ...]:
     if group.interval is None:
         return group.samples, group.hits, None, None, None
     return group.samples, group.hits, group.accuracy, group.interval.low, group.interval.high
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

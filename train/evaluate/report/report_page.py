@@ -32,7 +32,6 @@ class ClassRow:
 def report_page(
     outcome: Outcome,
     report: Report,
-    labels: str,
     strips: Mapping[str, SampleStrips] | None,
     charts: Mapping[str, Drawing],
 ) -> str:
@@ -41,7 +40,6 @@ def report_page(
     Args:
         outcome: samples and predictions.
         report: its figures.
-        labels: the file of labels, or the shards, to be named.
         strips: the hands of the worst samples by id; None without shards.
         charts: of `figures`.
     """
@@ -53,7 +51,6 @@ def report_page(
         None if small else _lens_data(outcome, report, order),
         outcome=outcome,
         report=report,
-        labels=labels,
         resamples=RESAMPLES,
         scores=_scores(report),
         charts=charts,

@@ -3,14 +3,11 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shards.errors import InputError
 from shards.files import write_whole
+from train.evaluate.comparison import Spread
 from train.evaluate.outcome import Outcome
-
-if TYPE_CHECKING:  # it brings scipy.stats, half a second
-    from train.evaluate.comparison import Spread
 
 # The per-class mean has the name here that stands beside precision and F1.
 HEADINGS = {
@@ -34,7 +31,7 @@ def check_table(path: Path) -> None:
         raise InputError(f"{path}: a table is written as Markdown or LaTeX; give it a name that ends in .md or .tex")
 
 
-def write_table(path: Path, outcomes: Sequence[Outcome], spread: "dict[str, Spread] | None") -> None:
+def write_table(path: Path, outcomes: Sequence[Outcome], spread: dict[str, Spread] | None = None) -> None:
     """Write a row for each outcome, in percent, and one of mean ± standard deviation where there are several runs.
 
     Raises:
