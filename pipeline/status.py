@@ -48,7 +48,7 @@ def summarize(
     print_line("stage       done  new  failed  waiting")
     for outcome in outcomes:
         failed, waiting = len(outcome.failed), outcome.waiting
-        print_line(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
+        print_line(f"{outcome.stage:<10}{outcome.done:>6} {outcome.now:>4} {failed:>7} {waiting:>8}")
     failures = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
     for stage, row in failures[:_SHOWN]:
         print_line(f"failed: {row.id} ({stage}): {row.error}", err=True)
