@@ -16,11 +16,11 @@ from pipeline.workspace.clip import Clip, Sample
 from pipeline.workspace.fingerprint import fingerprint, stamp
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.result import is_result, mtime_of, named, read_result, temporary_name
+from pipeline.workspace.result import is_result, mtime_of, named, read_result
 from pipeline.workspace.row import BEGUN, DONE, LedgerRow, Made
 from pipeline.workspace.shard_folder import listed_shards, own_shards, splits_of
 from shards.errors import InputError
-from shards.files import remove_leftovers
+from shards.files import remove_leftovers, temporary_name, writing
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, sha256_of
 from shards.format.sample import SampleInfo
 from shards.format.tar import TarLayout, lay_out, padded, tar_member
@@ -156,11 +156,8 @@ def make_shard(path: Path, clips: Sequence[Clip], workspace: Workspace) -> Made:
         ClipError: an earlier result is damaged.
     """
     temporary = temporary_name(path)
-    try:
+    with writing(path, temporary):
         shard = write_shard(temporary, (sample_members(clip, workspace) for clip in clips))
-    except OSError as error:
-        error.filename = str(path)  # the name that people know
-        raise
     facts = {"samples": shard.samples, "size": shard.bytes, "sha256": shard.sha256}
     return Made(facts | mtime_of(temporary), shard.bytes, temporary)
 
