@@ -21,6 +21,7 @@ from pipeline.pose.layouts.keypoint_files import kind_of
 from pipeline.pose.source import KeypointSource, PoseSource, keypoint_source, own_keypoints
 from pipeline.run_stages import RunSettings, run_stages
 from pipeline.stages.handcrops import HandCrops
+from pipeline.status import show_warnings
 from pipeline.video.program import ffmpeg_binary, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import StoppedBySignal, stop_on_signals
@@ -148,6 +149,7 @@ def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNee
     samples, failed = _samples(clips, needs.with_depth)
     workspace.create()
     outcomes = run_stages(samples, settings) if samples else []
+    show_warnings(outcomes)
     rows = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
     failed += [f"{row.id} ({stage}): {row.error}" for stage, row in rows]
     lost = {row.id for _, row in rows}
