@@ -92,21 +92,21 @@ class Stage(ABC):
         return True
 
     def rows_of(
-        self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[..., Made]
+        self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[[Clip, Any], Made]
     ) -> Iterator[LedgerRow]:
         """The rows of results that come out of one stream.
 
-        `keep` writes an array as the result file of a path; a ClipError in an array's place fails the clip.
+        `keep` writes an array as the result file of a clip; a ClipError in an array's place fails the clip.
         """
-        fingerprints = {clip.id: clip.fingerprints[self.name] for clip in clips}
+        by_id = {clip.id: clip for clip in clips}
         for key, array in arrays:
-            yield row_of(Task(key, fingerprints[key], partial(_kept, array, self.result(key), keep)))
+            yield row_of(self._task(by_id[key], partial(_kept, by_id[key], array, keep)))
 
     def _task(self, clip: Clip, work: Work) -> Task:
         return Task(clip.id, clip.fingerprints[self.name], work, self.one_core)
 
 
-def _kept(array: Any, path: Path, keep: Callable[..., Made]) -> Made:
+def _kept(clip: Clip, array: Any, keep: Callable[[Clip, Any], Made]) -> Made:
     if isinstance(array, ClipError):
         raise array
-    return keep(array, path)
+    return keep(clip, array)
