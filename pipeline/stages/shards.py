@@ -91,29 +91,28 @@ class PlannedShards:
         except (InputError, OSError):
             return False
         splits: dict[str, list[Shard]] = {}
-        for name, clips in self.shards.items():
-            splits.setdefault(clips[0].sample.split, []).append(
-                self._written(name, rows[str(self.folder / name)].facts)
-            )
+        for split, shard, _ in self._written(rows):
+            splits.setdefault(split, []).append(shard)
         known = there.index_sums.keys() == splits.keys()
         return same and known and there == replace(dataset, splits=splits, index_sums=there.index_sums)
 
     def finish(self, rows: Mapping[str, LedgerRow], dataset: Dataset) -> Dataset:
         """Write the indexes, then `dataset.json`: `dataset` with these shards."""
-        contents = []
-        for name, clips in self.shards.items():
-            shard = self._written(name, rows[str(self.folder / name)].facts)
-            entries = [(_about(clip), sample_layout(clip)) for clip in clips]
-            contents.append((clips[0].sample.split, shard, entries))
+        contents = [
+            (split, shard, [(_about(clip), sample_layout(clip)) for clip in clips])
+            for split, shard, clips in self._written(rows)
+        ]
         return finish(self.folder, dataset, contents)
 
-    def _written(self, name: str, facts: Mapping[str, Any]) -> Shard:
-        """A shard as its row describes it."""
-        shard = Shard(name, facts.get("samples", -1), facts.get("size", -1), facts.get("sha256", ""))
-        if (type(shard.samples), type(shard.bytes), type(shard.sha256)) != (int, int, str) or shard.bytes < 0:
-            ledgers = self.workspace.ledgers / "shards.*"
-            raise InputError(f"{ledgers}: damaged (row of {name}); remove it, and the shards are made again")
-        return shard
+    def _written(self, rows: Mapping[str, LedgerRow]) -> Iterator[tuple[str, Shard, Sequence[Clip]]]:
+        """Of each shard its split, what its row says of it, and its clips."""
+        for name, clips in self.shards.items():
+            facts = rows[str(self.folder / name)].facts
+            shard = Shard(name, facts.get("samples", -1), facts.get("size", -1), facts.get("sha256", ""))
+            if (type(shard.samples), type(shard.bytes), type(shard.sha256)) != (int, int, str) or shard.bytes < 0:
+                ledgers = self.workspace.ledgers / "shards.*"
+                raise InputError(f"{ledgers}: damaged (row of {name}); remove it, and the shards are made again")
+            yield clips[0].sample.split, shard, clips
 
 
 def plan_shards(clips: Iterable[Clip], samples_per_shard: int) -> dict[str, list[Clip]]:
