@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.workspace.clip import ResultFile
-from pipeline.workspace.row import DONE, LedgerRow, Made
+from pipeline.workspace.row import LedgerRow, Made
 from shards.files import temporary_name, writing
 from shards.format.sample import array_from_npy
 
@@ -53,13 +53,6 @@ def is_result(row: LedgerRow, found: Sequence[int] | None) -> bool:
     leave a file of settings that no row describes. Rows of earlier versions have no mtime.
     """
     return found is not None and found[0] == row.bytes and row.facts.get("mtime_ns", found[1]) == found[1]
-
-
-def has_bytes_of(row: LedgerRow, result: Path) -> bool:
-    """Whether a file has the size and the checksum that a row describes, whatever its time."""
-    if row.status != DONE or result.stat().st_size != row.bytes:
-        return False
-    return row.facts.get("crc32") == zlib.crc32(result.read_bytes())
 
 
 def result_file(row: LedgerRow) -> ResultFile:
