@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from pipeline.pose.importing import LOOK
 from pipeline.pose.layouts.keypoint_files import kind_of
 from pipeline.pose.source import KeypointSource, PoseSource, keypoint_source, own_keypoints
 from pipeline.run_stages import RunSettings, run_stages
-from pipeline.stages.handcrops import HandCrops
+from pipeline.status import show_warnings
 from pipeline.video.program import ffmpeg_binary, refuse_old
 from pipeline.workers.local import end_workers
 from pipeline.workers.signals import StoppedBySignal, stop_on_signals
@@ -138,7 +138,7 @@ def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNee
         )
     settings = RunSettings(
         workspace,
-        STAGES[:-1] if needs.with_crops else tuple(stage for stage in STAGES[:-1] if stage != HandCrops.name),
+        STAGES[:-1],
         source,
         needs.classes,
         needs.recipe,
@@ -148,6 +148,7 @@ def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNee
     samples, failed = _samples(clips, needs.with_depth)
     workspace.create()
     outcomes = run_stages(samples, settings) if samples else []
+    show_warnings(outcomes)
     rows = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
     failed += [f"{row.id} ({stage}): {row.error}" for stage, row in rows]
     lost = {row.id for _, row in rows}
@@ -210,10 +211,7 @@ def write_overlay(
 def _pose_of(folder: Path, sample_id: str) -> tuple[SampleInfo, np.ndarray]:
     """A sample's JSON and its float32 (T, 135, 3) keypoints."""
     shards = open_shards(str(folder))
-    reader = MemberReader(shards)
-    try:
-        number = shards.ids.to_pylist().index(sample_id)
+    number = shards.ids.to_pylist().index(sample_id)
+    with closing(MemberReader(shards)) as reader:
         info, pose = (reader.read(number, MEMBERS.index(name)) for name in ("json", "pose.npy"))
         return info_from_json(info), array_from_npy(pose)
-    finally:
-        reader.close()

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.pose.importing import LOOK, ImportRules
+from pipeline.pose.source import PoseSource
 from pipeline.workspace.driver_lock import Part, parse_part
 from pipeline.workspace.paths import STAGES
 from shards.errors import InputError
 
 
-@dataclass(frozen=True)
-class RunOptions:
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(PoseSource):
     """One field for each option, named as it is; None: it was not given."""
 
     data: Path
@@ -18,19 +19,10 @@ class RunOptions:
     labels: Path | None = None
     classes: Path | None = None
     stage: tuple[str, ...] = ("all",)
-    pose: str | None = None
-    openpose_bin: str | None = None
-    openpose_models: Path | None = None
-    rtmw_detector: Path | None = None
-    rtmw_model: Path | None = None
-    no_face: bool = False
-    keypoints: Path | None = None
     keypoint_layout: str | None = None
-    person: str | None = None
     picture_size: tuple[int, int] | None = None
     mirrored: bool = False
     poseflow: Path | None = None
-    gpus: tuple[str, ...] = ()
     recipe: str = "default"
     jobs: int | None = None
     scheduler: str | None = None
@@ -85,5 +77,5 @@ class RunOptions:
             raise InputError(
                 "--stage shards does not go with --part: run it once, without --part, when all parts are done"
             )
-        stages = STAGES if "all" in self.stage else tuple(stage for stage in STAGES if stage in self.stage)
-        return tuple(stage for stage in stages if not (self.part and stage == "shards"))
+        asked = STAGES if "all" in self.stage else self.stage
+        return tuple(stage for stage in STAGES if stage in asked and not (self.part and stage == "shards"))

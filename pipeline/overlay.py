@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.hands.boxes import nearest_present
 from pipeline.video.decode import WantedStream, decode
 from pipeline.video.encode import RawFrames, write_video
+from pipeline.video.probe import probe
 from pipeline.video.program import ffmpeg_binary
 from pipeline.video.recording import Recording
 from pipeline.workspace.clip import Video
@@ -70,9 +71,10 @@ def draw_video(clip: Path, info: SampleInfo, keypoints: np.ndarray, answers: Seq
         ClipError: the clip does not decode as it did for the pipeline.
         InputError: FFmpeg cannot write the file.
     """
-    binary, video = ffmpeg_binary(), Video(info.frames, info.width, info.height, info.fps)
-    canvas = Canvas.of(info.width, info.height)
-    pictures = (frame for _, frame in decode([WantedStream(Recording(str(clip)), video, "rgb")], binary))
+    binary, recording, canvas = ffmpeg_binary(), Recording(str(clip)), Canvas.of(info.width, info.height)
+    stream = probe([recording], binary)[0].stream  # a file's first may be sound, a cover or another track
+    video = Video(info.frames, info.width, info.height, info.fps, stream)
+    pictures = (frame for _, frame in decode([WantedStream(recording, video, "rgb")], binary))
     frames = (frame.tobytes() for frame in draw_frames(pictures, info, keypoints, answers, canvas))
     raw = RawFrames("rgb24", canvas.width, canvas.height + PANEL, info.fps)
     write_video(out, frames, raw, binary, {"preset": "veryfast", "crf": 20, "movflags": "+faststart"})

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,24 +110,19 @@ def run_stages(samples: Sequence[Sample], settings: RunSettings) -> list[StageSu
 @contextmanager
 def _engine(settings: RunSettings) -> Iterator[Engine]:
     """What runs a stage's tasks: local worker processes, or a Dask cluster."""
-    if settings.scheduler is None:
-        finished = False
-        try:
-            yield lambda tasks: run_tasks(tasks, settings.jobs)
-            finished = True
-        finally:
-            if not finished:
-                end_workers()
-                if settings.part is None:  # other parts may be writing
-                    settings.workspace.remove_leftovers()
-                if settings.with_shards:
-                    remove_leftovers(settings.shards_folder)
+    if settings.scheduler:
+        with closing(Cluster(settings.scheduler)) as cluster:
+            yield cluster.run
         return
-    cluster = Cluster(settings.scheduler)
     try:
-        yield cluster.run
-    finally:
-        cluster.close()
+        yield lambda tasks: run_tasks(tasks, settings.jobs)
+    except BaseException:
+        end_workers()
+        if settings.part is None:  # other parts may be writing
+            settings.workspace.remove_leftovers()
+        if settings.with_shards:
+            remove_leftovers(settings.shards_folder)
+        raise
 
 
 def _run_stage(

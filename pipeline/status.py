@@ -48,14 +48,14 @@ def summarize(
     print_line("stage       done  new  failed  waiting")
     for outcome in outcomes:
         failed, waiting = len(outcome.failed), outcome.waiting
-        print_line(f"{outcome.stage:<10}{outcome.done:>6}{outcome.now:>5}{failed:>8}{waiting:>9}")
+        print_line(f"{outcome.stage:<10}{outcome.done:>6} {outcome.now:>4} {failed:>7} {waiting:>8}")
     failures = [(outcome.stage, row) for outcome in outcomes for row in outcome.failed]
     for stage, row in failures[:_SHOWN]:
         print_line(f"failed: {row.id} ({stage}): {row.error}", err=True)
     if len(failures) > _SHOWN:
         more = f"`pipeline status --work {workspace.root} --failed`"
         print_line(f"… and {len(failures) - _SHOWN} more: {more}", err=True)
-    _show_warnings([line for outcome in outcomes for line in outcome.warnings])
+    show_warnings(outcomes)
     if unknown:
         print_line(unknown, err=True)
     if outcomes and outcomes[-1].stage == STAGES[-1] and outcomes[-1].done and not outcomes[-1].failed:
@@ -86,10 +86,10 @@ def _show_hands(hands: HandShares, done: int) -> None:
         print_line(f"the hands of {done - len(hands)} clips, cut by an earlier version, are not counted")
 
 
-def _show_warnings(warnings: Sequence[str]) -> None:
-    """Some of the warnings, each kind with the number of its clips: a data set tends to have one for every clip."""
+def show_warnings(outcomes: Iterable[StageSummary]) -> None:
+    """Print a warning of each kind, with the number of its clips: a data set tends to have one for every clip."""
     kinds: dict[str, list[str]] = {}
-    for line in warnings:
+    for line in (line for outcome in outcomes for line in outcome.warnings):
         _, _, reason = line.partition(": ")
         kinds.setdefault(re.sub(r"\d+(\.\d+)?", "…", reason), []).append(line)
     for lines in list(kinds.values())[:_SHOWN]:

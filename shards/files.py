@@ -30,7 +30,7 @@ def whole_file(path: Path, follow: bool = True) -> Iterator[Path]:
     if target.exists() and not target.is_file() and (follow or not path.is_symlink()):
         yield target
         return
-    temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary = temporary_name(target)
     try:
         with writing(path, temporary):
             yield temporary
@@ -38,6 +38,11 @@ def whole_file(path: Path, follow: bool = True) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError, NotADirectoryError):
             temporary.unlink()
+
+
+def temporary_name(path: Path) -> Path:
+    """An unused name beside `path`, of the form that `remove_leftovers` clears away."""
+    return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _followed(link: Path) -> Path:

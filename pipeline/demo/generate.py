@@ -124,7 +124,7 @@ def _claim(out: Path, readme: str) -> None:
     """Mark `out` as holding the data set that `readme` describes; refuses a folder that holds anything else."""
     remove_leftovers(out)  # all that is there when the first call was killed in this function
     found = out / "README.txt"
-    ours = found.is_file() and found.read_text(encoding="utf-8") == readme
+    ours = found.is_file() and found.read_bytes() == readme.encode()
     if out.exists() and not ours and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: holds something else than these generated clips; name another folder or remove it")
     out.mkdir(parents=True, exist_ok=True)

@@ -20,8 +20,6 @@ from pipeline.workspace.row import LedgerRow, Made
 
 # Of a clip without video whose keypoints do not say it. Nothing but the times of `predict --sliding` depends on it.
 ASSUMED_FPS = 25.0
-# Pixel formats of measured depth, of more than 8 bits: their values mean something, and have to be scaled by it.
-_MEASURED = ("gray9", "gray10", "gray12", "gray14", "gray16")
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,8 @@ def count_frames(sample: Sample, stage: Frames) -> tuple[Video, Video | None]:
     """
     if sample.color is None:
         return video_of_keypoints(Path(str(sample.keypoints)), stage.rules), None
-    recordings = [color_of(sample), depth_of(sample)] if sample.depth else [color_of(sample)]
-    color, *rest = probe([one for one in recordings if one], ffmpeg_binary(stage.ffmpeg), stage.take_damaged)
+    recordings = [one for one in (color_of(sample), depth_of(sample)) if one]
+    color, *rest = probe(recordings, ffmpeg_binary(stage.ffmpeg), stage.take_damaged)
     if not rest or sample.depth is None:
         return color, None
     (depth,) = rest
@@ -96,12 +94,12 @@ def count_frames(sample: Sample, stage: Frames) -> tuple[Video, Video | None]:
             f"{sample.depth}: {depth.width}×{depth.height}, color is {color.width}×{color.height}; "
             "mend it, or run with --no-depth"
         )
-    if depth.pixels.startswith(_MEASURED) and stage.depth_range is None:
+    if depth.depth_bits > 8 and stage.depth_range is None:
         raise ClipError(
             f"{sample.depth}: depth of more than 8 bits ({depth.pixels}), of which crops keep 8; say what range of its "
             "values matters with --depth-range NEAR,FAR"
         )
-    if not depth.pixels.startswith(_MEASURED) and stage.depth_range is not None:
+    if depth.depth_bits == 8 and stage.depth_range is not None:
         note = "depth has 8 bits already; --depth-range leaves it as it is"
         depth = replace(depth, notes=(*depth.notes, note))
     return color, depth

@@ -4,7 +4,6 @@ The tar holds what depends on the clip alone. Id, signer and label enter when sh
 corrected label decodes no video again.
 """
 
-import re
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,6 @@ from shards.format.tar import pack
 # JPEG quality of the crops: at 95 the model input is off by less than 0.02 on average (unit variance).
 QUALITY = 95
 _COUNTS = tuple(name for hand in HANDS for name in HAND_COLUMNS[hand])
-_MEASURED_BITS = re.compile(r"gray(9|1\d)")
 _FIRST_OF_CLIP = b'"fps":'  # of the keys in a sample's JSON that depend on the clip alone; in a string, quotes are \"
 
 
@@ -110,7 +108,7 @@ def cut_clip(clip: Clip, stage: HandCrops) -> Made:
     color_style = CutStyle(False, recipe.opencv_colour, recipe.aliased_colour, stage.quality)
     videos = [(color_of(clip.sample), video, color_style)]
     if (recording := depth_of(clip.sample)) and clip.depth_video:
-        scaled = _scaled_range(clip.depth_video.pixels, stage.depth_range)
+        scaled = _scaled_range(clip.depth_video.depth_bits, stage.depth_range)
         depth_style = CutStyle(True, recipe.opencv_colour, False, stage.quality, scaled)
         videos.append((recording, clip.depth_video, depth_style))
     cutters = [Cutter(hands, video, style) for _, _, style in videos]
@@ -159,12 +157,11 @@ def mark_clip(clip: Clip, tar: CropTar, stage: HandCrops) -> Made:
     return _pack(info, members | {"json": _json_of(info, stage.recipe)}, path)
 
 
-def _scaled_range(pixels: str, depth_range: tuple[float, float] | None) -> tuple[float, float] | None:
+def _scaled_range(bits: int, depth_range: tuple[float, float] | None) -> tuple[float, float] | None:
     """The range in 16-bit values, to which FFmpeg brings depth of 9 to 14 bits; None for depth of 8 bits."""
-    measured = _MEASURED_BITS.match(pixels)
-    if depth_range is None or measured is None:
+    if depth_range is None or bits == 8:
         return None
-    factor = 2 ** (16 - int(measured[1]))
+    factor = 2 ** (16 - bits)
     return depth_range[0] * factor, depth_range[1] * factor
 
 

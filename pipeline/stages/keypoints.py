@@ -1,7 +1,7 @@
 """Stage `keypoints`: the pose of every frame, from an estimator, from files of any known layout, or from an archive."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,14 +67,14 @@ class KeypointStage(Stage):
 
     def make(self, clips: Sequence[Clip], run: Engine) -> Iterator[LedgerRow]:
         """See `Stage`; an archive is read once, as one stream."""
-        from_archive = [clip for clip in clips if self._is_in_archive(clip)]
-        if len(from_archive) < len(clips):
-            yield from super().make([clip for clip in clips if not self._is_in_archive(clip)], run)
+        from_archive = [clip for clip in clips if self.source.archive and not clip.sample.keypoints]
+        if others := [clip for clip in clips if clip.sample.keypoints or not self.source.archive]:
+            yield from super().make(others, run)
         if from_archive:
-            videos = {clip.id: clip.video for clip in from_archive}
-            arrays = import_archive(self.source.archive, {key: one.frames for key, one in videos.items()}, KEYPOINTS)
-            named = ((key, array if isinstance(array, ClipError) else (key, array)) for key, array in arrays)
-            yield from self.rows_of(from_archive, named, lambda found, path: self._keep(found, videos, path))
+            frames = {clip.id: clip.video.frames for clip in from_archive}
+            yield from self.rows_of(
+                from_archive, import_archive(self.source.archive, frames, KEYPOINTS), self._keep_archived
+            )
         if self.source.estimator:
             end_workers()  # an estimator that stays up between clips would keep its memory for the rest of the run
 
@@ -82,13 +82,9 @@ class KeypointStage(Stage):
         """See `Stage`."""
         clip.keypoints = result_file(row)
 
-    def _keep(self, found: tuple[str, np.ndarray], videos: Mapping[str, Video], path: Path) -> Made:
-        sample_id, points = found
-        video = videos[sample_id]
-        return keep_keypoints(squared(points, video), video, f"{self.source.archive[0]}: {sample_id}", path)
-
-    def _is_in_archive(self, clip: Clip) -> bool:
-        return bool(self.source.archive) and not clip.sample.keypoints
+    def _keep_archived(self, clip: Clip, points: np.ndarray) -> Made:
+        source = f"{self.source.archive[0]}: {clip.id}"
+        return keep_keypoints(squared(points, clip.video), clip.video, source, self.result(clip.id))
 
 
 def _estimate(estimator: Estimator, clip: Clip, number: int, ffmpeg: str | None, path: Path) -> Made:

@@ -48,9 +48,9 @@ class PoseFlow(Stage):
         """See `Stage`; an archive is read once, as one stream."""
         if not self.archive:
             yield from super().make(clips, run)
-        elif clips:
-            wanted = {clip.id: clip.video.frames - 1 for clip in clips}
-            yield from self.rows_of(clips, import_archive(self.archive, wanted, POSE_FLOW), keep_flow)
+        else:
+            flows = import_archive(self.archive, {clip.id: clip.video.frames - 1 for clip in clips}, POSE_FLOW)
+            yield from self.rows_of(clips, flows, lambda clip, flow: keep_flow(flow, self.result(clip.id)))
 
     def found(self, clip: Clip, row: LedgerRow) -> None:
         """See `Stage`."""

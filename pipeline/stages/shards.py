@@ -16,11 +16,11 @@ from pipeline.workspace.clip import Clip, Sample
 from pipeline.workspace.fingerprint import fingerprint, stamp
 from pipeline.workspace.ledger import Ledger
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.result import is_result, mtime_of, named, read_result, temporary_name
+from pipeline.workspace.result import is_result, mtime_of, named, read_result
 from pipeline.workspace.row import BEGUN, DONE, LedgerRow, Made
 from pipeline.workspace.shard_folder import listed_shards, own_shards, splits_of
 from shards.errors import InputError
-from shards.files import remove_leftovers
+from shards.files import remove_leftovers, temporary_name, writing
 from shards.format.dataset import FILE_NAME, Dataset, Shard, index_name, read_dataset, sha256_of
 from shards.format.sample import SampleInfo
 from shards.format.tar import TarLayout, lay_out, padded, tar_member
@@ -91,29 +91,28 @@ class PlannedShards:
         except (InputError, OSError):
             return False
         splits: dict[str, list[Shard]] = {}
-        for name, clips in self.shards.items():
-            splits.setdefault(clips[0].sample.split, []).append(
-                self._written(name, rows[str(self.folder / name)].facts)
-            )
+        for split, shard, _ in self._written(rows):
+            splits.setdefault(split, []).append(shard)
         known = there.index_sums.keys() == splits.keys()
         return same and known and there == replace(dataset, splits=splits, index_sums=there.index_sums)
 
     def finish(self, rows: Mapping[str, LedgerRow], dataset: Dataset) -> Dataset:
         """Write the indexes, then `dataset.json`: `dataset` with these shards."""
-        contents = []
-        for name, clips in self.shards.items():
-            shard = self._written(name, rows[str(self.folder / name)].facts)
-            entries = [(_about(clip), sample_layout(clip)) for clip in clips]
-            contents.append((clips[0].sample.split, shard, entries))
+        contents = [
+            (split, shard, [(_about(clip), sample_layout(clip)) for clip in clips])
+            for split, shard, clips in self._written(rows)
+        ]
         return finish(self.folder, dataset, contents)
 
-    def _written(self, name: str, facts: Mapping[str, Any]) -> Shard:
-        """A shard as its row describes it."""
-        shard = Shard(name, facts.get("samples", -1), facts.get("size", -1), facts.get("sha256", ""))
-        if (type(shard.samples), type(shard.bytes), type(shard.sha256)) != (int, int, str) or shard.bytes < 0:
-            ledgers = self.workspace.ledgers / "shards.*"
-            raise InputError(f"{ledgers}: damaged (row of {name}); remove it, and the shards are made again")
-        return shard
+    def _written(self, rows: Mapping[str, LedgerRow]) -> Iterator[tuple[str, Shard, Sequence[Clip]]]:
+        """Of each shard its split, what its row says of it, and its clips."""
+        for name, clips in self.shards.items():
+            facts = rows[str(self.folder / name)].facts
+            shard = Shard(name, facts.get("samples", -1), facts.get("size", -1), facts.get("sha256", ""))
+            if (type(shard.samples), type(shard.bytes), type(shard.sha256)) != (int, int, str) or shard.bytes < 0:
+                ledgers = self.workspace.ledgers / "shards.*"
+                raise InputError(f"{ledgers}: damaged (row of {name}); remove it, and the shards are made again")
+            yield clips[0].sample.split, shard, clips
 
 
 def plan_shards(clips: Iterable[Clip], samples_per_shard: int) -> dict[str, list[Clip]]:
@@ -156,11 +155,8 @@ def make_shard(path: Path, clips: Sequence[Clip], workspace: Workspace) -> Made:
         ClipError: an earlier result is damaged.
     """
     temporary = temporary_name(path)
-    try:
+    with writing(path, temporary):
         shard = write_shard(temporary, (sample_members(clip, workspace) for clip in clips))
-    except OSError as error:
-        error.filename = str(path)  # the name that people know
-        raise
     facts = {"samples": shard.samples, "size": shard.bytes, "sha256": shard.sha256}
     return Made(facts | mtime_of(temporary), shard.bytes, temporary)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from pipeline.workers.local import Engine, Task, Work, row_of
 from pipeline.workspace.clip import Clip
 from pipeline.workspace.fingerprint import fingerprint
 from pipeline.workspace.paths import Workspace
-from pipeline.workspace.result import has_bytes_of
 from pipeline.workspace.row import LedgerRow, Made
 
 
@@ -84,7 +84,7 @@ class Stage(ABC):
         """Whether a row's result file has the row's bytes; it gets the row's time, which copying a workspace loses."""
         path = self.result(row.id)
         try:
-            if not has_bytes_of(row, path):
+            if path.stat().st_size != row.bytes or row.facts.get("crc32") != zlib.crc32(path.read_bytes()):
                 return False
             os.utime(path, ns=(time.time_ns(), row.facts["mtime_ns"]))
         except OSError:
@@ -92,21 +92,21 @@ class Stage(ABC):
         return True
 
     def rows_of(
-        self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[..., Made]
+        self, clips: Iterable[Clip], arrays: Iterator[tuple[str, Any]], keep: Callable[[Clip, Any], Made]
     ) -> Iterator[LedgerRow]:
         """The rows of results that come out of one stream.
 
-        `keep` writes an array as the result file of a path; a ClipError in an array's place fails the clip.
+        `keep` writes an array as the result file of a clip; a ClipError in an array's place fails the clip.
         """
-        fingerprints = {clip.id: clip.fingerprints[self.name] for clip in clips}
+        by_id = {clip.id: clip for clip in clips}
         for key, array in arrays:
-            yield row_of(Task(key, fingerprints[key], partial(_kept, array, self.result(key), keep)))
+            yield row_of(self._task(by_id[key], partial(_kept, by_id[key], array, keep)))
 
     def _task(self, clip: Clip, work: Work) -> Task:
         return Task(clip.id, clip.fingerprints[self.name], work, self.one_core)
 
 
-def _kept(array: Any, path: Path, keep: Callable[..., Made]) -> Made:
+def _kept(clip: Clip, array: Any, keep: Callable[[Clip, Any], Made]) -> Made:
     if isinstance(array, ClipError):
         raise array
-    return keep(array, path)
+    return keep(clip, array)

@@ -77,7 +77,7 @@ class Cluster:
         from distributed import CancelledError, as_completed
         from distributed.scheduler import KilledWorker
 
-        futures = {self._submit(task): task for task in tasks}
+        futures = {self._client.submit(execute, task, pure=False): task for task in tasks}
         try:
             for future in as_completed(futures, loop=self._client.loop):
                 task = futures.pop(future)
@@ -91,9 +91,6 @@ class Cluster:
                 yield task, row
         finally:
             self._client.cancel(list(futures))
-
-    def _submit(self, task: Task) -> Any:
-        return self._client.submit(execute, task, pure=False)
 
 
 def _within(seconds: float, connect: Callable[[], Any]) -> Any:

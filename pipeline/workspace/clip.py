@@ -1,5 +1,6 @@
 """The record of a clip, which travels through the stages: its sample, its inputs, and what each stage found out."""
 
+import re
 from dataclasses import dataclass, field
 
 # Of the suffixes that FFmpeg reads, those that people have.
@@ -7,6 +8,7 @@ _VIDEOS = """
 3g2 3gp asf avi dv f4v flv gif m2ts m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts mxf ogv swf ts vob webm wmv
 """
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _VIDEOS.split())
+_MEASURED = re.compile(r"gray(9|1\d)")  # of FFmpeg's pixel formats
 
 Stamp = list[int]  # size in bytes and mtime (ns) of an input file
 
@@ -40,6 +42,12 @@ class Video:
     aspect: float = 1.0  # width / height of a pixel as it is stored; `width` is the stored one times this
     plain: bool = True  # any program that opens the file sees these frames
     notes: tuple[str, ...] = ()  # what a user should know of it, a few words each
+
+    @property
+    def depth_bits(self) -> int:
+        """Of a value of measured depth, which means something and has to be scaled: 9 to 16; of a gray level: 8."""
+        measured = _MEASURED.match(self.pixels)
+        return int(measured[1]) if measured else 8
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from typing import Any
 
 from pipeline.workspace.clip import Stamp
 
-_encode = json.JSONEncoder(
-    sort_keys=True, check_circular=False
-).encode  # json.dumps would build this encoder again for each of 145,000
+# json.dumps would build this encoder again for each of 145,000.
+_encode = json.JSONEncoder(sort_keys=True, check_circular=False).encode
 
 
 def fingerprint(*parts: Any) -> str:

@@ -37,7 +37,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _NUMBERS = (float, int)
-_SUM = "\t#"  # before the checksum, and in no JSON of ours
+_SUM = b"\t#"  # before the checksum, and in no JSON of ours
 
 
 class Ledger:
@@ -153,12 +153,12 @@ def _read_journal(path: Path) -> list[LedgerRow]:
 def _journal_line(row: LedgerRow) -> bytes:
     """The row as JSON, and the checksum of that, in one line."""
     text = json.dumps({name: getattr(row, name) for name in _SCHEMA.names}).encode()
-    return text + f"{_SUM}{zlib.crc32(text):08x}\n".encode()
+    return b"%s%s%08x\n" % (text, _SUM, zlib.crc32(text))
 
 
 def _row_of_line(line: bytes) -> LedgerRow | None:
     """The row of a journal's line, None for a damaged one. Earlier versions wrote no checksum."""
-    text, mark, found = line.rpartition(_SUM.encode())
+    text, mark, found = line.rpartition(_SUM)
     if mark and found != b"%08x" % zlib.crc32(text):
         return None
     try:

@@ -65,8 +65,8 @@ def read_data(data: Path, classes: Path | None = None, use_depth: bool = True) -
 def _from_tree(folder: Path) -> Data:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder or CSV file; --data takes an AUTSL tree or a clip list")
-    # macOS writes ._NAME beside a file.
-    files = sorted(path for path in folder.glob("*/*") if not path.name.startswith(".") and _is_video(path))
+    videos = (path for path in folder.glob("*/*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    files = sorted(path for path in videos if not path.name.startswith("."))  # macOS writes ._NAME beside a file
     colors = {path: path.stem.removesuffix("_color") for path in files if path.stem.endswith("_color")}
     if not colors:
         raise InputError(f"{folder}: no <split>/<id>_color.mp4 in it; for other layouts see `pipeline clips --help`")
@@ -82,10 +82,6 @@ def _from_tree(folder: Path) -> Data:
     left = [path for path in files if str(path.absolute()) not in used]
     example = f"{len(left)} videos are no <id>_color and no depth of one, e.g. {left[0]}; left out" if left else ""
     return Data(samples, None, [f"{folder}: {example}"] if left else [])
-
-
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _sample(color: Path, name: str, depth: Path | None) -> Sample:

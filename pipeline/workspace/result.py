@@ -4,7 +4,6 @@ A worker writes a result under a temporary name; the driver gives it its own nam
 that outlives its driver changes nothing that a later run relies on.
 """
 
-import uuid
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,24 +14,19 @@ import numpy as np
 
 from pipeline.errors import ClipError
 from pipeline.workspace.clip import ResultFile
-from pipeline.workspace.row import DONE, LedgerRow, Made
+from pipeline.workspace.row import LedgerRow, Made
+from shards.files import temporary_name, writing
 from shards.format.sample import array_from_npy
-
-
-def temporary_name(path: Path) -> Path:
-    """An unused name beside `path`, of the form that `shards.files.remove_leftovers` clears away."""
-    return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def write_result(path: Path, data: bytes, facts: Mapping[str, Any]) -> Made:
     """Write the result file that the driver will name `path`; the facts get its checksum and time."""
     temporary = temporary_name(path)
     try:
-        temporary.write_bytes(data)
-    except BaseException as error:
+        with writing(path, temporary):
+            temporary.write_bytes(data)
+    except BaseException:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            error.filename = str(path)  # the name that people know
         raise
     marks = mtime_of(temporary) | {"crc32": zlib.crc32(data)}
     return Made({**facts, **marks}, len(data), temporary)
@@ -59,13 +53,6 @@ def is_result(row: LedgerRow, found: Sequence[int] | None) -> bool:
     leave a file of settings that no row describes. Rows of earlier versions have no mtime.
     """
     return found is not None and found[0] == row.bytes and row.facts.get("mtime_ns", found[1]) == found[1]
-
-
-def has_bytes_of(row: LedgerRow, result: Path) -> bool:
-    """Whether a file has the size and the checksum that a row describes, whatever its time."""
-    if row.status != DONE or result.stat().st_size != row.bytes:
-        return False
-    return row.facts.get("crc32") == zlib.crc32(result.read_bytes())
 
 
 def result_file(row: LedgerRow) -> ResultFile:

@@ -119,7 +119,7 @@ def test_options_of_stages_that_are_not_run_are_accepted(tiny: Path, tmp_path: P
 
 def test_a_part_leaves_the_shards_to_a_later_run() -> None:
     def chosen(part: str | None, *stages: str) -> tuple[str, ...]:
-        return RunOptions(Path("d"), Path("w"), stage=stages, part=part).chosen_stages()
+        return RunOptions(data=Path("d"), work=Path("w"), stage=stages, part=part).chosen_stages()
 
     assert chosen(None, "all") == ("frames", "keypoints", "poseflow", "handcrops", "shards")
     assert chosen("1/2", "all") == ("frames", "keypoints", "poseflow", "handcrops")
@@ -133,4 +133,4 @@ def test_every_option_is_a_field_and_the_other_way_round() -> None:
     given = {name: f"given {name}" for name in options}
     assert vars(settings_from(given, RunOptions)) == given
     assert f"[default: {SAMPLES_PER_SHARD}]" in options["samples_per_shard"].help
-    assert RunOptions(Path("d"), Path("w")).quality == options["quality"].default
+    assert RunOptions(data=Path("d"), work=Path("w")).quality == options["quality"].default

@@ -189,6 +189,15 @@ def test_a_clip_that_decodes_to_less_leaves_the_old_file(clip, info, keypoints, 
     assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
 
 
+def test_a_clip_whose_first_stream_is_sound(clip, info, keypoints, tmp_path, ffmpeg):
+    sound = ["-f", "lavfi", "-i", "sine=duration=0.4", "-map", "1:a", "-map", "0:v", "-c:v", "copy"]
+    command = [ffmpeg, "-loglevel", "error", "-i", clip, *sound, tmp_path / "with sound.mp4"]
+    subprocess.run(command, check=True)
+    draw_video(clip, info, keypoints, YES, tmp_path / "silent.mp4")
+    draw_video(tmp_path / "with sound.mp4", info, keypoints, YES, tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "silent.mp4").read_bytes()
+
+
 def test_a_file_that_cannot_be_written(clip, info, keypoints, tmp_path):
     with pytest.raises(InputError, match=r"nowhere/out.mp4: FFmpeg could not write it"):
         draw_video(clip, info, keypoints, YES, tmp_path / "nowhere" / "out.mp4")

@@ -92,6 +92,11 @@ def test_a_summary_of_a_run_in_which_all_went_well(capsys: pytest.CaptureFixture
     assert said.err == ""
 
 
+def test_a_summary_of_all_of_autsl_keeps_its_numbers_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    summarize([StageSummary("frames", 36302, 36302)], WORKSPACE, SHARDS, None)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["frames", "36302", "36302", "0", "0"]
+
+
 def test_a_summary_names_the_first_ten_that_failed(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [
         StageSummary("frames", 7, 3, rows(9)),

@@ -173,6 +173,10 @@ def test_a_folder_that_holds_something_else_is_refused(data, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="name another folder"):
         generate(tmp_path, SETTINGS, jobs=1)
+    (tmp_path / "README.txt").write_bytes("für".encode("latin-1"))
+    with pytest.raises(InputError, match="name another folder"):
+        generate(tmp_path, SETTINGS, jobs=1)
+    (tmp_path / "README.txt").unlink()
     with pytest.raises(InputError, match="name another folder"):
         generate(tmp_path / "mine.txt", SETTINGS, jobs=1)
     with pytest.raises(InputError, match="name another folder"):

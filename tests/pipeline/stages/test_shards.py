@@ -103,6 +103,14 @@ def assert_index_points_at_members(workspace: Workspace) -> None:
         assert cut.endswith(own[1:])
 
 
+def test_what_cannot_be_read_names_itself_and_not_the_shard(workspace: Workspace) -> None:
+    items = [item(workspace, "s0")]
+    workspace.handcrops("s0").unlink()
+    workspace.handcrops("s0").mkdir()
+    (reason,) = Run(workspace, items).failed
+    assert "s0.tar" in reason and "train-000" not in reason
+
+
 def test_a_lost_sample_that_comes_back_with_other_sizes_is_written_again(workspace: Workspace) -> None:
     items = [item(workspace, f"s{n}") for n in range(3)]
     Run(workspace, items)

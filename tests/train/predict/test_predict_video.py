@@ -167,6 +167,19 @@ def test_a_failing_clip_does_not_stop_the_others(checkpoint, tiny, tmp_path, scr
     assert not list(scratch.iterdir())
 
 
+def test_what_is_odd_about_a_clip_is_said(checkpoint, tiny, tiny_work, tmp_path):
+    keypoints = np.load(tiny_work / "keypoints" / "signer2_sample4.npy")
+    keypoints[..., 1] = np.where(keypoints[..., 2] > 0, 120 - keypoints[..., 1], 0)
+    (tmp_path / "kp").mkdir()
+    np.save(tmp_path / "kp" / "signer2_sample4.npy", keypoints)
+    clip = tiny / "mp4" / "val" / "signer2_sample4_color.mp4"
+    options = ("--checkpoint", checkpoint, "--video", clip, "--out", tmp_path / "p.csv")
+    assert "warning" not in run(*options, "--keypoints", tiny / "kp").stderr
+    turned = run(*options, "--keypoints", tmp_path / "kp", "--any-estimator")
+    assert turned.exit_code == 0, turned.output
+    assert "warning: signer2_sample4: the person stands on the head" in turned.stderr
+
+
 def test_a_failing_clip_that_a_template_names_is_left_out(checkpoint, tiny, tmp_path):
     folder = tmp_path / "clips"
     shutil.copytree(tiny / "mp4" / "val", folder)
