@@ -10,7 +10,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.clip_making import SHARED, make_clip, moving_keypoints, run_pipeline, write_keypoints
+from helpers.data.clip_making import SHARED, make_clip, moving_keypoints, run_pipeline, write_keypoints
 
 from train.ranks.threads import wait_passively
 

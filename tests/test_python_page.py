@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
-from helpers.shard_making import Plan, make_shards
-from helpers.tiny_model import tiny_pose_checkpoint
-from helpers.train_runs import tiny_arguments
+from helpers.data.clip_making import make_clip, moving_keypoints, write_keypoints
+from helpers.data.shard_making import Plan, make_shards
+from helpers.models.tiny_model import tiny_pose_checkpoint
+from helpers.processes.train_runs import tiny_arguments
 from scipy.special import softmax
 from torch.utils.data import DataLoader
 

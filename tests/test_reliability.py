@@ -21,9 +21,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.forked import Ended, forked
-from helpers.pipeline_runs import ROOT, command, digests, processes_of, wait_until
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
+from helpers.processes.forked import Ended, forked
+from helpers.processes.pipeline_runs import ROOT, command, digests, processes_of, wait_until
 
 # What the commands import when they run: once here, not in every child.
 import pipeline.run
@@ -122,7 +122,7 @@ def test_a_changed_byte_of_a_checkpoint_is_refused_or_means_nothing(
     made: Path, tmp_path: Path, counts: Counter[str]
 ) -> None:
     torch = pytest.importorskip("torch")
-    from helpers.tiny_model import tiny_checkpoint
+    from helpers.models.tiny_model import tiny_checkpoint
 
     from shards.errors import InputError
     from train.fit.checkpoint import read_checkpoint

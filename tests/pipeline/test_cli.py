@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.clip_making import moving_keypoints, run_pipeline, write_keypoints
+from helpers.data.clip_making import moving_keypoints, run_pipeline, write_keypoints
 
 from pipeline.cli import main
 from shards.format.dataset import read_dataset

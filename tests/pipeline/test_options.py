@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.pipeline_runs import fake_openpose
+from helpers.processes.pipeline_runs import fake_openpose
 
 from pipeline.cli import main
 from pipeline.options import RunOptions

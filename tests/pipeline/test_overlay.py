@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from helpers.clip_making import make_clip, moving_keypoints
+from helpers.data.clip_making import make_clip, moving_keypoints
 from PIL import Image, ImageDraw
 
 from pipeline import overlay

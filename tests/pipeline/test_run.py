@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.clip_making import make_clip
-from helpers.pipeline_runs import digests
+from helpers.data.clip_making import make_clip
+from helpers.processes.pipeline_runs import digests
 
 from pipeline.cli import main
 from pipeline.workspace.ledger import read_ledger_rows, write_ledger_table

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.clip_making import write_keypoints
-from helpers.coded_clips import (
+from helpers.data.clip_making import write_keypoints
+from helpers.data.coded_clips import (
     HEIGHT,
     WIDTH,
     check_frames,
@@ -24,8 +24,8 @@ from helpers.coded_clips import (
     samples,
     write_coded,
 )
-from helpers.keypoint_files import SIZE, flat, mediapipe_form, signer
-from helpers.pipeline_runs import fake_openpose
+from helpers.data.keypoint_files import SIZE, flat, mediapipe_form, signer
+from helpers.processes.pipeline_runs import fake_openpose
 from PIL import Image
 
 from pipeline.cli import main

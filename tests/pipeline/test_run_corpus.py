@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
-from helpers.pipeline_runs import leftovers, run
+from helpers.data.clip_making import make_clip, moving_keypoints, write_keypoints
+from helpers.processes.pipeline_runs import leftovers, run
 
 from pipeline.workspace.clip import Video
 from pipeline.workspace.ledger import read_ledger_rows

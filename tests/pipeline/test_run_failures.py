@@ -7,7 +7,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.pipeline_runs import clips, command, digests, fake_openpose, last_line, leftovers, run, start, wait_until
+from helpers.processes.pipeline_runs import (
+    clips,
+    command,
+    digests,
+    fake_openpose,
+    last_line,
+    leftovers,
+    run,
+    start,
+    wait_until,
+)
 
 from pipeline.workspace.ledger import read_ledger_rows
 from pipeline.workspace.row import DONE

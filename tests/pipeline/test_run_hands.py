@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.clip_making import make_clip, moving_keypoints, run_pipeline, write_keypoints
+from helpers.data.clip_making import make_clip, moving_keypoints, run_pipeline, write_keypoints
 
 from pipeline.cli import main as pipeline_command
 from shards.cli import main as shards_command

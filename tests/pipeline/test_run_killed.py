@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from helpers.pipeline_runs import (
+from helpers.processes.pipeline_runs import (
     clips,
     digests,
     fake_openpose,

@@ -1,6 +1,6 @@
 """Clips as people have them, through all stages: every crop shows its own frame, in its place, or the clip is named.
 
-The pictures say which frame they are (see `helpers.coded_clips`); those in tests/data/clips are of public bug reports.
+The pictures say which frame they are (see `helpers.data.coded_clips`); tests/data/clips has those of public bug reports.
 """
 
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import write_keypoints
-from helpers.coded_clips import (
+from helpers.data.clip_making import write_keypoints
+from helpers.data.coded_clips import (
     CLIPS,
     HEIGHT,
     WIDTH,

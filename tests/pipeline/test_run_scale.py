@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from helpers.pipeline_runs import ROOT, command, fake_openpose
+from helpers.processes.pipeline_runs import ROOT, command, fake_openpose
 
 from pipeline.pose.estimators import OpenPose
 from pipeline.pose.source import KeypointSource

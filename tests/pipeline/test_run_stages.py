@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import moving_keypoints
-from helpers.pipeline_runs import clips, digests, fake_openpose, run, start, wait_until
+from helpers.data.clip_making import moving_keypoints
+from helpers.processes.pipeline_runs import clips, digests, fake_openpose, run, start, wait_until
 
 from pipeline.pose.importing import LOOK
 from pipeline.pose.source import NO_SOURCE, keypoint_source

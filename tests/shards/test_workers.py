@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from helpers.pipeline_runs import processes_of, wait_until
+from helpers.processes.pipeline_runs import processes_of, wait_until
 
 from shards import workers
 from shards.errors import OneLineError

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
 
 from tools.gpu_check import MODELS, lines, parts_of
 from tools.gpu_packages import PACKAGES

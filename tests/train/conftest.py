@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
 
 # On busy cores, threads wait for each other: with eight runnable processes on two cores, a test took 20 times as long.
 torch.set_num_threads(1)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.faulty_server import FaultyServer, serving
-from helpers.train_runs import Run, free_port, tiny_arguments
-from helpers.train_runs import tiny_options as options
+from helpers.processes.faulty_server import FaultyServer, serving
+from helpers.processes.train_runs import Run, free_port, tiny_arguments
+from helpers.processes.train_runs import tiny_options as options
 
 from train.fit.checkpoint import read_checkpoint
 

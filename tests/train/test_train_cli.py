@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.shard_making import Plan, make_shards
-from helpers.train_runs import tiny_arguments
-from helpers.train_runs import tiny_options as options
+from helpers.data.shard_making import Plan, make_shards
+from helpers.processes.train_runs import tiny_arguments
+from helpers.processes.train_runs import tiny_options as options
 
 import train.fit.run_log
 import train.fit.session

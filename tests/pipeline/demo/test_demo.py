@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from helpers.pipeline_runs import ROOT, processes_of, wait_until
+from helpers.processes.pipeline_runs import ROOT, processes_of, wait_until
 
 import pipeline.demo.demo as module
 from pipeline.demo import generate

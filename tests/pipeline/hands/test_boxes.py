@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers.clip_making import GOLDEN, moving_keypoints
+from helpers.data.clip_making import GOLDEN, moving_keypoints
 
 from pipeline.hands.boxes import hand_boxes, nearest_present
 from shards.format.recipe import DEFAULT, REFERENCE

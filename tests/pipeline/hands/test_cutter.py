@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import moving_keypoints
+from helpers.data.clip_making import moving_keypoints
 from PIL import Image
 
 from pipeline.hands.cutter import CutStyle, Cutter, HandPlan, plan_hand

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.clip_making import SHARED
+from helpers.data.clip_making import SHARED
 
 from pipeline.hands.found import hands_found
 from pipeline.pose.layouts.apply import apply_layout

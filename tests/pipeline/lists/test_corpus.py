@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from helpers.clip_making import SHARED
+from helpers.data.clip_making import SHARED
 
 from pipeline.cli import main
 from pipeline.workspace.clip import Sample

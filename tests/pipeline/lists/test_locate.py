@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.clip_making import make_clip
+from helpers.data.clip_making import make_clip
 
 from pipeline.lists.locate import Finder, Ranges, locate, seconds_of
 from pipeline.lists.record import Record

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.pipeline_runs import fake_openpose
+from helpers.processes.pipeline_runs import fake_openpose
 
 from pipeline.pose import choice
 from pipeline.pose.choice import EstimatorOptions, choose_estimator, find_openpose, refuse_unused

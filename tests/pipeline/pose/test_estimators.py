@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import make_clip
-from helpers.pipeline_runs import fake_openpose, processes_of, wait_until
+from helpers.data.clip_making import make_clip
+from helpers.processes.pipeline_runs import fake_openpose, processes_of, wait_until
 
 from pipeline.errors import ClipError
 from pipeline.pose import estimators, script_server

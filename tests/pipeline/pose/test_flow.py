@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import GOLDEN, moving_keypoints
+from helpers.data.clip_making import GOLDEN, moving_keypoints
 
 from pipeline.errors import ClipError
 from pipeline.pose.flow import NECK_PER_SHOULDERS, impute, pose_flow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import moving_keypoints
+from helpers.data.clip_making import moving_keypoints
 
 from pipeline.errors import ClipError
 from pipeline.pose.archive import archive_parts

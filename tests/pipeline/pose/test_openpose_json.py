@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import moving_keypoints, write_keypoints
+from helpers.data.clip_making import moving_keypoints, write_keypoints
 
 from pipeline.errors import ClipError
 from pipeline.pose.openpose_json import parse_frame, read_folder, stack_frames

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.clip_making import run_pipeline
-from helpers.pipeline_runs import digests
+from helpers.data.clip_making import run_pipeline
+from helpers.processes.pipeline_runs import digests
 
 from pipeline.workspace.ledger import read_ledger_rows, write_ledger_table
 from shards.format.dataset import read_dataset

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import make_clip, moving_keypoints, write_keypoints
+from helpers.data.clip_making import make_clip, moving_keypoints, write_keypoints
 
 from pipeline.errors import ClipError
 from pipeline.stages.frames import ASSUMED_FPS, Frames, count_frames

@@ -8,8 +8,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from helpers.clip_making import hanging_ffmpeg, make_clip, make_pattern
-from helpers.pipeline_runs import processes_of, wait_until
+from helpers.data.clip_making import hanging_ffmpeg, make_clip, make_pattern
+from helpers.processes.pipeline_runs import processes_of, wait_until
 
 from pipeline.errors import ClipError
 from pipeline.video import probe as module

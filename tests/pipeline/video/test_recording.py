@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import make_clip
+from helpers.data.clip_making import make_clip
 
 from pipeline.errors import ClipError
 from pipeline.video.decode import WantedStream, decode

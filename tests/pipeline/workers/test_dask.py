@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers.clip_making import run_pipeline
-from helpers.pipeline_runs import ROOT, clips, digests, fake_openpose, run, start, wait_until
+from helpers.data.clip_making import run_pipeline
+from helpers.processes.pipeline_runs import ROOT, clips, digests, fake_openpose, run, start, wait_until
 
 from pipeline.errors import ClipError, RunError
 from pipeline.workers.dask import Cluster

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from helpers.held_signals import held
+from helpers.processes.held_signals import held
 
 from pipeline.errors import ClipError
 from pipeline.workers.local import Task, end_workers, execute, one_core, run_tasks

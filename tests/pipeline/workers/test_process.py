@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from helpers.pipeline_runs import processes_of, wait_until
+from helpers.processes.pipeline_runs import processes_of, wait_until
 
 from pipeline.errors import ClipError
 from pipeline.workers.process import Supervised, capture, kill_group, remove_json_folders, run_child, start_group

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from helpers.clip_making import SHARED
+from helpers.data.clip_making import SHARED
 
 from pipeline.workspace.clip import Sample
 from pipeline.workspace.clip_list import read_clip_list

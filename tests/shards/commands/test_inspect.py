@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.chromium import run_chromium
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
 from PIL import Image
 
 from shards.commands.inspect import choose

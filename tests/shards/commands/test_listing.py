@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.shard_making import rewrite_index
+from helpers.data.shard_making import rewrite_index
 
 from shards.format.index import read_index
 

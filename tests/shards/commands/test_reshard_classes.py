@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
 
 from shards.commands.reshard_classes import most_frequent, renumbered, wanted_classes
 from shards.commands.reshard_plan import joined_by_name, read_sources

@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.shard_making import rewrite_index
+from helpers.data.shard_making import rewrite_index
 
 from shards.commands.reshard_plan import assign, make_plan, read_sources, select
 from shards.errors import InputError

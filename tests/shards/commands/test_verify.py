@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers.shard_making import rewrite_index
+from helpers.data.shard_making import rewrite_index
 
 from shards.commands.verify import verify
 from shards.errors import InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.shard_making import Plan, make_shards, rewrite_index
+from helpers.data.shard_making import Plan, make_shards, rewrite_index
 
 from shards.cli import main
 from shards.commands.verify import verify

@@ -2,7 +2,7 @@ import base64
 import json
 
 import pytest
-from helpers.shard_making import rewrite_index
+from helpers.data.shard_making import rewrite_index
 
 from shards.errors import InputError
 from shards.format.index import read_index, scan_shard

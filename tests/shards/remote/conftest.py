@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.faulty_server import FaultyServer, serving
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
+from helpers.processes.faulty_server import FaultyServer, serving
 
 import shards.remote.download as download
 

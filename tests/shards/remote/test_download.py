@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.faulty_server import Fault, FaultyServer
+from helpers.processes.faulty_server import Fault, FaultyServer
 
 import shards.remote.download as downloads
 import shards.remote.transfer as transfers

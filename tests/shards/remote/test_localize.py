@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from helpers.faulty_server import Fault, FaultyServer, serving
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
+from helpers.processes.faulty_server import Fault, FaultyServer, serving
 
 from shards.errors import InputError
 from shards.format.shardset import MemberReader, open_shards

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.faulty_server import Fault, FaultyServer
+from helpers.processes.faulty_server import Fault, FaultyServer
 
 from shards.errors import InputError
 from shards.format.dataset import read_dataset

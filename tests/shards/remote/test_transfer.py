@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers.faulty_server import Fault, FaultyServer
+from helpers.processes.faulty_server import Fault, FaultyServer
 
 import shards.remote.transfer as transfers
 from shards.errors import InputError

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.golden_weights import golden_inputs, golden_logits, golden_state
-from helpers.skeleton_making import made_keypoints, skeleton_of
+from helpers.data.skeleton_making import made_keypoints, skeleton_of
+from helpers.models.golden_weights import golden_inputs, golden_logits, golden_state
 
 from shards.errors import InputError
 from shards.format.recipe import RECIPES, REFERENCE

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.predict_runs import predict
-from helpers.shard_making import Plan, make_shards
-from helpers.tiny_model import tiny_checkpoint
+from helpers.data.shard_making import Plan, make_shards
+from helpers.models.tiny_model import tiny_checkpoint
+from helpers.processes.predict_runs import predict
 
 from shards.format.shardset import open_shards
 from train.data.window import Window

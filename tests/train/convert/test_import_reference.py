@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.golden_weights import golden_inputs, golden_logits, golden_state
+from helpers.models.golden_weights import golden_inputs, golden_logits, golden_state
 
 from shards.format.recipe import DEFAULT, REFERENCE, recipe_from_json
 from train.convert.cli import import_command as main

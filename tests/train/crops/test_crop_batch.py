@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers.crops import noise, pixels_of
-from helpers.golden_weights import GOLDEN
+from helpers.data.crops import noise, pixels_of
+from helpers.models.golden_weights import GOLDEN
 
 from pipeline.hands.crops import shrink
 from shards.format.recipe import REFERENCE

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.shard_making import Plan, make_sample, make_shards
+from helpers.data.shard_making import Plan, make_sample, make_shards
 from PIL import Image
 
 from shards.body135 import HANDS

@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from helpers.golden_weights import GOLDEN
+from helpers.models.golden_weights import GOLDEN
 
 from shards.format.recipe import DEFAULT, REFERENCE
 from train.crops.crop_views import (

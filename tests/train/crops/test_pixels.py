@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from helpers.crops import noise, pixels_of
+from helpers.data.crops import noise, pixels_of
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.golden_weights import GOLDEN
+from helpers.models.golden_weights import GOLDEN
 
 from shards.body135 import MIRRORED_POINTS
 from shards.format.recipe import DEFAULT, REFERENCE

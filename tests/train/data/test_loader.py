@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import orjson
 import pytest
 import torch
-from helpers.pipeline_runs import ROOT
-from helpers.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards
+from helpers.processes.pipeline_runs import ROOT
 
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT, RECIPES, REFERENCE

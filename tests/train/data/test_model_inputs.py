@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.golden_weights import GOLDEN
+from helpers.models.golden_weights import GOLDEN
 
 from pipeline.cli import main as pipeline
 from shards.format.recipe import REFERENCE

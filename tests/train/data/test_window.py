@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.golden_weights import GOLDEN
+from helpers.models.golden_weights import GOLDEN
 
 from shards.format.recipe import DEFAULT, REFERENCE
 from train.data.window import Window, window_frames

@@ -3,7 +3,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from helpers.tiny_model import tiny_checkpoint
+from helpers.models.tiny_model import tiny_checkpoint
 
 from shards.errors import InputError
 from shards.format.recipe import REFERENCE

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from helpers.predict_runs import predict, rows
-from helpers.shard_making import rewrite_index
-from helpers.tiny_model import tiny_pose_checkpoint
-from helpers.train_runs import tiny_arguments
+from helpers.data.shard_making import rewrite_index
+from helpers.models.tiny_model import tiny_pose_checkpoint
+from helpers.processes.predict_runs import predict, rows
+from helpers.processes.train_runs import tiny_arguments
 from torchvision.models import resnet18
 
 from shards.format.dataset import read_dataset

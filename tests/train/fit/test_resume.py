@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.train_runs import Run, tiny_arguments, tiny_options
+from helpers.processes.train_runs import Run, tiny_arguments, tiny_options
 
 TIMES = {"samples_per_second", "waiting", "seconds"}
 # Accumulation, schedule, averaging, early stopping (the rate is so high that validation soon gets worse), dropout.

@@ -4,7 +4,7 @@ import os
 import signal
 
 from click.testing import CliRunner
-from helpers.train_runs import tiny_arguments, tiny_options
+from helpers.processes.train_runs import tiny_arguments, tiny_options
 
 from train.cli import main
 from train.fit.checkpoint import Checkpoint, read_checkpoint

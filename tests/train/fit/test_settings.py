@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from helpers.train_runs import tiny_options
+from helpers.processes.train_runs import tiny_options
 
 from shards.format.recipe import DEFAULT
 from shards.remote.cache import CacheSettings

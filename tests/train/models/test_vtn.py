@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 import torch.distributed
-from helpers.golden_weights import GOLDEN, golden_inputs, golden_logits, golden_state
+from helpers.models.golden_weights import GOLDEN, golden_inputs, golden_logits, golden_state
 from torch.nn.parallel import DistributedDataParallel
 from torchvision.models import resnet18
 

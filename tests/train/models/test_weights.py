@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.pipeline_runs import ROOT
+from helpers.processes.pipeline_runs import ROOT
 from torch import nn
 
 from shards.errors import InputError

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers.predict_runs import predict
-from helpers.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
+from helpers.models.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
+from helpers.processes.predict_runs import predict
 
 from train.evaluate.logits import ModelRecord, read_logits
 from train.fit.checkpoint import read_checkpoint

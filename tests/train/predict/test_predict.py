@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.predict_runs import predict, rows
-from helpers.shard_making import Plan, make_sample, rewrite_index
-from helpers.tiny_model import tiny_checkpoint
+from helpers.data.shard_making import Plan, make_sample, rewrite_index
+from helpers.models.tiny_model import tiny_checkpoint
+from helpers.processes.predict_runs import predict, rows
 
 from shards.format.dataset import Dataset, read_dataset
 from shards.format.index import read_index, scan_shard, write_index

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.predict_runs import predict as run
-from helpers.predict_runs import rows
-from helpers.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
+from helpers.models.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
+from helpers.processes.predict_runs import predict as run
+from helpers.processes.predict_runs import rows
 
 from pipeline.cli import main as pipeline
 from pipeline.from_videos import find_clips

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.predict_runs import predict, rows
-from helpers.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
+from helpers.models.tiny_model import tiny_checkpoint, tiny_pose_checkpoint
+from helpers.processes.predict_runs import predict, rows
 from scipy.special import softmax
 
 from shards.format.recipe import REFERENCE

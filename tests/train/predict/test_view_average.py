@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.shard_making import Plan, make_sample
-from helpers.tiny_model import WINDOW, tiny_checkpoint
+from helpers.data.shard_making import Plan, make_sample
+from helpers.models.tiny_model import WINDOW, tiny_checkpoint
 
 from shards.body135 import HANDS
 from shards.errors import InputError

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.train_runs import Run, tiny_arguments
-from helpers.train_runs import tiny_options as options
+from helpers.processes.train_runs import Run, tiny_arguments
+from helpers.processes.train_runs import tiny_options as options
 
 from shards.errors import InputError
 from shards.format.recipe import REFERENCE

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.train_runs import Run, free_port, tiny_arguments
-from helpers.train_runs import tiny_options as options
+from helpers.processes.train_runs import Run, free_port, tiny_arguments
+from helpers.processes.train_runs import tiny_options as options
 
 from shards.format.index import scan_shard
 

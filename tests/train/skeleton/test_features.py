@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.skeleton_making import made_keypoints, mirror_image, skeleton_of
+from helpers.data.skeleton_making import made_keypoints, mirror_image, skeleton_of
 
 from train.skeleton.features import skeleton_features
 from train.skeleton.nodes import MIRRORED, sampled_frames

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers.skeleton_making import made_keypoints, skeleton_of
+from helpers.data.skeleton_making import made_keypoints, skeleton_of
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn

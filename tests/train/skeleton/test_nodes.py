@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from helpers.skeleton_making import OTHER_SIDE, made_keypoints, mirror_image, skeleton_of
+from helpers.data.skeleton_making import OTHER_SIDE, made_keypoints, mirror_image, skeleton_of
 
 from train.skeleton.nodes import (
     HAND_PLACES,

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers.shard_making import Plan, make_shards
-from helpers.skeleton_making import OTHER_SIDE, skeleton_of
+from helpers.data.shard_making import Plan, make_shards
+from helpers.data.skeleton_making import OTHER_SIDE, skeleton_of
 
 from shards.errors import InputError
 from shards.format.recipe import DEFAULT

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from helpers.clip_making import SHARED
-from helpers.predict_runs import predict, rows
-from helpers.train_runs import Run
-from helpers.train_runs import tiny_options as options
+from helpers.data.clip_making import SHARED
+from helpers.processes.predict_runs import predict, rows
+from helpers.processes.train_runs import Run
+from helpers.processes.train_runs import tiny_options as options
 
 from pipeline.cli import main as pipeline
 from shards.format.shardset import open_shards

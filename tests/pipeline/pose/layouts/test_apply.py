@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers.keypoint_files import SIZE
+from helpers.data.keypoint_files import SIZE
 
 from pipeline.pose.layouts.apply import add_neck, apply_layout, are_fractions, drop_uncertain
 from pipeline.pose.layouts.layout import mark_missing

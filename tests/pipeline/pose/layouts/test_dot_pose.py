@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.keypoint_files import SIZE, corpus, mediapipe_form, signer
+from helpers.data.keypoint_files import SIZE, corpus, mediapipe_form, signer
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.dot_pose import NAMES

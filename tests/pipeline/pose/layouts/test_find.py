@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.clip_making import SHARED, moving_keypoints, write_keypoints
-from helpers.keypoint_files import SIZE, body25, corpus, flat, signer, write_json
+from helpers.data.clip_making import SHARED, moving_keypoints, write_keypoints
+from helpers.data.keypoint_files import SIZE, body25, corpus, flat, signer, write_json
 
 from pipeline.pose.layouts.find import find_keypoints, find_layout
 from pipeline.pose.layouts.plausible import problems

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.keypoint_files import SIZE, signer
+from helpers.data.keypoint_files import SIZE, signer
 
 from pipeline.errors import ClipError
 from pipeline.pose.layouts.find import find_layout

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.clip_making import SHARED
-from helpers.keypoint_files import SIZE, flat, signer
+from helpers.data.clip_making import SHARED
+from helpers.data.keypoint_files import SIZE, flat, signer
 
 from pipeline.pose.archive import archive_parts, read_members
 from pipeline.pose.layouts.find import find_layout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.keypoint_files import (
+from helpers.data.keypoint_files import (
     SIZE,
     body25,
     check_points,

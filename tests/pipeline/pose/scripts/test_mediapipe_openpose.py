@@ -11,7 +11,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.estimator_scripts import POSE, read_json_folder, read_people, run_estimator
+from helpers.processes.estimator_scripts import POSE, read_json_folder, read_people, run_estimator
 
 from pipeline.pose.scripts.mediapipe_openpose import VERSION, main, to_body135
 

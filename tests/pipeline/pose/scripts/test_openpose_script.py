@@ -8,8 +8,8 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.clip_making import SHARED
-from helpers.pipeline_runs import ROOT
+from helpers.data.clip_making import SHARED
+from helpers.processes.pipeline_runs import ROOT
 
 from pipeline.pose.scripts.openpose_script import (
     EstimatorError,

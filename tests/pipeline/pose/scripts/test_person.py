@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.keypoint_files import corpus
+from helpers.data.keypoint_files import corpus
 
 from pipeline.pose.layouts.openpose import load
 from pipeline.pose.layouts.point_tables import LAYOUTS

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.estimator_scripts import POSE, read_json_folder, run_estimator
-from helpers.rtmw_models import (
+from helpers.models.rtmw_models import (
     CERTAIN_SCORE,
     HEIGHT,
     UNCERTAIN,
@@ -18,6 +17,7 @@ from helpers.rtmw_models import (
     write_model,
     write_pictures,
 )
+from helpers.processes.estimator_scripts import POSE, read_json_folder, run_estimator
 
 from pipeline.errors import ClipError
 from pipeline.pose.estimators import ModelFile, Rtmw

@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers.estimator_scripts import POSE, run_estimator, uv
-from helpers.pipeline_runs import ROOT
+from helpers.processes.estimator_scripts import POSE, run_estimator, uv
+from helpers.processes.pipeline_runs import ROOT
 
 tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11, which reads TOML")
 SCRIPTS = ("mediapipe_openpose.py", "rtmw_openpose.py", "rtmw_openpose_cuda.py")

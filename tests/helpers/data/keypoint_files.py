@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.clip_making import SHARED
+from helpers.data.clip_making import SHARED
 from pipeline.pose.scripts.mediapipe_openpose import to_body135
 
 FORMATS = SHARED / "data" / "formats"

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main as pipeline
 
-SHARED = Path(__file__).parents[3] / "shared"
-GOLDEN = Path(__file__).parents[1] / "golden"
+SHARED = Path(__file__).parents[4] / "shared"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def make_clip(ffmpeg: str, path: Path, frames: int, size: str = "160x120", *, gray: bool = False) -> None:

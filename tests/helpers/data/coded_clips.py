@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from pipeline.cli import main
 from shards.format.sample import SampleInfo, array_from_npy, info_from_json
 
-CLIPS = Path(__file__).parents[1] / "data" / "clips"
+CLIPS = Path(__file__).parents[2] / "data" / "clips"
 WIDTH, HEIGHT = 160, 120
 Place = Callable[[np.ndarray], np.ndarray]  # points (…, 2) of a picture of 160×120 in the picture that is shown
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-POSE = Path(__file__).parents[2] / "pipeline" / "pose" / "scripts"
+POSE = Path(__file__).parents[3] / "pipeline" / "pose" / "scripts"
 # Words of uv when it cannot reach the package index; any other failure of it is a failure of the test.
 _NO_NETWORK = re.compile(r"error sending request|operation timed out|network was disabled|dns error")
 

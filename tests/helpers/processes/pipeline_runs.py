@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from helpers.clip_making import make_clip
+from helpers.data.clip_making import make_clip
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def command(data: Path, work: Path, *more: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Clips, crops, keypoints and shards, made for tests."""

@@ -1,0 +1,1 @@
+"""Small models, and weights with known logits."""

@@ -1,0 +1,1 @@
+"""Commands, servers and signals that tests start, and what they leave."""
