@@ -1,6 +1,6 @@
 """Clips as people have them, through all stages: every crop shows its own frame, in its place, or the clip is named.
 
-The pictures say which frame they are (see `helpers.data.coded_clips`); tests/data/clips has those of public bug reports.
+The pictures say which frame they are (see `helpers.data.coded_clips`); in tests/data/clips are those of bug reports.
 """
 
 import subprocess

@@ -16,6 +16,7 @@ from tools.bench.data import BenchData, multiplied, run_pipeline
 from tools.bench.timing import Contender, Table, compare, on_cores
 
 COPIES = 3  # of each clip, where starting the pipeline must not count
+ARCHIVED = 16  # copies in the archive: the start is a third of the time of 96 clips, and AUTSL has 36,302
 GOALS = {"frames": "≤ 25 ms", "keypoints": "", "poseflow": "≤ 3 ms", "handcrops": "≥ 0.77 (1.3 ×) on 2 cores"}
 
 
@@ -27,7 +28,7 @@ def tables(data: BenchData, rounds: int) -> Iterator[Table | str]:
             with on_cores(cores):
                 yield _stages(data, Path(scratch, f"stages-{cores}"), cores, rounds)
         yield _whole(many, Path(scratch), rounds)
-        yield _archive(many, Path(scratch), rounds)
+        yield _archive(multiplied(data, Path(scratch, "archived"), ARCHIVED), Path(scratch), rounds)
     with on_cores(1):
         yield _start(rounds)
     yield _room(data)
@@ -81,21 +82,22 @@ def _archive(data: BenchData, scratch: Path, rounds: int) -> Table:
             tar.add(data.keypoints, "kp")
     # A split archive is named by its first part.
     parts = sorted(archive.parent.glob(f"{archive.stem}.*")) if archive.suffix == ".aa" else [archive]
-    source = BenchData(data.mp4, data.labels, archive, data.work)
-    works: list[Path] = []
+    source = BenchData(data.mp4, data.labels, archive, scratch / "imported")
 
     def bzip2() -> None:
         content = b"".join(part.read_bytes() for part in parts)
         subprocess.run(["bzip2", "-dc"], input=content, stdout=subprocess.DEVNULL, check=True)
 
-    def count_frames() -> None:
-        works.append(Path(tempfile.mkdtemp(dir=scratch)))
-        run_pipeline(source, works[-1], 2, "--stage", "frames")
+    def forget() -> None:
+        for path in (source.work / "keypoints").iterdir():
+            path.unlink()
+        (source.work / "ledger" / "keypoints.parquet").unlink(missing_ok=True)
 
     def read() -> None:
-        run_pipeline(source, works[-1], 2, "--stage", "keypoints")
+        run_pipeline(source, source.work, 2, "--stage", "keypoints")
 
-    contender = Contender("import by `pipeline run`, its start included", read, clips, "≥ 0.8", count_frames)
+    run_pipeline(source, source.work, 2, "--stage", "frames")
+    contender = Contender("import by `pipeline run`, its start included", read, clips, "≥ 0.8", forget)
     return compare("keypoints from an archive", "clip", Contender("bzip2 -dc", bzip2, clips), [contender], rounds)
 
 
