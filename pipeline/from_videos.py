@@ -30,6 +30,7 @@ from shards.errors import InputError
 from shards.format.recipe import Recipe
 from shards.format.sample import MEMBERS, SampleInfo, array_from_npy, info_from_json
 from shards.format.shardset import MemberReader, open_shards
+from shards.labels import plain_id
 from shards.names import id_problem
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
@@ -78,7 +79,7 @@ def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
             files.append(path)
         else:
             raise InputError(f"{path}: no such file or folder")
-    ids = [file.stem.removesuffix("_color") for file in files]
+    ids = [plain_id(file.stem.removesuffix("_color")) for file in files]
     depth = {f"{sample_id}_depth" for sample_id in ids}
     clips: dict[str, Path] = {}
     for file, sample_id in zip(files, ids, strict=True):
@@ -106,7 +107,7 @@ def shards_of_videos(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds
 
     Raises:
         InputError: an option is wrong, or the keypoints would be another estimator's than the model knows.
-        RunError: we were told to stop, or there is no room.
+        RunError: we were told to stop, there is no room, or it does not hold what was written.
     """
     place = _scratch()
     try:
@@ -154,7 +155,9 @@ def _run(clips: dict[str, Path], folder: Path, pose: PoseSource, needs: ModelNee
     lost = {row.id for _, row in rows}
     usable = [sample for sample in samples if sample.id not in lost]
     if usable:
-        run_stages(usable, replace(settings, stages=STAGES[-1:]))
+        made = run_stages(usable, replace(settings, stages=STAGES[-1:]))
+        if broken := [row for outcome in made for row in outcome.failed]:
+            raise RunError(f"the clips' samples cannot be put together: {broken[0].error}")
     return VideoShards(workspace.shards, {sample.id: clips[sample.id] for sample in usable}, failed)
 
 
@@ -179,7 +182,7 @@ def _samples(clips: dict[str, Path], with_depth: bool) -> tuple[list[Sample], li
         if kind_of(color):
             samples.append(Sample(sample_id, "video", "", None, None, None, str(color.absolute())))
             continue
-        depth = color.with_name(f"{sample_id}_depth{color.suffix}").absolute() if with_depth else None
+        depth = color.with_stem(f"{color.stem.removesuffix('_color')}_depth").absolute() if with_depth else None
         if depth is not None and not depth.is_file():
             failed.append(f"{sample_id}: the checkpoint's model sees depth, and there is no {depth}")
             continue

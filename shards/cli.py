@@ -35,8 +35,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=os.cpu_count() or 1,
-    show_default="the number of cores",
+    default=lambda: len(os.sched_getaffinity(0)),
+    show_default="the cores that it may use",
     help="Workers.",
 )
 _SETTINGS = {"show_default": True}

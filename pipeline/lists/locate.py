@@ -184,5 +184,5 @@ def _probe_all(paths: Sequence[Path]) -> dict[Path, Video | None]:
         except ClipError:  # `pipeline run` will say what is wrong with it
             return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return dict(zip(paths, pool.map(probed, paths), strict=True))

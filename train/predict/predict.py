@@ -12,6 +12,7 @@ from shards.csv_files import read_cells
 from shards.errors import InputError
 from shards.files import check_output, is_among
 from shards.format.shardset import ShardSet, files_of, open_shards
+from shards.labels import plain_id
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import open_patterns
 from train.data.folds import in_fold
@@ -125,7 +126,7 @@ def _template(path: Path | None, known: Collection[str]) -> list[str] | None:
     """
     if path is None:
         return None
-    ids = [row[0] for _, row in read_cells(path)]
+    ids = [plain_id(row[0]) for _, row in read_cells(path)]
     if not ids:
         raise InputError(f"{path}: has no rows; expected an id in each")
     if len(set(ids)) < len(ids):

@@ -212,6 +212,21 @@ def test_when_every_clip_fails_nothing_is_written(checkpoint, tiny, tmp_path):
     assert not (tmp_path / "p.csv").exists()
 
 
+def test_a_clip_whose_name_macos_wrote(tiny, tmp_path):
+    """Its accents stand apart from their letters: depth, keypoints and template are found, and the id has none such."""
+    tiny_checkpoint(tmp_path / "best.pt", CLASSES, name="VTN_HCPF_D")
+    apart, whole = "tie\u0302n", "ti\u00ean"
+    for kind in ("color", "depth"):
+        shutil.copy(tiny / "mp4" / "val" / f"signer2_sample4_{kind}.mp4", tmp_path / f"{apart}_{kind}.mp4")
+    shutil.copytree(tiny / "kp" / "val" / "signer2_sample4_color.kp", tmp_path / "kp" / "val" / f"{apart}_color.kp")
+    (tmp_path / "template.csv").write_text(f"{apart},0\n")
+    clip, kept = ("--video", tmp_path / f"{apart}_color.mp4"), ("--out", tmp_path / "p.csv")
+    inputs = ("--checkpoint", tmp_path / "best.pt", "--keypoints", tmp_path / "kp", "--template")
+    result = run(*inputs, tmp_path / "template.csv", *clip, *kept)
+    assert result.exit_code == 0, result.output
+    assert [row[0] for row in rows(tmp_path / "p.csv")] == [whole]
+
+
 def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
     tiny_checkpoint(tmp_path / "best.pt", CLASSES, name="VTN_HCPF_D")
     clip = shutil.copy(tiny / "mp4" / "val" / "signer2_sample4_color.mp4", tmp_path)
