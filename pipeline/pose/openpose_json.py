@@ -30,17 +30,16 @@ def parse_frame(data: bytes, name: str) -> np.ndarray:
         if not people:
             return np.zeros((1, POINTS, 3), np.float32)
         with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused below
-            rows = [np.array(person["pose_keypoints_2d"], np.float32) for person in people]
+            points = np.array([person["pose_keypoints_2d"] for person in people], np.float32)
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError) as error:
         raise ClipError(f"{name}: not OpenPose's JSON ({type(error).__name__}: {error})") from error
-    for values in rows:
-        if values.ndim != 1:
-            raise ClipError(f"{name}: not OpenPose's JSON (its pose_keypoints_2d is not a list of numbers)")
-        if len(values) != POINTS * 3:
-            raise ClipError(f"{name}: {values.size} numbers where BODY_135 has {POINTS * 3}; use --model_pose BODY_135")
-        if not np.isfinite(values).all():
-            raise ClipError(f"{name}: a keypoint is not a finite number")
-    return np.stack(rows).reshape(-1, POINTS, 3)
+    if points.ndim != 2:
+        raise ClipError(f"{name}: not OpenPose's JSON (its pose_keypoints_2d is not a list of numbers)")
+    if points.shape[1] != POINTS * 3:
+        raise ClipError(f"{name}: {points.shape[1]} numbers where BODY_135 has {POINTS * 3}; use --model_pose BODY_135")
+    if not np.isfinite(points).all():
+        raise ClipError(f"{name}: a keypoint is not a finite number")
+    return points.reshape(-1, POINTS, 3)
 
 
 def stack_frames(frames: Mapping[int, np.ndarray], count: int, source: str) -> np.ndarray:
