@@ -196,7 +196,7 @@ def test_a_link_that_is_not_to_be_followed_is_replaced(tmp_path, kind):
     assert kind != "file" or other.read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+@pytest.mark.parametrize("command", [pytest.param("train", marks=pytest.mark.slow), "predict", "evaluate"])
 def test_a_name_that_is_too_long_is_one_line(command, tmp_path):
     """The system refuses it before anything of ours looks at it: each command must have caught that."""
     long, labels = tmp_path / ("a" * 300), tmp_path / "labels.csv"

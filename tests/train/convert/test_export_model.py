@@ -51,7 +51,8 @@ def pose_checkpoint() -> Checkpoint:
     return Checkpoint(network.state_dict(), settings, RECIPES["default"], Window(16, 1), 224, ["a", "b", "c"])
 
 
-@pytest.mark.parametrize("kind", ["onnx", pytest.param("torch-export", marks=SLOW)])
+@SLOW
+@pytest.mark.parametrize("kind", ["onnx", "torch-export"])
 def test_keypoints_in_pixels_go_into_the_exported_skeleton_model(tmp_path, kind):
     """Compared with the model on what the loader makes of them, for clips of several lengths."""
     checkpoint, path = pose_checkpoint(), tmp_path / "model"

@@ -139,6 +139,7 @@ def test_channels_last_gives_the_same_logits():
     torch.testing.assert_close(last, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_compiles_to_one_graph():
     model = small_model("VTN_HCPF_D")
     inputs = small_inputs(model)

@@ -144,7 +144,8 @@ def undisturbed(shards, tmp_path_factory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow  # for crops, see tests/train/fit/test_resume.py
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(shards, undisturbed, tmp_path, number):
     stopped = tmp_path / "stopped"
     run = Run(tmp_path / "two", *arguments(shards, stopped, *PACE))
