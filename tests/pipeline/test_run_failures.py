@@ -151,6 +151,7 @@ def test_a_second_driver_is_refused_and_the_first_is_not_disturbed(ffmpeg, optio
     assert run(data, work, *options, "--stage", "frames").returncode == 0
 
 
+@pytest.mark.slow
 def test_parts_side_by_side_make_the_same_shards(data, options, undisturbed, tmp_path) -> None:
     work = tmp_path / "work"
     parts = [start(data, work, *options[:2], "--jobs", "1", "--part", f"{number}/3") for number in (1, 2, 3)]
