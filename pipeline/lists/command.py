@@ -1,6 +1,5 @@
 """`pipeline clips`: a data set in its own form → clip list, classes, and a report."""
 
-import csv
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,8 +16,9 @@ from pipeline.lists.record import ClipListing
 from pipeline.lists.sources import Sources
 from pipeline.lists.wlasl import read_wlasl
 from shards.command_line import print_line
+from shards.csv_files import write_rows
 from shards.errors import InputError
-from shards.files import check_output, whole_file
+from shards.files import check_output
 from shards.format.assignment import read_assignment
 from shards.names import is_split_name, is_utf8
 
@@ -71,7 +71,7 @@ def clips_command(
     _refuse_splits(entries)
     _write_clip_list(out, entries)
     if classes_out:
-        _write_classes(classes_out, listing.classes)
+        write_rows(classes_out, [("ClassId", "NAME"), *enumerate(listing.classes)])
     unused = set(finder.unused()) - {*listing.unreadable, *listing.unmatched}
     lines += [*_oddities(listing, ranges, sorted(unused)), *warnings(entries, listing.classes)]
     for note in listing.notes:
@@ -162,10 +162,7 @@ def _write_clip_list(path: Path, entries: Sequence[ListEntry]) -> None:
         if any(getattr(entry, column) is not None for entry in entries for column in together):
             columns += together
     base = str(path.parent.absolute()) + os.sep
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_cell(getattr(entry, column), base) for column in columns] for entry in entries)
+    write_rows(path, [columns, *([_cell(getattr(entry, column), base) for column in columns] for entry in entries)])
 
 
 def _cell(value: str | int | float | Path | None, base: str) -> str:
@@ -176,10 +173,3 @@ def _cell(value: str | int | float | Path | None, base: str) -> str:
     if isinstance(value, Path):
         return str(value.absolute()).removeprefix(base)
     return str(value)
-
-
-def _write_classes(path: Path, names: Sequence[str]) -> None:
-    """Write a classes CSV, whole or not at all."""
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([("ClassId", "NAME"), *enumerate(names)])
