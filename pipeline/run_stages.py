@@ -158,7 +158,10 @@ def _new(known: set[str], row: LedgerRow) -> bool:
 def _sort_out(
     stage: Stage, clips: Iterable[Clip], rows: Mapping[str, LedgerRow], unmade: Collection[str]
 ) -> tuple[list[Clip], list[LedgerRow], list[str]]:
-    """The clips that have come through a stage or are passed by, the rows of those that failed, and warnings."""
+    """The clips that have come through a stage or are passed by, the rows of those that failed, and warnings.
+
+    What a row says is put into the clip's record.
+    """
     came, failed, warnings = [], [], []
     for clip in clips:
         row = rows.get(clip.id)
@@ -168,21 +171,14 @@ def _sort_out(
             if row.status == FAILED:
                 failed.append(row)
             elif row.status == DONE and clip.id not in unmade:
-                warnings += [f"{clip.id}: {note}" for note in _find(stage, clip, row)]
+                try:
+                    stage.found(clip, row)
+                    warnings += [f"{clip.id}: {note}" for note in stage.notes(row)]
+                except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                    place = f"{stage.workspace.ledgers / stage.name}.*: damaged (row of {clip.id})"
+                    raise InputError(f"{place}; remove it, and what it listed is done again") from error
                 came.append(clip)
     return came, failed, warnings
-
-
-def _find(stage: Stage, clip: Clip, row: LedgerRow) -> list[str]:
-    """Put what a row says into the clip's record; returns what a user should know of it."""
-    try:
-        stage.found(clip, row)
-        return stage.notes(row)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        ledgers = stage.workspace.ledgers / f"{stage.name}.*"
-        raise InputError(
-            f"{ledgers}: damaged (row of {clip.id}); remove it, and what it listed is done again"
-        ) from error
 
 
 def _tell_taken_over(stage: str, taken: TakenOver) -> None:

@@ -1,6 +1,7 @@
 """Names: what can be the id of a sample or the name of a split, and signers in the ids of AUTSL."""
 
 import re
+from functools import cache
 
 _AUTSL_SIGNER = re.compile(r"signer(\d+)_sample\d+")
 # "/" would leave the folder, "." would end the WebDataset key, control characters break every listing.
@@ -29,6 +30,7 @@ def is_utf8(name: str) -> bool:
     return True
 
 
+@cache  # a clip list asks for each of its clips, and has few splits
 def is_split_name(name: str) -> bool:
     """Whether a string can name a split: it becomes part of file names."""
     return id_problem(name) is None and not name.startswith("-")

@@ -51,10 +51,8 @@ def read_data(data: Path, classes: Path | None = None, use_depth: bool = True) -
     seen: dict[str, Sample] = {}
     for sample in samples:
         name = sample.color or sample.keypoints
-        if not all(path is None or is_utf8(path) for path in (sample.color, sample.depth, sample.keypoints)):
+        if not is_utf8(f"{sample.color}{sample.depth}{sample.keypoints}"):
             raise InputError(f"{name!r}: its name is not UTF-8, which the ledgers need; rename it")
-        if problem := id_problem(sample.id):
-            raise InputError(f"{name}: {problem} ({sample.id!r}); rename it or list the clips in a CSV")
         if other := seen.get(sample.id):
             raise InputError(f"id {sample.id} occurs twice: {other.color or other.keypoints} and {name}; rename one")
         seen[sample.id] = sample
@@ -88,6 +86,8 @@ def _sample(color: Path, name: str, depth: Path | None) -> Sample:
     if not is_split_name(color.parent.name):
         raise InputError(f"{color.parent}: its name cannot name a split; move or rename it, or list the clips in a CSV")
     sample_id = plain_id(name)
+    if is_utf8(name) and (problem := id_problem(sample_id)):
+        raise InputError(f"{color}: {problem} ({sample_id!r}); rename it or list the clips in a CSV")
     depth_path = str(depth.absolute()) if depth else None
     return Sample(sample_id, color.parent.name, signer_of(sample_id), None, str(color.absolute()), depth_path)
 
