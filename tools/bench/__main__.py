@@ -36,8 +36,8 @@ def main(
     """Measure PARTS (all of them without any) against limits measured in the same run.
 
     Every figure is the median of the rounds, in which limit and contenders take turns; what needs one core is kept on
-    one. Read the ratios: times change with the machine and with what else runs on it. All parts together take ten to
-    fifteen minutes on two cores; tables come as they are measured.
+    one. Read the ratios: times change with the machine and with what else runs on it. All parts together take some
+    ten minutes on two cores; tables come as they are measured.
     """
     if json_file:
         check_output(json_file)
