@@ -89,6 +89,12 @@ def undisturbed(shards, tmp_path_factory):
     shutil.rmtree(folder)  # a quarter of a gigabyte
 
 
+def next_checkpoint(run, last) -> None:
+    """Wait until `last` is written once more, or the run ends."""
+    before = last.stat().st_mtime_ns if last.exists() else None
+    run.until(lambda: last.exists() and last.stat().st_mtime_ns != before)
+
+
 @pytest.fixture
 def folder(tmp_path):
     yield tmp_path
@@ -101,17 +107,19 @@ def test_killed_at_random_moments(shards, folder, seed):
     """All weights are trained, batch norm included."""
     whole = whole_run(shards, folder / "whole", OPTIONS)
     draw, kills = random.Random(seed), 0
-    run = go_on(shards, folder, OPTIONS)
     last = folder / "run" / "last.pt"
-    run.until(last.exists)  # before its first checkpoint there is nothing to go on from
+    run = go_on(shards, folder, OPTIONS)
+    next_checkpoint(run, last)  # before the first one there is nothing to go on from
     while run.processes[0].is_alive():
-        run.processes[0].join(draw.uniform(0, 1.5))
+        # A moment by checkpoints, not by seconds: a fast machine would be at the end after two.
+        if draw.random() < 0.5:
+            next_checkpoint(run, last)
+        run.processes[0].join(draw.uniform(0, 0.2))
         run.kill(draw.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1]))
         kills += 1
         assert run.wait()[0] in (0, -signal.SIGKILL), run.said()
-        written = last.stat().st_mtime_ns
         run = go_on(shards, folder, OPTIONS, "--resume")
-        run.until(lambda before=written: last.stat().st_mtime_ns != before)
+        next_checkpoint(run, last)
     assert kills >= 3
     assert run.wait() == [0], run.said()
     assert_same_run(folder / "run", whole)
