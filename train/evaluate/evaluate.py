@@ -117,7 +117,7 @@ def _validation_of(parts: list[Logits], val_logits: Sequence[Path]) -> list[Logi
             f"choose weights on other samples"
         )
     if validation[0].classes != parts[0].classes:
-        raise InputError(f"{val_logits[0]}: has other classes than {parts[0].source}")
+        raise InputError(f"{val_logits[0]}: has other classes than {parts[0].source}, or in another order")
     return validation
 
 
