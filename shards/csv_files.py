@@ -10,15 +10,14 @@ from pathlib import Path
 from shards.errors import InputError
 from shards.files import read_limited, whole_file
 
-# What gets a name ending in .csv by mistake, by its first bytes.
+# What gets a name ending in .csv by mistake, by how it begins. A class may be named <unk>, [noise] or {sic}.
 _NOT_CSV = (
-    (b"PK\x03\x04", "is a zip archive or an Excel workbook; unpack it, or save it as CSV in UTF-8"),
-    (b"\x1f\x8b", "is compressed by gzip; unpack it"),
-    (b"PAR1", "is a Parquet file, not CSV"),
-    (b"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"),
-    (b"<", "is a web page or XML, not CSV"),
-    (b"{", "is JSON, not CSV"),
-    (b"[", "is JSON, not CSV"),
+    (rb"PK\x03\x04", "is a zip archive or an Excel workbook; unpack it, or save it as CSV in UTF-8"),
+    (rb"\x1f\x8b", "is compressed by gzip; unpack it"),
+    (rb"PAR1", "is a Parquet file, not CSV"),
+    (rb"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"),
+    (rb"(?i)<([!?]|html)", "is a web page or XML, not CSV"),
+    (rb'\{\s*["}]|\[\s*["{\]]', "is JSON, not CSV"),
 )
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -77,8 +76,8 @@ def read_cells(path: Path) -> list[tuple[int, list[str]]]:
 
 def _text_of(path: Path, data: bytes) -> str:
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for magic, fault in _NOT_CSV:
-        if start.startswith(magic):
+    for beginning, fault in _NOT_CSV:
+        if re.match(beginning, start):
             raise InputError(f"{path}: {fault}")
     if data.startswith(_UTF16) or (b"\0" in data[:4] and data.count(b"\0") * 3 > len(data)):
         raise InputError(f"{path}: its text is UTF-16; save it as CSV in UTF-8")

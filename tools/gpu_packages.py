@@ -7,6 +7,7 @@ on x86-64), `source/` (this project), `shards/` (of generated clips, unless --sh
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -41,19 +42,21 @@ def main(out: Path, shards: str | None) -> None:
     """Collect into the folder OUT, which is new, what the GPU check needs."""
     if out.exists():
         raise InputError(f"{out}: is there already; give a new folder")
-    out.mkdir(parents=True)
-    _collect_packages(out / "site")
-    for folder in _FOLDERS:
-        shutil.copytree(_ROOT / folder, out / "source" / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in _FILES:
-        shutil.copyfile(_ROOT / name, out / "source" / name)
-    if shards is None:
-        shards = str(prepare(out / "made", None, None, None).work / "shards")
-    (out / "shards").mkdir()
-    for path in files_of(open_shards(shards)):
-        shutil.copyfile(path, out / "shards" / path.name)
-    shutil.rmtree(out / "made", ignore_errors=True)
-    (out / "run.sh").write_text(_RUN)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        whole = Path(temporary) / "whole"
+        _collect_packages(whole / "site")
+        for folder in _FOLDERS:
+            shutil.copytree(_ROOT / folder, whole / "source" / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in _FILES:
+            shutil.copyfile(_ROOT / name, whole / "source" / name)
+        if shards is None:
+            shards = str(prepare(Path(temporary) / "made", None, None, None).work / "shards")
+        (whole / "shards").mkdir()
+        for path in files_of(open_shards(shards)):
+            shutil.copyfile(path, whole / "shards" / path.name)
+        (whole / "run.sh").write_text(_RUN)
+        whole.rename(out)
     for part in sorted(out.iterdir()):
         size = sum(path.stat().st_size for path in [part, *part.rglob("*")] if path.is_file())
         click.echo(f"{part}: {size / 1e6:.1f} MB")

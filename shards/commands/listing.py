@@ -16,6 +16,7 @@ from shards.format.index import PLACE_COLUMNS, counts_of, read_shard_rows
 from shards.format.sample import HAND_COLUMNS
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
+from shards.remote.urls import without_credentials
 
 
 def collect(folder: Path, names: Set[str] | None = None) -> tuple[dict[str, Any], dict[str, HandShares]]:
@@ -84,7 +85,7 @@ def list_command(pattern: str, as_json: bool, cache: CacheSettings) -> None:
             print_line(line)
         return
     settings = "".join(f", {key} {value}" for key, value in found["settings"].items())
-    print_line(f"{folder}: recipe {found['recipe']}{settings}; {len(found['classes'])} classes")
+    print_line(f"{without_credentials(pattern)}: recipe {found['recipe']}{settings}; {len(found['classes'])} classes")
     width = max(5, *map(len, found["splits"]))
     print_line(f"{'split':<{width}}  shards  samples         MB  classes  signers  with depth  frames")
     for name, split in found["splits"].items():

@@ -34,10 +34,11 @@ def wanted_classes(text: str, names: Sequence[str]) -> set[int]:
 
 
 def _numbers(part: str, names: Sequence[str], place: str) -> Sequence[int]:
-    if part in names:
-        if names.count(part) > 1:
-            raise InputError(f"{place}: two classes are named {part!r}; give their numbers")
-        return [names.index(part)]
+    meant = [number for number, name in enumerate(names) if part in (name, str(number))]
+    if len(meant) > 1:
+        raise InputError(f"{place}: {part!r} is the name or number of classes {meant}; give a range such as 3-3")
+    if meant:
+        return meant
     if part.isascii() and part.isdigit():
         return [int(part)]
     if (match := _RANGE.fullmatch(part)) and int(match[1]) <= int(match[2]) < len(names):

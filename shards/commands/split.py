@@ -141,6 +141,9 @@ def _fixed(
     if settings.holdout_signers is not None:
         signers = [signer.strip() for signer in settings.holdout_signers.split(",")]
         held = hold_out(samples, signers, ("", names[-1]))
+        both = {split for split, name in zip(fixed, held, strict=True) if split and name and split != name}
+        if both and not settings.into_folds:
+            raise InputError(f"--holdout-signers: some of their samples are in split {min(both)}, which --keep keeps")
         also_rest = not settings.by and not settings.into_folds
         fixed = [split or name or (names[0] if also_rest else None) for split, name in zip(fixed, held, strict=True)]
     return fixed, names[0] if names else next(iter(keep), None)

@@ -20,6 +20,7 @@ from shards.format.tar import padded
 from shards.progress import progress
 from shards.remote.cache import CacheSettings
 from shards.remote.localize import local_folder
+from shards.remote.urls import without_credentials
 from shards.workers import in_workers
 
 # A broken shard can have a fault per frame; the first ones tell what happened.
@@ -42,11 +43,12 @@ def verify_command(pattern: str, full: bool, jobs: int, cache: CacheSettings) ->
     report = verify(folder, full, jobs, names)
     for fault in report.faults:
         print_line(fault)
+    name = without_credentials(pattern)
     what = f"{report.shards} shards, {report.samples} samples, {report.bytes / 1e6:.1f} MB"
     if report.faults:
-        print_line(f"{folder}: {len(report.faults)} faults in {what}", err=True)
+        print_line(f"{name}: {len(report.faults)} faults in {what}", err=True)
         return FAULTS_FOUND
-    print_line(f"{folder}: all right: {what}" + ("" if full else " (contents not read: --full does)"))
+    print_line(f"{name}: all right: {what}" + ("" if full else " (contents not read: --full does)"))
     return 0
 
 

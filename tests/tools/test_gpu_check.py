@@ -90,3 +90,11 @@ def test_the_check_imports_only_what_is_collected() -> None:
     assert "imageio_ffmpeg" in modules
     code = f"import sys; sys.modules.update(dict.fromkeys({modules!r})); import tools.gpu_check, train.cli"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
+def test_nothing_is_left_of_packages_that_pip_did_not_find(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tools.gpu_packages", str(tmp_path / "out")]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "PIP_NO_INDEX": "1"}, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "pip could not collect the packages" in result.stderr
+    assert list(tmp_path.iterdir()) == []

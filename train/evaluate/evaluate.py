@@ -14,7 +14,7 @@ from train.evaluate.comparison import compare, spreads
 from train.evaluate.fusion import choose_weights, fuse, parse_weights, write_weights
 from train.evaluate.logits import Logits, read_logits, read_together
 from train.evaluate.options import EvaluateOptions, check
-from train.evaluate.outcome import Outcome, evaluate_logits, evaluate_predictions
+from train.evaluate.outcome import Outcome, check_order, evaluate_logits, evaluate_predictions
 from train.evaluate.printing import print_paired, print_runs, print_scores, print_weights
 from train.evaluate.report.score_table import write_table
 from train.evaluate.truth import Truth, truth_of_file, truth_of_shards
@@ -39,6 +39,7 @@ def evaluate(options: EvaluateOptions) -> None:
     paired = None
     if path := options.against:
         outcomes.append(_outcome(read_logits(path) if path.suffix == ".npz" else path, options, shards))
+        _check_orders(outcomes, options.labels)
         paired = compare(*outcomes)
         print_paired(paired)
     if options.table:
@@ -74,10 +75,18 @@ def _outcome(answers: Path | Logits, options: EvaluateOptions, shards: ShardSet 
     return evaluate_predictions(answers, truth, options.classes)
 
 
+def _check_orders(outcomes: Sequence[Outcome], labels: Path | None) -> None:
+    """InputError where labels are numbers, which cannot be right for two orders of the same classes."""
+    if labels and label_names(labels) is None:
+        for outcome in outcomes[1:]:
+            check_order(outcome.source, outcome.classes, outcomes[0].source, outcomes[0].classes)
+
+
 def _each(options: EvaluateOptions, shards: ShardSet | None) -> None:
     """The scores of folds or seeds, and what they are together."""
     runs: list[Path | Logits] = [*options.predictions, *map(read_logits, options.logits)]
     outcomes = [_outcome(run, options, shards) for run in runs]
+    _check_orders(outcomes, options.labels)
     spread = spreads(outcomes)
     print_runs(outcomes, spread)
     if options.table:
@@ -108,7 +117,7 @@ def _validation_of(parts: list[Logits], val_logits: Sequence[Path]) -> list[Logi
             f"choose weights on other samples"
         )
     if validation[0].classes != parts[0].classes:
-        raise InputError(f"{val_logits[0]}: has other classes than {parts[0].source}")
+        raise InputError(f"{val_logits[0]}: has other classes than {parts[0].source}, or in another order")
     return validation
 
 

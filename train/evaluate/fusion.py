@@ -94,7 +94,7 @@ def model_weights(numbers: Sequence[float], models: int, source: str) -> np.ndar
     weights = np.array(numbers, float)
     if len(weights) != models:
         raise InputError(f"{source}: {len(weights)} weights for {models} models; give one for each")
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum():
+    if (weights < 0).any() or not 0 < sum(numbers) < np.inf:
         raise InputError(f"{source}: weights are 0 or more, and not all 0")
     return weights / weights.sum()
 

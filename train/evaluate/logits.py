@@ -104,7 +104,9 @@ def read_together(paths: Sequence[Path]) -> list[Logits]:
 
 def _in_order_of(first: Logits, other: Logits) -> Logits:
     if other.classes != first.classes:
-        raise InputError(f"{other.source}: has other classes than {first.source}; fuse models of the same classes")
+        raise InputError(
+            f"{other.source}: has other classes than {first.source}, or in another order; fuse models of one list"
+        )
     place = {sample_id: number for number, sample_id in enumerate(other.ids)}
     unlike = set(first.ids) ^ place.keys()
     if unlike:

@@ -1,5 +1,6 @@
 """How good predictions or logits are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def evaluate_predictions(predictions: Path, truth: Truth, classes: Path | None) 
     expected = truth.of(list(predicted), str(predictions))
     answers = np.array(list(predicted.values()))
     count = 1 + int(max(expected.max(), answers.max()))
-    names = read_classes(classes) if classes else [str(number) for number in range(count)]
+    names = _named(classes, truth.names, truth.source) or [str(number) for number in range(count)]
     _check_range(f"{predictions} and {truth.source}", count, names, str(classes))
     absent = [sample_id for sample_id in truth.labels if sample_id not in predicted]
     return Outcome(str(predictions), truth.source, list(predicted), expected, answers, None, names, absent)
@@ -70,13 +71,32 @@ def evaluate_logits(logits: Logits, truth: Truth, classes: Path | None) -> Outco
     """
     expected = truth.of(logits.ids, logits.source)
     _check_range(truth.source, 1 + int(expected.max()), logits.classes, logits.source)
-    names = read_classes(classes) if classes else logits.classes
+    names = _named(classes, logits.classes, logits.source) or logits.classes
     if len(names) != len(logits.classes):
         raise InputError(f"{classes}: names {len(names)} classes, {logits.source} has {len(logits.classes)}")
     known, scores = set(logits.ids), logits.logits
     absent = [sample_id for sample_id in truth.labels if sample_id not in known]
     answers = scores.argmax(axis=1)
     return Outcome(logits.source, truth.source, logits.ids, expected, answers, scores, names, absent, logits.models)
+
+
+def _named(classes: Path | None, known: Sequence[str] | None, source: str) -> list[str] | None:
+    """The names in the file `classes`, if there is one."""
+    if not classes:
+        return None
+    names = read_classes(classes)
+    check_order(str(classes), names, source, known or ())
+    return names
+
+
+def check_order(source: str, names: Sequence[str], other_source: str, others: Sequence[str]) -> None:
+    """InputError for the same classes in another order: a number would name one class here and another there."""
+    if sorted(names) == sorted(others) and list(names) != list(others):
+        number = next(number for number, name in enumerate(names) if name != others[number])
+        raise InputError(
+            f"{source}: has the classes of {other_source} in another order: class {number} is {names[number]!r} here "
+            f"and {others[number]!r} there; give files of one order"
+        )
 
 
 def _check_range(source: str, count: int, names: list[str], where: str) -> None:

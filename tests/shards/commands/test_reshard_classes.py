@@ -42,6 +42,14 @@ def test_classes_by_number_range_and_name(text: str, classes: set[int]) -> None:
     assert wanted_classes(text, NAMES) == classes
 
 
+@pytest.mark.parametrize(("text", "names"), [("b", ["a", "b", "b"]), ("0", ["3", "0", "7"])])
+def test_what_means_two_classes(text: str, names: list[str]) -> None:
+    """Of a set without names that was renumbered the names are the old numbers."""
+    with pytest.raises(InputError, match="is the name or number of classes"):
+        wanted_classes(text, names)
+    assert wanted_classes("0-0", names) == {0}
+
+
 def test_more_classes_than_the_name_of_a_file_has_characters() -> None:
     assert wanted_classes(",".join(map(str, range(10, 130))), NAMES) == set(range(10, 130))
 

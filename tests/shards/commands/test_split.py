@@ -179,6 +179,16 @@ def test_a_fixed_test_set_and_the_rest_divided(run, clip_list: Path, tmp_path: P
     assert len(splits_in(out)) == 48
 
 
+def test_signers_held_out_of_a_split_that_is_kept(run, clip_list: Path, tmp_path: Path) -> None:
+    """Signer p4 is the split test: kept there, nobody would be held out."""
+    both = ("split", "--labels", clip_list, "--keep", "test", "--holdout-signers", "p4", "--out", tmp_path / "out.csv")
+    result = run(*both)
+    assert result.exit_code == 2
+    assert "some of their samples are in split test" in result.stderr
+    assert run(*both, "--by", "signer").exit_code == 0  # into test, where they are
+    assert run(*both, "--folds", 2).exit_code == 0  # in no fold either way
+
+
 def test_a_few_of_each_class_to_train_on(run, clip_list: Path, tmp_path: Path) -> None:
     sets = []
     for count in (2, 4):

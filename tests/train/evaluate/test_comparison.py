@@ -247,6 +247,15 @@ def test_rows_of_files_with_one_name_are_told_apart(answers: list[Path], small: 
     assert rows == [f"| {paths[0]}", f"| {paths[1]}", "| mean ± sample SD of 2"]
 
 
+@pytest.mark.parametrize("suffix", ["md", "tex"])
+def test_a_table_of_a_file_whose_name_is_not_utf_8(
+    answers: list[Path], small: Path, tmp_path: Path, suffix: str
+) -> None:
+    odd = answers[0].rename(tmp_path / "l\udce9.csv")
+    run(odd, "--shards", f"{small}/val-*.tar", "--table", tmp_path / f"odd.{suffix}")
+    assert "l? " in (tmp_path / f"odd.{suffix}").read_text()
+
+
 def test_runs_that_are_neither_folds_nor_seeds_are_warned_of(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("a,0\nb,1\nc,1\nd,0\n")
     texts = {"seed1": "a,0\nb,1\n", "seed2": "b,0\na,1\n", "fold2": "c,1\n", "odd": "b,1\nc,1\n"}

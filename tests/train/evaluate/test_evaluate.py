@@ -340,3 +340,20 @@ def test_classes_that_do_not_match(tmp_path, two_models, labels):
     names.write_text("ClassId,EN\n0,hello\n1,bye\n")
     assert "names 2 classes" in refused("--logits", a, "--labels", labels, "--classes", names)
     assert "class 2 occurs" in refused("--predictions", labels, "--labels", labels, "--classes", names)
+
+
+def test_the_same_classes_in_another_order(tmp_path, two_models, labels):
+    """A number is another class in each file: one of the two would be scored, or named, wrongly."""
+    a = two_models / "test_a.npz"
+    rows = {"signer0_sample1": [0.0, 1.0, 0.0], "signer0_sample2": [1.0, 0.0, 0.0]}
+    turned = write_logits(tmp_path / "turned.npz", rows, ["bye", "hello", "thanks"])
+    names, words = tmp_path / "names.csv", tmp_path / "words.csv"
+    names.write_text("ClassId,EN\n0,hello\n1,bye\n2,thanks\n")
+    words.write_text(
+        "id,label\nsigner0_sample1,hello\nsigner0_sample2,bye\nsigner1_sample1,thanks\nsigner1_sample2,thanks\n"
+    )
+    assert "names.csv: has the classes of" in refused(turned, "--labels", words, "--classes", names)
+    assert "turned.npz: has the classes of" in refused(a, turned, "--each", "--labels", labels)
+    assert "turned.npz: has the classes of" in refused(a, "--against", turned, "--labels", labels)
+    # Labels that are names are numbered for each file.
+    assert "accuracy 1.0000 ± 0.0000 (2 runs)" in run(a, turned, "--each", "--labels", words).stdout

@@ -82,6 +82,6 @@ def test_models_that_rule_out_every_right_class_break_nothing():
 
 def test_parse_weights():
     assert parse_weights("3,1", 2).tolist() == [0.75, 0.25]
-    for text in ("1", "1,2,3", "a,b", "1,-1", "0,0", "nan,1", "inf,1", "1,"):
+    for text in ("1", "1,2,3", "a,b", "1,-1", "0,0", "nan,1", "inf,1", "1e308,1e308", "1,"):
         with pytest.raises(InputError):
             parse_weights(text, 2)

@@ -47,7 +47,7 @@ def write_table(path: Path, outcomes: Sequence[Outcome], spread: dict[str, Sprea
         values = (f"{spread[name].mean * 100:.2f} ± {spread[name].deviation * 100:.2f}" for name in columns)
         rows.append([f"mean ± sample SD of {len(outcomes)}", "", *values])
     header = ["", "Samples", *(HEADINGS[name] for name in columns)]
-    write_whole(path, (_latex if path.suffix == ".tex" else _markdown)(header, rows).encode())
+    write_whole(path, (_latex if path.suffix == ".tex" else _markdown)(header, rows).encode("utf-8", "replace"))
 
 
 def _row_names(outcomes: Sequence[Outcome]) -> list[str]:
