@@ -29,7 +29,7 @@ def training_state(trainer: Trainer, settings: SessionSettings, shards: ShardSet
         "weights": None if average is None else trainer.model.state_dict(),
         "averaged": None if average is None else int(average.n_averaged),
         "fixed": _fixed(settings, shards),
-        "exact": _exact(settings),
+        "exact": _exact(settings, shards),
     }
 
 
@@ -61,7 +61,7 @@ def _compare(kept: dict[str, Any], settings: SessionSettings, shards: ShardSet, 
     for name, now in _fixed(settings, shards).items():
         if (then := kept["fixed"].get(name)) != now:
             raise InputError(f"{path}: was trained with {name} {then}, now {now}; resume with the same options")
-    for name, now in _exact(settings).items():
+    for name, now in _exact(settings, shards).items():
         if (then := kept["exact"].get(name, now)) != now and speak:
             print(f"note: {name} is {now}, was {then}: not exactly the run that it would have been", file=sys.stderr)
 
@@ -111,15 +111,20 @@ def _fixed(settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
         "seed": settings.step.seed,
         "freeze_layers": settings.freeze_layers,
         "averaged model": bool(settings.optimizer.ema_decay),
-        "samples": f"{len(shards)} ({hashlib.sha256(' '.join(shards.ids.to_pylist()).encode()).hexdigest()[:12]})",
+        "samples": f"{len(shards)} ({_digest(' '.join(shards.ids.to_pylist()).encode())})",
     }
 
 
-def _exact(settings: SessionSettings) -> dict[str, Any]:
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _exact(settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
     """What a run can go on with another value of; but it is not the same run then."""
     values = in_files(settings.step) | in_files(settings.optimizer)
     for name in ("image_size", "seed"):
         del values[name]
     if settings.optimizer.schedule != "cosine":
         del values["max_epochs"]  # more epochs change nothing of those before them
-    return {**values, "processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}
+    pace = {"processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}
+    return values | pace | {"digest of the labels": _digest(shards.labels.tobytes())}
