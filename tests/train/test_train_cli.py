@@ -286,13 +286,16 @@ def test_a_changed_pace_is_noted(small, copy):
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
 
-def test_changed_labels_are_noted(small, copy, tmp_path):
+@pytest.mark.parametrize(
+    ("split", "what"), [("train", "digest of the labels"), ("val", "digest of the validation samples")]
+)
+def test_changed_labels_are_noted(small, copy, tmp_path, split, what):
     corrected = Path(shutil.copytree(small, tmp_path / "corrected"))
-    rows = read_index(corrected / "train.parquet").to_pylist()
-    rewrite_index(corrected, "train", [rows[0] | {"label": (rows[0]["label"] + 1) % 3}, *rows[1:]])
+    rows = read_index(corrected / f"{split}.parquet").to_pylist()
+    rewrite_index(corrected, split, [rows[0] | {"label": (rows[0]["label"] + 1) % 3}, *rows[1:]])
     result = call(*tiny_arguments(corrected, copy, *QUICK, "--max-epochs", 3, "--resume"))
     assert result.exit_code == 0, result.output
-    assert re.findall("note: (.+) is ", result.output) == ["digest of the labels"]
+    assert re.findall("note: (.+) is ", result.output) == [what]
 
 
 def test_check_and_resume_exclude_each_other(small, copy):
