@@ -298,6 +298,12 @@ def test_changed_labels_are_noted(small, copy, tmp_path, split, what):
     assert re.findall("note: (.+) is ", result.output) == [what]
 
 
+def test_a_run_that_is_done_says_so(small, copy):
+    result = call(*tiny_arguments(small, copy, *QUICK, "--max-epochs", 2, "--resume"))
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "all 2 epochs are done; a larger --max-epochs goes on"
+
+
 def test_check_and_resume_exclude_each_other(small, copy):
     assert "give one of them" in refused(*tiny_arguments(small, copy, *QUICK, "--check", "--resume"))
 

@@ -130,6 +130,8 @@ class Session:
     def run(self, train_loader: Loader, val_loader: Loader | None) -> bool:
         """Train to the last epoch, or until validation no longer gains; False when a signal stops it."""
         progress = self.trainer.progress
+        if progress.epoch >= self.settings.optimizer.max_epochs:
+            self._say(f"all {progress.epoch} epochs are done; a larger --max-epochs goes on")
         log = RunLog(self.settings.run_dir, progress.epoch) if self.ranks.first else None
         # The last checkpoint is written in here, too: a second signal must not end the process meanwhile.
         with StopRequest(self.ranks) as stop:
