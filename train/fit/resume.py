@@ -144,4 +144,5 @@ def _exact(settings: SessionSettings, shards: ShardSet, val: ShardSet | None) ->
     # What best.pt and early stopping are measured on.
     measured = None if val is None else _digest(_ids(val) + val.labels.tobytes())
     labels = _digest(shards.labels.tobytes())
-    return values | pace | {"digest of the labels": labels, "digest of the validation samples": measured}
+    source = {"estimator": shards.dataset.settings.get("estimator"), "digest of the labels": labels}
+    return values | pace | source | {"digest of the validation samples": measured}
