@@ -26,10 +26,10 @@ def whole_file(path: Path, follow: bool = True) -> Iterator[Path]:
         follow: False replaces a link: for names in a folder of ours, which nobody typed, so that a link may lead to
             another's file.
     """
-    target = _followed(path) if follow and path.is_symlink() else path
-    if target.exists() and not target.is_file() and (follow or not path.is_symlink()):
-        yield target
+    if path.exists() and not path.is_file() and (follow or not path.is_symlink()):
+        yield path
         return
+    target = _followed(path) if follow and path.is_symlink() else path
     temporary = temporary_name(target)
     try:
         with writing(path, temporary):

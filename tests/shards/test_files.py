@@ -35,6 +35,11 @@ def test_a_pipe_or_a_device_is_written_to(tmp_path: Path) -> None:
     assert pipe.is_fifo()
     write_whole(Path("/dev/null"), b"new")
     assert Path("/dev/null").is_char_device()
+    out, into = os.pipe()  # as the standard output of a command in a shell's pipe
+    write_whole(Path(f"/dev/fd/{into}"), b"new")
+    assert os.read(out, 9) == b"new"
+    os.close(out)
+    os.close(into)
 
 
 def test_write_replaces_the_file(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.data.shard_making import Plan, make_shards
+from helpers.data.shard_making import Plan, make_shards, rewrite_index
 from helpers.processes.train_runs import tiny_arguments
 from helpers.processes.train_runs import tiny_options as options
 
 import train.fit.run_log
 import train.fit.session
 from shards.format.dataset import read_dataset
+from shards.format.index import read_index
 from shards.format.recipe import DEFAULT, REFERENCE
 from train.cli import main
 from train.fit.checkpoint import read_checkpoint
@@ -283,6 +284,28 @@ def test_a_changed_pace_is_noted(small, copy):
     assert result.output.count("note:") == 2
     with (copy / "metrics.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("split", "what"), [("train", "digest of the labels"), ("val", "digest of the validation samples")]
+)
+def test_changed_labels_are_noted(small, copy, tmp_path, split, what):
+    corrected = Path(shutil.copytree(small, tmp_path / "corrected"))
+    rows = read_index(corrected / f"{split}.parquet").to_pylist()
+    rewrite_index(corrected, split, [rows[0] | {"label": (rows[0]["label"] + 1) % 3}, *rows[1:]])
+    result = call(*tiny_arguments(corrected, copy, *QUICK, "--max-epochs", 3, "--resume"))
+    assert result.exit_code == 0, result.output
+    assert re.findall("note: (.+) is ", result.output) == [what]
+
+
+def test_a_run_that_is_done_says_so(small, copy):
+    result = call(*tiny_arguments(small, copy, *QUICK, "--max-epochs", 2, "--resume"))
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == "all 2 epochs are done; a larger --max-epochs goes on"
+
+
+def test_check_and_resume_exclude_each_other(small, copy):
+    assert "give one of them" in refused(*tiny_arguments(small, copy, *QUICK, "--check", "--resume"))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def learning_rate(settings: OptimizerSettings, epoch: float) -> float:
         # Not from 0, which would make the first step one that changes nothing.
         return settings.learning_rate * max(epoch / settings.warmup_epochs, 0.01)
     if settings.schedule == "cosine":
-        progress = (epoch - settings.warmup_epochs) / max(settings.max_epochs - settings.warmup_epochs, 1)
+        progress = (epoch - settings.warmup_epochs) / (settings.max_epochs - settings.warmup_epochs)
         return settings.learning_rate * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
     return settings.learning_rate * 0.1 ** (int(epoch - settings.warmup_epochs) // settings.lr_step_size)
 

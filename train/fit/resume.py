@@ -16,7 +16,9 @@ from train.fit.trainer import Progress, Trainer
 from train.models.weights import load_state
 
 
-def training_state(trainer: Trainer, settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
+def training_state(
+    trainer: Trainer, settings: SessionSettings, shards: ShardSet, val: ShardSet | None
+) -> dict[str, Any]:
     """Everything that the next step depends on, besides the weights that the checkpoint has anyway.
 
     There is no state of random generators: order, augmentation and dropout are drawn from the seed and the progress.
@@ -29,11 +31,13 @@ def training_state(trainer: Trainer, settings: SessionSettings, shards: ShardSet
         "weights": None if average is None else trainer.model.state_dict(),
         "averaged": None if average is None else int(average.n_averaged),
         "fixed": _fixed(settings, shards),
-        "exact": _exact(settings),
+        "exact": _exact(settings, shards, val),
     }
 
 
-def restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings, shards: ShardSet) -> None:
+def restore(
+    trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings, shards: ShardSet, val: ShardSet | None
+) -> None:
     """Go on where a checkpoint was written.
 
     Raises:
@@ -45,24 +49,30 @@ def restore(trainer: Trainer, checkpoint: Checkpoint, settings: SessionSettings,
     if checkpoint.classes != shards.dataset.classes:
         raise InputError(f"{path}: {differing(checkpoint.classes or [], shards.dataset.classes, shards.source)}")
     try:
-        _compare(checkpoint.training, settings, shards, trainer.ranks.first)
+        _compare(checkpoint.training, settings, _fixed(settings, shards))
+        if trainer.ranks.first:
+            _note_changes(checkpoint.training["exact"], _exact(settings, shards, val))
         _restore(trainer, checkpoint, settings)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = escaped(str(error))
         raise InputError(f"{path}: what is for resuming is damaged ({reason}); give another checkpoint") from error
 
 
-def _compare(kept: dict[str, Any], settings: SessionSettings, shards: ShardSet, speak: bool) -> None:
-    """InputError where a run cannot go on with these settings; a note where it goes on as another run."""
-    path = settings.run_dir / LAST
+def _compare(kept: dict[str, Any], settings: SessionSettings, fixed: dict[str, Any]) -> None:
+    """InputError where a run cannot go on with what is `fixed` now."""
     for name in ("progress", "fixed", "exact", "averaged"):
         if not is_plain(kept[name]):
             raise TypeError(name)
-    for name, now in _fixed(settings, shards).items():
+    for name, now in fixed.items():
         if (then := kept["fixed"].get(name)) != now:
+            path = settings.run_dir / LAST
             raise InputError(f"{path}: was trained with {name} {then}, now {now}; resume with the same options")
-    for name, now in _exact(settings).items():
-        if (then := kept["exact"].get(name, now)) != now and speak:
+
+
+def _note_changes(kept: dict[str, Any], exact: dict[str, Any]) -> None:
+    """Say where a run goes on as another one."""
+    for name, now in exact.items():
+        if (then := kept.get(name, now)) != now:
             print(f"note: {name} is {now}, was {then}: not exactly the run that it would have been", file=sys.stderr)
 
 
@@ -111,15 +121,28 @@ def _fixed(settings: SessionSettings, shards: ShardSet) -> dict[str, Any]:
         "seed": settings.step.seed,
         "freeze_layers": settings.freeze_layers,
         "averaged model": bool(settings.optimizer.ema_decay),
-        "samples": f"{len(shards)} ({hashlib.sha256(' '.join(shards.ids.to_pylist()).encode()).hexdigest()[:12]})",
+        "samples": f"{len(shards)} ({_digest(_ids(shards))})",
     }
 
 
-def _exact(settings: SessionSettings) -> dict[str, Any]:
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _ids(shards: ShardSet) -> bytes:
+    return " ".join(shards.ids.to_pylist()).encode()
+
+
+def _exact(settings: SessionSettings, shards: ShardSet, val: ShardSet | None) -> dict[str, Any]:
     """What a run can go on with another value of; but it is not the same run then."""
     values = in_files(settings.step) | in_files(settings.optimizer)
     for name in ("image_size", "seed"):
         del values[name]
     if settings.optimizer.schedule != "cosine":
         del values["max_epochs"]  # more epochs change nothing of those before them
-    return {**values, "processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}
+    pace = {"processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}
+    # What best.pt and early stopping are measured on.
+    measured = None if val is None else _digest(_ids(val) + val.labels.tobytes())
+    labels = _digest(shards.labels.tobytes())
+    source = {"estimator": shards.dataset.settings.get("estimator"), "digest of the labels": labels}
+    return values | pace | source | {"digest of the validation samples": measured}

@@ -122,9 +122,10 @@ def keep_last(folder: Path) -> None:
     last = folder / LAST
     if not last.exists():
         return
-    with whole_file(folder / PREVIOUS) as temporary:
+    with whole_file(folder / PREVIOUS, follow=False) as temporary:
         try:
-            temporary.hardlink_to(last)
+            # A hard link to a link would lead to what is written next.
+            temporary.hardlink_to(last.resolve())
         except OSError:  # a file system without hard links
             shutil.copyfile(last, temporary)
 

@@ -82,7 +82,7 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
         raise InputError(f"{train_shards.source}: {len(train_shards)} samples are fewer than {ranks.count} processes")
     check_folder(settings.run_dir, resume)
     with lock_folder(settings.run_dir, ranks):
-        session = _begin(settings, train_shards, ranks, resume)
+        session = _begin(settings, train_shards, val_shards, ranks, resume)
         if ranks.first:
             print(*start_summary(settings, train_shards, val_shards, ranks), sep="\n", file=sys.stderr, flush=True)
         if ranks.first and val_loader is None:
@@ -90,16 +90,16 @@ def run_session(settings: SessionSettings, ranks: Ranks, resume: bool) -> bool:
         return session.run(train_loader, val_loader)
 
 
-def _begin(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume: bool) -> "Session":
+def _begin(settings: SessionSettings, shards: ShardSet, val: ShardSet | None, ranks: Ranks, resume: bool) -> "Session":
     """A session at the start of a run, or where its last checkpoint was written."""
     checkpoint = open_folder(settings.run_dir, resume)
     model = _new_model(settings, shards, ranks, resumed=checkpoint is not None)
     trainer = Trainer(model, settings.step, settings.optimizer, ranks)
     if checkpoint is not None:
-        restore(trainer, checkpoint, settings, shards)
+        restore(trainer, checkpoint, settings, shards, val)
     if ranks.first:
         prepare_folder(settings.run_dir, describe(settings, ranks))
-    return Session(settings, trainer, shards)
+    return Session(settings, trainer, shards, val)
 
 
 def _new_model(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resumed: bool = False) -> AnyModel:
@@ -121,13 +121,17 @@ def _new_model(settings: SessionSettings, shards: ShardSet, ranks: Ranks, resume
 class Session:
     """Epochs of a trainer, and the checkpoints between them."""
 
-    def __init__(self, settings: SessionSettings, trainer: Trainer, shards: ShardSet) -> None:
+    def __init__(
+        self, settings: SessionSettings, trainer: Trainer, shards: ShardSet, val_shards: ShardSet | None
+    ) -> None:
         self.settings, self.trainer, self.ranks = settings, trainer, trainer.ranks
-        self.shards = shards
+        self.shards, self.val_shards = shards, val_shards
 
     def run(self, train_loader: Loader, val_loader: Loader | None) -> bool:
         """Train to the last epoch, or until validation no longer gains; False when a signal stops it."""
         progress = self.trainer.progress
+        if progress.epoch >= self.settings.optimizer.max_epochs:
+            self._say(f"all {progress.epoch} epochs are done; a larger --max-epochs goes on")
         log = RunLog(self.settings.run_dir, progress.epoch) if self.ranks.first else None
         # The last checkpoint is written in here, too: a second signal must not end the process meanwhile.
         with StopRequest(self.ranks) as stop:
@@ -195,7 +199,7 @@ class Session:
         settings, trainer, average = self.settings, self.trainer, self.trainer.average
         model = trainer.model if average is None else average.module
         # best.pt is for prediction; what resuming needs would make it three times as large.
-        training = {} if name == BEST else training_state(trainer, settings, self.shards)
+        training = {} if name == BEST else training_state(trainer, settings, self.shards, self.val_shards)
         if name == LAST:
             keep_last(settings.run_dir)
         checkpoint = Checkpoint(

@@ -64,6 +64,10 @@ def session_settings(options: Mapping[str, Any], on_gpu: bool) -> SessionSetting
     """
     if options["run_dir"] is None and not options["check"]:
         raise InputError("give --run-dir, a folder for checkpoints and logs")
+    if options["check"] and options["resume"]:
+        raise InputError(
+            "--check tries out a training that is still to come, --resume goes on with one: give one of them"
+        )
     # What --init lacks starts at random, unless --cnn-weights is given, too.
     begun = options["init"] is not None and options["cnn_weights"] is None
     options = with_defaults(options)

@@ -53,6 +53,9 @@ def _warnings(settings: SessionSettings, train: ShardSet, val: ShardSet | None, 
     if settings.freeze_layers and settings.cnn_weights == "none" and settings.init is None:
         yield "--freeze-layers keeps parts of the ResNet as they are, which is random: give --cnn-weights or --init"
     yield from _label_warnings(train, val)
+    own, theirs = (shards.dataset.settings.get("estimator") if shards else None for shards in (train, val))
+    if val and own and theirs and own != theirs:
+        yield f"{val.source}: has keypoints of {theirs}, {train.source} of {own}: both place the points differently"
     if val and (both := sorted(_signers(train) & _signers(val))):
         yield (
             f"{len(both)} signers are in training and validation, such as {', '.join(both[:_NAMED])}: validation says "

@@ -1,7 +1,7 @@
 """The training step, and passes over data. What surrounds them (files, epochs, resuming) is in `session.py`."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
@@ -146,7 +146,8 @@ class Trainer:
                 if time_line := self._epoch_time.line(progress.position, samples):
                     line.say(time_line)
                 if line.due():
-                    line.show(progress.position, f"{_figures(sums)}  {clock.figures(progress.position - begun)}")
+                    rate = clock.figures(progress.position - begun)
+                    line.show(progress.position, f"{_figures(sums.tolist())}  {rate}")
                 stopped, due = stop.agreed(), save_steps and progress.step % save_steps == 0
                 if stopped or due or not left:
                     self._watch.check(last=True)
@@ -155,7 +156,7 @@ class Trainer:
                     raise TrainingStopped
                 if due:
                     save()
-        line.end(f"{_figures(sums)}  {clock.figures(progress.position - begun)}")
+        line.end(f"{_figures(progress.sums)}  {clock.figures(progress.position - begun)}")
         loss, hits, count = progress.sums
         return {
             "train_loss": loss / count,
@@ -195,6 +196,6 @@ def seed_dropout(*numbers: int) -> None:
     torch.manual_seed(int.from_bytes(hashlib.sha256(str(numbers).encode()).digest()[:7], "big"))
 
 
-def _figures(sums: torch.Tensor) -> str:
-    loss, hits, count = sums.tolist()
+def _figures(sums: Sequence[float]) -> str:
+    loss, hits, count = sums
     return f"loss {loss / max(count, 1):.4f}  accuracy {hits / max(count, 1):.4f}"

@@ -122,7 +122,7 @@ def _load_from_ours(extractors: dict[str, FeatureExtractor], state: dict[str, An
     """The ResNets of a model of ours, whose weights `state` is; that of depth from color where there is no other."""
     for name, extractor in extractors.items():
         prefixes = (f"{name}.resnet.", "feature_extractor.resnet.")
-        own = [{key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)} for prefix in prefixes]
+        own = [{key[len(prefix) :]: state[key] for key in state if str(key).startswith(prefix)} for prefix in prefixes]
         if not any(own):
             raise InputError(f"{source}: the model in it has no ResNet; give one that sees hand crops")
         load_state(extractor.resnet, next(filter(None, own)), source)

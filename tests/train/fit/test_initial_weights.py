@@ -234,6 +234,15 @@ def test_the_start_says_what_is_trained_on_and_warns(small: Path, tmp_path: Path
     assert "--freeze-layers keeps parts of the ResNet as they are, which is random" in said
 
 
+def test_keypoints_of_another_estimator_are_told(small: Path, made, tmp_path: Path) -> None:
+    other = made(splits={"train": 13, "val": 5}, estimator="other")
+    quick = ("--max-epochs", 1, "--num-workers", 0, "--freeze-layers", 8)
+    validated = tiny_arguments(small, tmp_path / "run", *quick, "--val-shards", other / "val-*.tar", val=False)
+    assert "val-*.tar: has keypoints of other, " in train(*validated).stderr
+    resumed = tiny_arguments(other, tmp_path / "run", *quick, "--max-epochs", 2, "--resume")
+    assert "note: estimator is other, was none: " in train(*resumed).stderr
+
+
 def test_check_learns_two_batches_by_heart_and_leaves_nothing(small: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
     arguments = tiny_arguments(

@@ -35,6 +35,11 @@ def test_cosine_with_warm_up():
     assert falling == sorted(falling, reverse=True)
 
 
+def test_a_cosine_of_less_than_an_epoch_ends_at_0_too():
+    settings = OptimizerSettings(learning_rate=2.0, schedule="cosine", warmup_epochs=1.5, max_epochs=2)
+    assert [learning_rate(settings, epoch) for epoch in (1.5, 1.75, 2)] == pytest.approx([2.0, 1.0, 0.0])
+
+
 def test_warm_up_before_steps():
     settings = OptimizerSettings(learning_rate=1.0, lr_step_size=5, warmup_epochs=1)
     assert [learning_rate(settings, epoch) for epoch in (0.25, 1, 5.9, 6)] == pytest.approx([0.25, 1.0, 1.0, 0.1])

@@ -3,12 +3,14 @@
 import csv
 import os
 import random
+import re
 import shutil
 import signal
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.processes.train_runs import Run, tiny_arguments, tiny_options
@@ -211,6 +213,10 @@ def test_two_ranks_stop_together_and_go_on_exactly(shards, folder):
     options = [*FROZEN, "--max-epochs", 2]
     whole = Run(folder / "whole", *tiny_arguments(shards, folder / "undisturbed", *options), ranks=2)
     assert whole.wait() == [0, 0], whole.said()
+    # The line of an epoch has the figures of both.
+    shown = re.findall(r"^epoch \d  loss (\S+)  accuracy (\S+)", whole.said(), re.MULTILINE)
+    kept = [(row["train_loss"], row["train_top1"]) for row in figures(folder / "undisturbed")]
+    assert np.array(shown, float) == pytest.approx(np.array(kept, float), abs=1e-4)
     for moment in ("epoch 1 ", "validation  "):
         shutil.rmtree(folder / "run", ignore_errors=True)
         run = Run(folder / "output", *tiny_arguments(shards, folder / "run", *options), ranks=2)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from shards.errors import InputError
+from shards.files import write_whole
 from train.fit import run_folder
 from train.fit.run_folder import keep_last, lock_folder, open_folder, prepare_folder
 from train.ranks.distributed import Ranks
@@ -19,6 +20,16 @@ def test_the_last_checkpoint_is_kept_without_a_copy(tmp_path):
     assert (tmp_path / "previous.pt").samefile(tmp_path / "last.pt")
     keep_last(tmp_path)  # a run that was killed before it wrote the next
     assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
+
+
+def test_the_previous_checkpoint_is_another_file_where_the_last_is_a_link(tmp_path):
+    (tmp_path / "last.pt").symlink_to(tmp_path / "elsewhere.pt")
+    (tmp_path / "previous.pt").symlink_to("last.pt")  # as an earlier version left it
+    for number in (1, 2):
+        write_whole(tmp_path / "last.pt", b"%d" % number)
+        keep_last(tmp_path)
+    write_whole(tmp_path / "last.pt", b"3")
+    assert ((tmp_path / "previous.pt").read_text(), (tmp_path / "elsewhere.pt").read_text()) == ("2", "3")
 
 
 def test_a_file_system_without_hard_links(tmp_path, monkeypatch):

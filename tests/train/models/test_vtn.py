@@ -194,6 +194,13 @@ def test_imagenet_weights_come_from_a_file(tmp_path):
         torch.testing.assert_close(resnet.fc(features), resnet(images))
 
 
+def test_a_checkpoint_with_a_name_that_is_no_text_gives_its_resnet(tmp_path):
+    other, model = small_model(), small_model()
+    torch.save({"model": {5: torch.ones(1)} | other.state_dict()}, tmp_path / "best.pt")
+    load_imagenet(model, str(tmp_path / "best.pt"))
+    assert torch.equal(model.feature_extractor.resnet[0].weight, other.feature_extractor.resnet[0].weight)
+
+
 def test_imagenet_weights_of_another_resnet_are_refused(tmp_path):
     torch.save(resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
     with torch.device("meta"):
