@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.options import RunOptions
@@ -115,6 +116,7 @@ def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) 
         if len(ids) == len(samples):
             refuse_unused_rules(source, rules)
         return source
-    if asked != PoseSource() and asked != PoseSource(pose="import"):
+    # --person is for keypoint files, too.
+    if replace(asked, person=None) not in (PoseSource(), PoseSource(pose="import")):
         raise InputError(f"{options.data}: all its clips have keypoints of their own; leave out what estimates others")
     return own_keypoints([sample.keypoints for sample in samples if sample.keypoints], rules)
