@@ -109,6 +109,8 @@ def _settings(options: RunOptions, samples: Sequence[Sample], names: list[str] |
 
 def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) -> KeypointSource:
     rules = options.import_rules()
+    if rules.size and all(sample.color for sample in samples):
+        raise InputError("--picture-size is for clips without video; here each has one; leave it out")
     ids = [sample.id for sample in samples if not sample.keypoints]
     asked = settings_from(vars(options), PoseSource)
     if ids:
