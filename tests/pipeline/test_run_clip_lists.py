@@ -289,8 +289,6 @@ def test_a_file_that_is_no_archive_is_refused_before_any_stage(clip: Path, name:
 def test_options_for_keypoints_that_no_clip_needs_are_refused(clip: Path) -> None:
     code, said = run_with(clip, keypoints_of(range(12), 12), "--pose", "mediapipe")
     assert (code, "clips.csv: all its clips have keypoints of their own" in said) == (2, True), said
-    code, said = run_with(clip, keypoints_of(range(12), 12), "--picture-size", "640x480")
-    assert (code, "--picture-size is for clips without video" in said) == (2, True), said
 
 
 def test_whom_to_follow_in_a_clip_s_own_keypoints(tmp_path: Path) -> None:
