@@ -53,6 +53,8 @@ class RunOptions(PoseSource):
             raise InputError("--depth-range does not go with --no-depth; leave one of them out")
         if self.depth_range and self.depth_range[0] == self.depth_range[1]:
             raise InputError("--depth-range: NEAR and FAR are the same; give the values that become black and white")
+        if self.picture_size and not all(self.picture_size):
+            raise InputError("--picture-size: no picture is 0 pixels wide or high; give what the fractions are of")
         if self.poseflow and self.recipe != "reference":
             raise InputError(
                 f"--poseflow {self.poseflow}: released pose flow goes with --recipe reference; "

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.errors import RunError, is_disk_trouble
 from pipeline.options import RunOptions
@@ -108,6 +109,8 @@ def _settings(options: RunOptions, samples: Sequence[Sample], names: list[str] |
 
 def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) -> KeypointSource:
     rules = options.import_rules()
+    if rules.size and all(sample.color for sample in samples):
+        raise InputError("--picture-size is for clips without video; here each has one; leave it out")
     ids = [sample.id for sample in samples if not sample.keypoints]
     asked = settings_from(vars(options), PoseSource)
     if ids:
@@ -115,6 +118,7 @@ def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) 
         if len(ids) == len(samples):
             refuse_unused_rules(source, rules)
         return source
-    if asked != PoseSource() and asked != PoseSource(pose="import"):
+    # --person is for keypoint files, too.
+    if replace(asked, person=None) not in (PoseSource(), PoseSource(pose="import")):
         raise InputError(f"{options.data}: all its clips have keypoints of their own; leave out what estimates others")
     return own_keypoints([sample.keypoints for sample in samples if sample.keypoints], rules)

@@ -36,7 +36,8 @@ def parse_frame(data: bytes, name: str) -> np.ndarray:
     if points.ndim != 2:
         raise ClipError(f"{name}: not OpenPose's JSON (its pose_keypoints_2d is not a list of numbers)")
     if points.shape[1] != POINTS * 3:
-        raise ClipError(f"{name}: {points.shape[1]} numbers where BODY_135 has {POINTS * 3}; use --model_pose BODY_135")
+        numbers = f"{points.shape[1]} numbers where BODY_135 has {POINTS * 3}"
+        raise ClipError(f"{name}: {numbers}; use --model_pose BODY_135, or give --keypoints the unpacked folder")
     if not np.isfinite(points).all():
         raise ClipError(f"{name}: a keypoint is not a finite number")
     return points.reshape(-1, POINTS, 3)

@@ -42,6 +42,8 @@ def invoke(*arguments: object) -> tuple[int, list[str]]:
         ("--keypoints kp --jobs 2 --scheduler tcp://127.0.0.1:9", "--jobs does not go with --scheduler"),
         ("--keypoints kp --part 1/2 --shards s", "--shards-out does not go with --part: give it to the run that makes"),
         ("--keypoints kp --part 1/2 --samples-per-shard 256", "--samples-per-shard does not go with --part"),
+        ("--keypoints kp --picture-size 640x480", "--picture-size is for clips without video"),
+        ("--keypoints kp --picture-size 640x0", "--picture-size: no picture is 0 pixels wide or high"),
         ("--keypoints kp --ffmpeg /nonexistent", "/nonexistent: no such program; --ffmpeg names FFmpeg's binary"),
         ("--keypoints kp --ffmpeg kp", "kp: no such program"),
     ],

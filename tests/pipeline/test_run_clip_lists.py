@@ -289,3 +289,14 @@ def test_a_file_that_is_no_archive_is_refused_before_any_stage(clip: Path, name:
 def test_options_for_keypoints_that_no_clip_needs_are_refused(clip: Path) -> None:
     code, said = run_with(clip, keypoints_of(range(12), 12), "--pose", "mediapipe")
     assert (code, "clips.csv: all its clips have keypoints of their own" in said) == (2, True), said
+
+
+def test_whom_to_follow_in_a_clip_s_own_keypoints(tmp_path: Path) -> None:
+    large = keypoints_of(range(5), 5)
+    small = large * [0.5, 0.5, 1]
+    np.save(tmp_path / "a.npy", np.stack([small, large], axis=1))
+    data = clip_list(tmp_path / "clips.csv", {"id": "a", "keypoints": "a.npy"})
+    for more, person in (((), large), (("--person", "first"), small)):
+        code, said = pipeline_run("--data", data, "--work", tmp_path / "work", *more)
+        assert code == 0, said
+        np.testing.assert_array_equal(pose_of(samples(tmp_path / "work")["a"]), person.astype(np.float32))

@@ -80,7 +80,7 @@ _GROUPS = {
 @click.option(
     "--keypoints",
     type=FILE,
-    help="For --video with --pose import: a folder with <id>_color.kp folders, or an archive.",
+    help="For --video with --pose import: keypoints that are there already, as in `pipeline run`.",
 )
 @click.option("--openpose-bin", help="For --video: OpenPose's binary.  [default: $OPENPOSE_BIN, else the one on PATH]")
 @click.option("--openpose-models", type=FILE, help="For --video: OpenPose's models folder.")

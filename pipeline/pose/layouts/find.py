@@ -81,6 +81,8 @@ def _look_at_array(array: np.ndarray, named: str | None) -> KeypointLayout | str
     if array.ndim == 2:
         size = array.shape[1]
         name = BY_NUMBERS.get(size)
+    elif array.ndim == 4 and array.shape[0] < array.shape[1]:
+        return f"an array of {array.shape}: more people than frames, which are to come first"
     elif array.ndim in (3, 4) and 2 <= array.shape[-1] <= 4:
         size = array.shape[-2]
         name = BY_POINTS.get(size)

@@ -37,7 +37,7 @@ def load(path: Path, layout: KeypointLayout) -> FileKeypoints:
     """The person of every frame, from the lowest frame number on; a number without rows is a frame without anybody.
 
     Raises:
-        ClipError: the file is damaged, or its rows are not those of Holistic's landmarks.
+        ClipError: the file is damaged, or its rows are not those of Holistic's landmarks, each once.
     """
     try:
         table = read_parquet(path, columns=COLUMNS)
@@ -48,14 +48,15 @@ def load(path: Path, layout: KeypointLayout) -> FileKeypoints:
         raise ClipError(f"{path}: damaged, or not Google ISLR's columns ({one_line(error)})") from error
     if not len(frames) or frames.max() - frames.min() >= _MOST_FRAMES:
         raise ClipError(f"{path}: no rows, or frame numbers that are no clip's")
-    points = np.zeros((int(frames.max() - frames.min()) + 1, 1, layout.points, 3))
-    used = np.zeros(len(frames), bool)
+    place = np.full(len(frames), -1)  # of each row among all points of all frames
     for part, start in layout.placed():
         rows = (kinds == _TYPES[part.name]) & (indices >= 0) & (indices < part.points)
-        places = frames[rows] - frames.min(), 0, start + indices[rows]
-        points[places] = np.stack([x[rows], y[rows], np.ones(rows.sum())], axis=1)
-        used |= rows
-    if not used.all():
-        row = int((~used).argmax())
+        place[rows] = (frames[rows] - frames.min()) * layout.points + start + indices[rows]
+    if (place < 0).any():
+        row = int((place < 0).argmax())
         raise ClipError(f"{path}: row {row} is {kinds[row]} {indices[row]}, which is no landmark of Holistic")
+    if len(np.unique(place)) < len(place):
+        raise ClipError(f"{path}: a frame has the same landmark twice, as where two clips are in one file")
+    points = np.zeros((int(frames.max() - frames.min()) + 1, 1, layout.points, 3))
+    points.reshape(-1, 3)[place] = np.stack([x, y, np.ones(len(x))], axis=1)
     return FileKeypoints(mark_missing(points))

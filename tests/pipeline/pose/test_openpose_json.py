@@ -39,7 +39,10 @@ def test_a_frame() -> None:
         (person(["a"] * 405), "not OpenPose's JSON"),
         (person([[1.0] * 405, [1.0]]), "not OpenPose's JSON"),
         (person([[1.0] * 3] * 135), "its pose_keypoints_2d is not a list of numbers"),
-        (person([1.0] * 75), "75 numbers where BODY_135 has 405; use --model_pose BODY_135"),
+        (
+            person([1.0] * 75),
+            "75 numbers where BODY_135 has 405; use --model_pose BODY_135, or give --keypoints the unpacked",
+        ),
         (person([]), "0 numbers"),
         (person(3.0), "its pose_keypoints_2d is not a list of numbers"),
         (person([float("nan")] * 405), "not OpenPose's JSON"),

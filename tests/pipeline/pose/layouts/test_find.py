@@ -59,6 +59,7 @@ def test_what_cannot_be_used_made_here(tmp_path: Path) -> None:
         (5, 21, 3): "one hand",
         (5, 63): "one hand",
         (5, 3, 133): "an array of",
+        (2, 5, 133, 3): "more people than frames",
     }
     shapes |= {(5, 77): "no layout's number of points", (5,): "an array of (5,)", (5, 543, 3): "name it with"}
     for number, (shape, said) in enumerate(shapes.items()):

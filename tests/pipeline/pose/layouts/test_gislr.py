@@ -46,6 +46,12 @@ def test_frames_from_any_number_with_gaps(tmp_path: Path) -> None:
     assert len(found) == 5 and not found[2:4].any()
 
 
+def test_two_clips_in_one_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", np.concatenate([signer(3), signer(3)]), [0, 1, 2, 0, 1, 2])
+    with pytest.raises(ClipError, match=r"a.parquet: a frame has the same landmark twice"):
+        read_keypoints(path, find_layout(path), SIZE)
+
+
 def test_rows_that_are_no_landmarks(tmp_path: Path) -> None:
     points = signer(1)
     layout = find_layout(write(tmp_path / "a.parquet", points, [0]))

@@ -44,6 +44,8 @@ def test_units_and_pictures(points: np.ndarray) -> None:
         (np.where(points[..., 2:] > 0, fractions * 2 - 1, 0), "coordinates of -1…1 are taken for pixels", True),
         (change(points, times=0.5), "upper left quarter", False),
         (change(points, times=3), "keypoints of a larger one", True),
+        (change(points, times=2), "keypoints of a larger one", False),
+        (np.where(points[..., 2:] > 0, points - [*points[0, 17, :2], 0], 0), "not counted from its upper left", False),
         (points[..., [1, 0, 2]], "the person lies on the side", False),
         (np.where(points[..., 2:] > 0, [0, 480, 0] + points * [1, -1, 1], 0), "stands on the head", False),
         (np.where(points[..., 2:] > 0, [640, 0, 0] + points * [-1, 1, 1], 0), "the left shoulder is left", False),
