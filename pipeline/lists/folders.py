@@ -63,8 +63,10 @@ def _groups(folders: Sequence[Path], root: Path, listing: ClipListing) -> dict[s
         for clip in clips:
             moved = FoundClip(prefix + clip.path, clip.kind)
             groups.setdefault(moved.stem, []).append(moved)
-    for stem in [stem for stem in groups if stem.endswith("_color") and stem.removesuffix("_color") not in groups]:
-        groups[stem.removesuffix("_color")] = groups.pop(stem)
+    for stem in [stem for stem in groups if stem.endswith("_color")]:
+        namesakes = groups.get(stem.removesuffix("_color"), [])
+        if all(clip.kind == "keypoints" for clip in namesakes):
+            groups[stem.removesuffix("_color")] = [*groups.pop(stem), *namesakes]
     for stem in [stem for stem in groups if stem.endswith("_depth") and stem.removesuffix("_depth") in groups]:
         groups[stem.removesuffix("_depth")] += [FoundClip(clip.path, "depth") for clip in groups.pop(stem)]
     return {stem: one for whole in sorted(groups) for stem, one in _told_apart(whole, groups[whole]).items()}
