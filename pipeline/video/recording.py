@@ -21,6 +21,8 @@ _BEGINNINGS = (
 )
 _PICTURES_PER_SECOND = 25  # of a folder, which does not say it
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+# MPEG streams have no index: FFmpeg lands on any packet, and what comes before the next key frame is lost.
+_UNINDEXED = (".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
 
 
@@ -85,11 +87,13 @@ def frames_of(recording: Recording, stream: int, frame_seconds: float, **options
         ClipError: see `input_of`.
     """
     start = max((recording.start or 0) - frame_seconds / 2, 0)
-    node = input_of(recording, start, **options)[str(stream)]
-    if recording.end is None:
-        return node
+    seek = 0.0 if recording.is_folder or recording.path.lower().endswith(_UNINDEXED) else start
+    node = input_of(recording, seek, **options)[str(stream)]
     # Not FFmpeg's own `-to`, which lets one more frame pass.
-    return node.filter("trim", end=f"{max(recording.end - frame_seconds / 2 - start, 0):.6f}")
+    times = {"start": start - seek} if start > seek else {}
+    if recording.end is not None:
+        times["end"] = max(recording.end - frame_seconds / 2 - seek, 0)
+    return node.filter("trim", **{name: f"{time:.6f}" for name, time in times.items()}) if times else node
 
 
 def picture_pattern(folder: Path) -> tuple[str, int]:
