@@ -39,6 +39,18 @@ class Recording(NamedTuple):
         return self.start is not None or self.end is not None
 
     @property
+    def is_sought(self) -> bool:
+        """Whether FFmpeg finds a time in it; elsewhere a part is decoded from the recording's beginning on."""
+        return not self.is_folder and not self.path.lower().endswith(_UNINDEXED)
+
+    @property
+    def part(self) -> list[float | str | None]:
+        """What a fingerprint needs of the part; empty for a whole recording."""
+        if not self.is_part:
+            return []
+        return [self.start, self.end, *([] if self.is_sought else ["from its beginning"])]
+
+    @property
     def is_file(self) -> bool:
         """Whether it is a whole file, that any program can open."""
         return not self.is_part and not self.is_folder
@@ -87,7 +99,7 @@ def frames_of(recording: Recording, stream: int, frame_seconds: float, **options
         ClipError: see `input_of`.
     """
     start = max((recording.start or 0) - frame_seconds / 2, 0)
-    seek = 0.0 if recording.is_folder or recording.path.lower().endswith(_UNINDEXED) else start
+    seek = start if recording.is_sought else 0.0
     node = input_of(recording, seek, **options)[str(stream)]
     # Not FFmpeg's own `-to`, which lets one more frame pass.
     times = {"start": start - seek} if start > seek else {}
