@@ -49,6 +49,19 @@ def test_a_part_of_an_mpeg_stream_may_begin_between_key_frames(
     np.testing.assert_array_equal(part, whole[30:60])
 
 
+def test_a_part_has_the_rate_of_the_recording(ffmpeg: str, clip: str, tmp_path: Path) -> None:
+    """Also where times are milliseconds."""
+    fast = str(tmp_path / "fast.mkv")
+    subprocess.run([ffmpeg, "-loglevel", "error", "-r", "60", "-i", clip, fast], check=True)
+    assert probe([Recording(fast, 0.6, 0.633)], ffmpeg)[0].fps == 60
+
+
+@pytest.mark.parametrize(("end", "notes"), [(3.05, 0), (3.5, 1), (60, 1)])
+def test_a_part_that_ends_after_the_video_is_told(end: float, notes: int, ffmpeg: str, clip: str) -> None:
+    """Frames taken for seconds, say."""
+    assert len(probe([Recording(clip, 1.0, end)], ffmpeg)[0].notes) == notes
+
+
 def test_a_part_beyond_the_end_is_named(ffmpeg: str, clip: str) -> None:
     with pytest.raises(ClipError, match=r"long.mp4: no frame of it between 7 s and 9 s"):
         probe([Recording(clip, 7.0, 9.0)], ffmpeg)
