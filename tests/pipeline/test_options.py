@@ -44,6 +44,7 @@ def invoke(*arguments: object) -> tuple[int, list[str]]:
         ("--keypoints kp --part 1/2 --samples-per-shard 256", "--samples-per-shard does not go with --part"),
         ("--keypoints kp --ffmpeg /nonexistent", "/nonexistent: no such program; --ffmpeg names FFmpeg's binary"),
         ("--keypoints kp --ffmpeg kp", "kp: no such program"),
+        ("--keypoints kp --depth-range 0.5,4", "--depth-range: NEAR and FAR are nearly the same"),
     ],
 )
 def test_options_that_would_have_no_effect_are_refused(
