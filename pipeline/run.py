@@ -116,5 +116,6 @@ def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) 
             refuse_unused_rules(source, rules)
         return source
     if asked != PoseSource() and asked != PoseSource(pose="import"):
-        raise InputError(f"{options.data}: all its clips have keypoints of their own; leave out what estimates others")
+        why = "all its clips have keypoints of their own; leave out --keypoints and the options of estimators"
+        raise InputError(f"{options.data}: {why}")
     return own_keypoints([sample.keypoints for sample in samples if sample.keypoints], rules)
