@@ -111,6 +111,10 @@ def _found_pattern(paths: Sequence[str], root: Path) -> str:
         first, second = (all(map(_SIGNER.fullmatch, level)) for level in levels)
         if first and second:
             raise InputError(f"{root}: both folders of {paths[0]} look like signers; {_HOW}")
+        splits = set(filter(is_known_split, levels[0]))
+        if splits and not fields and not second:
+            other = min(levels[0] - splits)
+            raise InputError(f"{root}: {min(splits)} names a split, {other} beside it does not; {_HOW}")
         fields += ["{signer}", "{label}"] if first else ["{label}", "{signer}"]
     else:
         raise InputError(f"{root}: the folders of its clips ({paths[0]}) do not say the class; {_HOW}")

@@ -103,6 +103,7 @@ def test_what_matches_no_pattern_is_told(tmp_path: Path) -> None:
         ("a/b/c/d.mp4", None, "do not say the class"),
         ("a/1.mp4 b/s1/1.mp4", None, "several depths, a/1 and b/s1/1"),
         ("s1/s2/1.mp4", None, "look like signers"),
+        ("train/a/1.mp4 extra/a/1.mp4", None, "train names a split, extra beside it does not"),
         ("a/notes.txt", None, "no video, folder of numbered pictures or keypoints"),
         ("a/1.mp4", "{split}/{signer}_{label}", "none of its 1 clips matches"),
     ],
