@@ -9,6 +9,8 @@ from pipeline.workspace.driver_lock import Part, parse_part
 from pipeline.workspace.paths import STAGES
 from shards.errors import InputError
 
+_NARROWEST_DEPTH = 16  # levels between black and white: fewer are meters, say, where the video has millimeters
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(PoseSource):
@@ -51,10 +53,13 @@ class RunOptions(PoseSource):
                 raise InputError(f"{flag} does not go with --part: give it to the run that makes the shards")
         if self.no_depth and self.depth_range:
             raise InputError("--depth-range does not go with --no-depth; leave one of them out")
-        if self.depth_range and self.depth_range[0] == self.depth_range[1]:
-            raise InputError("--depth-range: NEAR and FAR are the same; give the values that become black and white")
         if self.picture_size and not all(self.picture_size):
             raise InputError("--picture-size: no picture is 0 pixels wide or high; give what the fractions are of")
+        if self.depth_range and abs(self.depth_range[0] - self.depth_range[1]) < _NARROWEST_DEPTH:
+            raise InputError(
+                "--depth-range: NEAR and FAR are nearly the same; give the values that become black and white, "
+                "millimeters in most videos"
+            )
         if self.poseflow and self.recipe != "reference":
             raise InputError(
                 f"--poseflow {self.poseflow}: released pose flow goes with --recipe reference; "

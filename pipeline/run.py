@@ -120,5 +120,6 @@ def _source(options: RunOptions, samples: Sequence[Sample], ffmpeg: str | None) 
         return source
     # --person is for keypoint files, too.
     if replace(asked, person=None) not in (PoseSource(), PoseSource(pose="import")):
-        raise InputError(f"{options.data}: all its clips have keypoints of their own; leave out what estimates others")
+        why = "all its clips have keypoints of their own; leave out --keypoints and the options of estimators"
+        raise InputError(f"{options.data}: {why}")
     return own_keypoints([sample.keypoints for sample in samples if sample.keypoints], rules)

@@ -15,6 +15,7 @@ import click
 from pipeline.demo.generate import DemoSettings, generate
 from pipeline.errors import RunError
 from pipeline.workers.signals import StoppedBySignal, stop_on_signals
+from shards.command_line import print_line
 from shards.errors import InputError
 from shards.files import write_whole
 
@@ -47,8 +48,9 @@ def run_demo(
         pose_training: likewise for that of keypoints.
 
     Raises:
-        InputError: the [train] extra is not installed, or a command failed.
+        InputError: the [train] extra is not installed.
         RunError: SIGINT or SIGTERM; the command under way has been ended.
+        SystemExit: a command failed; with its exit status.
     """
     if find_spec("torch") is None:
         raise InputError("pipeline demo trains a model, which needs torch: pip install 'signshards[train]'")
@@ -119,4 +121,5 @@ def _command(name: str, *arguments: str | Path) -> None:
             process.terminate()  # leaving the block waits for its end
             raise
     if status:
-        raise InputError(f"`{name}` ended with status {status}; see above")
+        print_line(f"Error: `{name}` ended with status {status}; see above", err=True)
+        sys.exit(status if status > 0 else 1)  # below 0: killed by a signal

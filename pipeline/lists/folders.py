@@ -63,8 +63,10 @@ def _groups(folders: Sequence[Path], root: Path, listing: ClipListing) -> dict[s
         for clip in clips:
             moved = FoundClip(prefix + clip.path, clip.kind)
             groups.setdefault(moved.stem, []).append(moved)
-    for stem in [stem for stem in groups if stem.endswith("_color") and stem.removesuffix("_color") not in groups]:
-        groups[stem.removesuffix("_color")] = groups.pop(stem)
+    for stem in [stem for stem in groups if stem.endswith("_color")]:
+        namesakes = groups.get(stem.removesuffix("_color"), [])
+        if all(clip.kind == "keypoints" for clip in namesakes):
+            groups[stem.removesuffix("_color")] = [*groups.pop(stem), *namesakes]
     for stem in [stem for stem in groups if stem.endswith("_depth") and stem.removesuffix("_depth") in groups]:
         groups[stem.removesuffix("_depth")] += [FoundClip(clip.path, "depth") for clip in groups.pop(stem)]
     return {stem: one for whole in sorted(groups) for stem, one in _told_apart(whole, groups[whole]).items()}
@@ -109,6 +111,10 @@ def _found_pattern(paths: Sequence[str], root: Path) -> str:
         first, second = (all(map(_SIGNER.fullmatch, level)) for level in levels)
         if first and second:
             raise InputError(f"{root}: both folders of {paths[0]} look like signers; {_HOW}")
+        splits = set(filter(is_known_split, levels[0]))
+        if splits and not fields and not second:
+            other = min(levels[0] - splits)
+            raise InputError(f"{root}: {min(splits)} names a split, {other} beside it does not; {_HOW}")
         fields += ["{signer}", "{label}"] if first else ["{label}", "{signer}"]
     else:
         raise InputError(f"{root}: the folders of its clips ({paths[0]}) do not say the class; {_HOW}")

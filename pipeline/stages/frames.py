@@ -38,10 +38,9 @@ class Frames(Stage):
     def depends(self, clip: Clip) -> list[Any]:
         """See the class."""
         sample = clip.sample
-        part = [sample.start, sample.end] if (sample.start, sample.end) != (None, None) else []
         own = [stamp_files(sample.keypoints), *self.rules.as_json()] if sample.color is None else []
         options = (["take damaged"] if self.take_damaged else []) + (["ranged"] if self.depth_range else [])
-        return [clip.color, clip.depth, *own, *part, *options]
+        return [clip.color, clip.depth, *own, *color_of(sample).part, *options]
 
     def work(self, clip: Clip, number: int) -> Work:
         """See `Stage`."""

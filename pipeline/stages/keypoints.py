@@ -44,7 +44,7 @@ class KeypointStage(Stage):
 
     def depends(self, clip: Clip) -> list[Any]:
         """See the class."""
-        part = [clip.sample.start, clip.sample.end] if color_of(clip.sample).is_part else []
+        part = color_of(clip.sample).part
         if clip.sample.keypoints:
             return [clip.color, "own", stamp_files(clip.sample.keypoints), *self._reading(), *part]
         files = (self.source.files or {}).get(clip.id)

@@ -117,6 +117,8 @@ def _video(found: _Found, binary: str, take_damaged: bool) -> Video:
         notes.append(f"holds {len(moving)} video tracks; track {stream} is taken")
     fault = is_cut_short(found.log) or _ends_early(found, stream)
     seconds = 1 / picture.rate if picture.rate else 0.0
+    if source.duration is not None and (found.recording.end or 0) > source.duration + _SLACK_FRAMES * seconds:
+        notes.append(f"ends at {source.duration:.2f} s, before the clip's end of {found.recording.end:g} s")
     if fault and not take_damaged:
         raise ClipError(
             f"{path}: cut short ({_shortness(found, stream)}); copy or download it again, "
@@ -212,6 +214,8 @@ def _decode_listing(
 
     options = {"err_detect": "explode"} if until_damage else {}
     node = frames_of(recording, stream, frame_seconds, threads=1, **options)
+    if recording.is_part:  # begins at half a frame, whose multiples the output's time base would round either way
+        node = node.filter("setpts", "PTS-STARTPTS")
     # Without a scaler a frame of another size keeps it, and its line says so.
     output = ffmpeg.output(node, "pipe:", format="framecrc", fps_mode="passthrough", threads=1, noautoscale=None)
     output = output.global_args("-hide_banner", "-nostdin", "-loglevel", "level+info")

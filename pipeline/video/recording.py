@@ -21,6 +21,8 @@ _BEGINNINGS = (
 )
 _PICTURES_PER_SECOND = 25  # of a folder, which does not say it
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+# MPEG streams have no index: FFmpeg lands on any packet, and what comes before the next key frame is lost.
+_UNINDEXED = (".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\.\w+)")
 
 
@@ -35,6 +37,18 @@ class Recording(NamedTuple):
     def is_part(self) -> bool:
         """Whether the clip is a part in time of a longer video."""
         return self.start is not None or self.end is not None
+
+    @property
+    def is_sought(self) -> bool:
+        """Whether FFmpeg finds a time in it; elsewhere a part is decoded from the recording's beginning on."""
+        return not self.is_folder and not self.path.lower().endswith(_UNINDEXED)
+
+    @property
+    def part(self) -> list[float | str | None]:
+        """What a fingerprint needs of the part; empty for a whole recording."""
+        if not self.is_part:
+            return []
+        return [self.start, self.end, *([] if self.is_sought else ["from its beginning"])]
 
     @property
     def is_file(self) -> bool:
@@ -85,11 +99,13 @@ def frames_of(recording: Recording, stream: int, frame_seconds: float, **options
         ClipError: see `input_of`.
     """
     start = max((recording.start or 0) - frame_seconds / 2, 0)
-    node = input_of(recording, start, **options)[str(stream)]
-    if recording.end is None:
-        return node
+    seek = start if recording.is_sought else 0.0
+    node = input_of(recording, seek, **options)[str(stream)]
     # Not FFmpeg's own `-to`, which lets one more frame pass.
-    return node.filter("trim", end=f"{max(recording.end - frame_seconds / 2 - start, 0):.6f}")
+    times = {"start": start - seek} if start > seek else {}
+    if recording.end is not None:
+        times["end"] = max(recording.end - frame_seconds / 2 - seek, 0)
+    return node.filter("trim", **{name: f"{time:.6f}" for name, time in times.items()}) if times else node
 
 
 def picture_pattern(folder: Path) -> tuple[str, int]:

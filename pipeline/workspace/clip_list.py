@@ -67,6 +67,8 @@ def _sample(row: CsvRow, label: int | None, base: str) -> Sample:
     color, depth, keypoints = (_path(row.get(column), base) for column in ("color", "depth", "keypoints"))
     if color is None and keypoints is None:
         raise row.error("color", "empty; a clip needs a video or keypoints")
+    if color is None and depth:
+        raise row.error("depth", "goes with a color video, and this clip has none; leave it empty")
     start, end = _seconds(row, "start"), _seconds(row, "end")
     if color is None and (start, end) != (None, None):
         column = "end" if start is None else "start"

@@ -46,6 +46,7 @@ def invoke(*arguments: object) -> tuple[int, list[str]]:
         ("--keypoints kp --picture-size 640x0", "--picture-size: no picture is 0 pixels wide or high"),
         ("--keypoints kp --ffmpeg /nonexistent", "/nonexistent: no such program; --ffmpeg names FFmpeg's binary"),
         ("--keypoints kp --ffmpeg kp", "kp: no such program"),
+        ("--keypoints kp --depth-range 0.5,4", "--depth-range: NEAR and FAR are nearly the same"),
     ],
 )
 def test_options_that_would_have_no_effect_are_refused(

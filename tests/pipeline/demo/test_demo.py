@@ -100,13 +100,26 @@ def test_a_command_that_fails_ends_it(
 ) -> None:
     for name in ("clips", "work"):
         shutil.copytree(demo[0] / name, tmp_path / name)
-    with pytest.raises(InputError, match="`train` ended with status 2; see above"):
+    with pytest.raises(SystemExit, match="2"):
         run_demo(tmp_path, SETTINGS, "--max-epochs none")
     said = capfd.readouterr()
+    assert "`train` ended with status 2; see above" in said.err
     assert f"handcrops: {3 * SIGNS} done, 0 to do" in said.err  # nothing is done twice
     assert "Invalid value for '--max-epochs'" in said.err
     assert "$ predict" not in said.out
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(("end", "status"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", 1)])
+def test_it_ends_with_the_status_of_the_command(
+    end: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing.py").write_text(f"import os, sys; {end}")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(module._MODULES, "pipeline", "failing")
+    with pytest.raises(SystemExit) as caught:
+        run_demo(tmp_path / "out", SETTINGS)
+    assert caught.value.code == status
 
 
 def test_only_the_labels_of_unseen_signers_are_evaluated(demo: tuple[Path, str]) -> None:

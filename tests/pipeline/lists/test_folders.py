@@ -64,12 +64,17 @@ def test_several_folders_count_from_the_one_above(tmp_path: Path) -> None:
 
 
 def test_color_depth_and_keypoints_of_one_clip(tmp_path: Path) -> None:
-    listing = read(tmp_path, "a/1_color.MP4 a/1_depth.mkv a/2.mp4 a/2.npy a/3.pose a/4.mp4 a/4_depth.avi")
+    listing = read(
+        tmp_path,
+        "a/1_color.MP4 a/1_depth.mkv a/2.mp4 a/2.npy a/3.pose a/4.mp4 a/4_depth.avi "
+        "a/5_color.mp4 a/5_depth.mp4 a/5.npy",
+    )
     assert [(one.name, one.color, one.depth, one.keypoints) for one in listing.records] == [
         ("a/1", ("a/1_color.MP4",), "a/1_depth.mkv", None),
         ("a/2", ("a/2.mp4",), None, "a/2.npy"),
         ("a/3", (), None, "a/3.pose"),
         ("a/4", ("a/4.mp4",), "a/4_depth.avi", None),
+        ("a/5", ("a/5_color.mp4",), "a/5_depth.mp4", "a/5.npy"),
     ]
 
 
@@ -98,6 +103,7 @@ def test_what_matches_no_pattern_is_told(tmp_path: Path) -> None:
         ("a/b/c/d.mp4", None, "do not say the class"),
         ("a/1.mp4 b/s1/1.mp4", None, "several depths, a/1 and b/s1/1"),
         ("s1/s2/1.mp4", None, "look like signers"),
+        ("train/a/1.mp4 extra/a/1.mp4", None, "train names a split, extra beside it does not"),
         ("a/notes.txt", None, "no video, folder of numbered pictures or keypoints"),
         ("a/1.mp4", "{split}/{signer}_{label}", "none of its 1 clips matches"),
     ],

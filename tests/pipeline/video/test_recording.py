@@ -39,6 +39,29 @@ def test_a_part_has_the_frames_of_its_time(
     np.testing.assert_array_equal(part, whole[first:last])
 
 
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+def test_a_part_of_an_mpeg_stream_may_begin_between_key_frames(
+    suffix: str, ffmpeg: str, clip: str, tmp_path: Path
+) -> None:
+    stream = str(tmp_path / f"long.{suffix}")
+    subprocess.run([ffmpeg, "-loglevel", "error", "-i", clip, "-g", "12", "-bf", "2", "-an", stream], check=True)
+    whole, part = (gray_frames(Recording(stream, *times), ffmpeg) for times in ((None, None), (1.0, 2.0)))
+    np.testing.assert_array_equal(part, whole[30:60])
+
+
+def test_a_part_has_the_rate_of_the_recording(ffmpeg: str, clip: str, tmp_path: Path) -> None:
+    """Also where times are milliseconds."""
+    fast = str(tmp_path / "fast.mkv")
+    subprocess.run([ffmpeg, "-loglevel", "error", "-r", "60", "-i", clip, fast], check=True)
+    assert probe([Recording(fast, 0.6, 0.633)], ffmpeg)[0].fps == 60
+
+
+@pytest.mark.parametrize(("end", "notes"), [(3.05, 0), (3.5, 1), (60, 1)])
+def test_a_part_that_ends_after_the_video_is_told(end: float, notes: int, ffmpeg: str, clip: str) -> None:
+    """Frames taken for seconds, say."""
+    assert len(probe([Recording(clip, 1.0, end)], ffmpeg)[0].notes) == notes
+
+
 def test_a_part_beyond_the_end_is_named(ffmpeg: str, clip: str) -> None:
     with pytest.raises(ClipError, match=r"long.mp4: no frame of it between 7 s and 9 s"):
         probe([Recording(clip, 7.0, 9.0)], ffmpeg)
@@ -55,6 +78,7 @@ def test_a_folder_of_numbered_pictures(name: str, ffmpeg: str, clip: str, tmp_pa
     pictures, whole = gray_frames(Recording(str(folder)), ffmpeg), gray_frames(Recording(clip), ffmpeg)
     # Through full range and back: a level or two, more where the pattern exceeds the limited range.
     assert np.abs(pictures.astype(int) - whole[:12]).mean() < 1
+    np.testing.assert_array_equal(gray_frames(Recording(str(folder), 0.2, 0.4), ffmpeg), pictures[5:10])
 
 
 @pytest.mark.parametrize("digits", ["%d", "%02d"])

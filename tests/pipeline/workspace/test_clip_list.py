@@ -66,6 +66,12 @@ def test_wrong_rows(path: Path, rows: str, fault: str) -> None:
     assert fault in str(error.value)
 
 
+def test_depth_without_color(path: Path) -> None:
+    path.write_text(f"{HEADER},depth,keypoints\na,train,,0,,a_d.mkv,a.npy\n")
+    with pytest.raises(InputError, match=r"clips.csv:2: column depth: goes with a color video"):
+        read_clip_list(path)
+
+
 @pytest.mark.parametrize(
     ("start", "end", "fault"),
     [
