@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,9 @@ class Recognizer:
         """See `load`; `weights` are float (M,), not negative, of sum 1."""
         self._paths, self._weights, self._any_estimator = paths, weights, any_estimator
         self._checkpoints = [read_checkpoint(path) for path in paths]
-        for path, checkpoint in zip(paths[1:], self._checkpoints[1:], strict=True):
-            _check_together(path, checkpoint, paths[0], self._checkpoints[0], any_estimator)
+        # Every pair: an imported checkpoint, which has no names of classes, goes with any.
+        for (first_path, first), (path, one) in combinations(zip(paths, self._checkpoints, strict=True), 2):
+            _check_together(path, one, first_path, first, any_estimator)
         self._models = [
             CheckpointModel(checkpoint, path, settings)
             for checkpoint, path in zip(self._checkpoints, paths, strict=True)
@@ -159,7 +161,7 @@ class Recognizer:
 
 
 def _check_together(path: Path, one: Checkpoint, first_path: Path, first: Checkpoint, any_estimator: bool) -> None:
-    """InputError where a checkpoint cannot be fused with the first one."""
+    """InputError where a checkpoint cannot be fused with one before it."""
     if one.recipe.name != first.recipe.name:
         raise InputError(
             f"{path}: of the {one.recipe.name} recipe, {first_path} of {first.recipe.name}; no shards are of both"

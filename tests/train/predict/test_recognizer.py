@@ -73,6 +73,11 @@ def test_checkpoints_that_do_not_fit_together(models, small, tmp_path):
     assert "four.pt: knows 4 classes" in refused(*common, tmp_path / "four.pt")
     assert "others.pt: its class 1 is 'class 2'" in refused(*common, tmp_path / "others.pt")
     assert "reference.pt: of the reference recipe" in refused(*common, tmp_path / "reference.pt")
+    # One without names, as imported ones are, goes with any; the two after it do not go together.
+    replace(tiny_checkpoint(tmp_path / "unnamed.pt", CLASSES), classes=None).write(tmp_path / "unnamed.pt")
+    line = refused(*common[:-1], tmp_path / "unnamed.pt", models[1], tmp_path / "others.pt")
+    assert "others.pt: its class 1 is 'class 2'" in line
+    assert str(models[1]) in line
     assert not (tmp_path / "p.csv").exists()
 
 
