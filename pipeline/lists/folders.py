@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.lists.name_pattern import NamePattern
@@ -48,7 +48,9 @@ def read_folders(sources: Sources, pattern: str | None = None) -> ClipListing:
             listing.unreadable.extend(str(root / clip.path) for clip in clips)
             continue
         split, signer = split_name(match.get("split", "")), match.get("signer", "")
-        listing.records.append(_record(match.get("id", stem), split, signer, places[match["label"]], clips))
+        paths = {clip.kind: clip.path for clip in reversed(clips)}
+        listing.unmatched.extend(str(root / clip.path) for clip in clips if clip.path != paths[clip.kind])
+        listing.records.append(_record(match.get("id", stem), split, signer, places[match["label"]], paths))
     return listing
 
 
@@ -82,8 +84,7 @@ def _told_apart(stem: str, clips: list[FoundClip]) -> dict[str, list[FoundClip]]
     return {stem: [first, *others]} | {f"{stem}{Path(clip.path).suffix}": [clip] for clip in rest}
 
 
-def _record(name: str, split: str, signer: str, label: int, clips: Sequence[FoundClip]) -> Record:
-    paths = {clip.kind: clip.path for clip in reversed(clips)}
+def _record(name: str, split: str, signer: str, label: int, paths: Mapping[str, str]) -> Record:
     color = paths.get("video") or paths.get("pictures")
     return Record(
         *(name, split, signer, label),

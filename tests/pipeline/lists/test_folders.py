@@ -78,6 +78,12 @@ def test_color_depth_and_keypoints_of_one_clip(tmp_path: Path) -> None:
     ]
 
 
+def test_a_second_file_of_keypoints_or_depth_is_named(tmp_path: Path) -> None:
+    listing = read(tmp_path, "a/1.mp4 a/1.npy a/1.pose a/1_depth.avi a/1_depth.mp4")
+    assert [(one.name, one.depth, one.keypoints) for one in listing.records] == [("a/1", "a/1_depth.avi", "a/1.npy")]
+    assert listing.unmatched == [str(tmp_path / "a/1.pose"), str(tmp_path / "a/1_depth.mp4")]
+
+
 def test_a_clip_beside_its_namesake_in_color_is_another_one(tmp_path: Path) -> None:
     listing = read(tmp_path, "k/a.mp4 k/a_color.mp4 k/b.mp4 k/b.avi")
     assert [(one.name, one.color) for one in listing.records] == [
