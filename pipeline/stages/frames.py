@@ -111,8 +111,10 @@ def video_of_keypoints(path: Path, rules: ImportRules) -> Video:
     that shows them all; the rate may be an assumption.
 
     Raises:
-        ClipError: see `read_import`.
+        ClipError: see `read_import`; or there are none.
     """
     found = read_import(path, rules, None)
+    if not len(found.points):
+        raise ClipError(f"{path}: keypoints of no frame; make it again, or leave the clip out")
     width, height = found.size or np.ceil(found.points[..., :2].max(axis=(0, 1)) + 1).astype(int).tolist()
     return Video(len(found.points), max(width, 1), max(height, 1), found.fps or ASSUMED_FPS)

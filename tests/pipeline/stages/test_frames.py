@@ -60,3 +60,9 @@ def test_a_clip_without_video_is_as_long_as_its_keypoints_and_as_large_as_shows_
         video, _ = count_frames(Sample("a", "", "", None, None, None, str(tmp_path / name)), STAGE)
         assert (video.frames, video.fps) == (7, ASSUMED_FPS)
         assert 0 <= video.width - 1 - width < 1 and 0 <= video.height - 1 - height < 1
+
+
+def test_keypoints_of_no_frame_fail_their_clip(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((0, 135, 3), np.float32))
+    with pytest.raises(ClipError, match=f"{tmp_path}/a.npy: keypoints of no frame"):
+        count_frames(Sample("a", "", "", None, None, None, str(tmp_path / "a.npy")), STAGE)
