@@ -3,7 +3,7 @@
 import os
 import resource
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -49,11 +49,11 @@ class ShardSet:
         return np.array(self.shard_splits)[self.shard]
 
     def take(self, samples: np.ndarray) -> "ShardSet":
-        """The samples at these places, int (N,), in this order; a place may occur several times."""
+        """The samples at these places, int (N,), in this order, several times if wanted; or where bool (N,) is true."""
+        places = np.arange(len(self))[samples]
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        arrays = {name: column[samples] for name, column in columns.items() if isinstance(column, np.ndarray)}
-        places = pa.array(samples)
-        return replace(self, ids=self.ids.take(places), signers=self.signers.take(places), **arrays)
+        arrays = {name: column[places] for name, column in columns.items() if isinstance(column, np.ndarray)}
+        return replace(self, ids=self.ids.take(pa.array(places)), signers=self.signers.take(pa.array(places)), **arrays)
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{split} {count}" for split, count in sorted(Counter(self.splits.tolist()).items()))
@@ -64,7 +64,7 @@ class ShardSet:
         return self.offsets[:, MEMBERS.index(member)] >= 0
 
 
-def open_shards(patterns: str | Sequence[str]) -> ShardSet:
+def open_shards(patterns: str | Path | Iterable[str | Path]) -> ShardSet:
     """The samples of the shards that a PATTERN, or several together, name, as their indexes list them.
 
     See `shards.format.pattern.expand` for what a PATTERN is.
@@ -73,9 +73,11 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
         InputError: a shard is missing, cut off, or unknown to the `dataset.json` beside it; folders of unlike recipe,
             settings or classes; an id that occurs twice; a class without a name; a sample beyond its shard's end.
     """
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    source = " ".join(patterns)
-    paths = [path for pattern in patterns for path in expand(pattern)]
+    typed = list(map(str, [patterns] if isinstance(patterns, str | Path) else patterns))
+    if not typed:
+        raise InputError("no PATTERN names no shards; give a folder of shards")
+    source = " ".join(typed)
+    paths = [path for name in typed for path in expand(name)]
     if len(set(paths)) < len(paths):
         raise InputError(f"{source}: names a shard twice")
     datasets = {folder: read_dataset(folder) for folder in dict.fromkeys(path.parent for path in paths)}
@@ -85,7 +87,7 @@ def open_shards(patterns: str | Sequence[str]) -> ShardSet:
         refuse_unlike(folder, here, first, dataset)
         dataset = replace(dataset, recipe=joined(dataset.recipe, here.recipe))
         listed |= {folder / shard.name: (split, shard) for split, shards in here.splits.items() for shard in shards}
-    _check_files(paths, listed, {path for pattern in patterns for path in whole_folders(pattern)})
+    _check_files(paths, listed, {path for name in typed for path in whole_folders(name)})
     table = pa.concat_tables([_rows(folder, here, paths, listed) for folder, here in datasets.items()])
     offsets, sizes = (
         np.stack([table[name].fill_null(-1).to_numpy() for name in names], axis=1)

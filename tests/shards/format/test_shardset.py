@@ -87,7 +87,19 @@ def test_pattern_takes_one_split_or_one_shard(tiny_work: Path) -> None:
     assert len(open_shards(f"{folder}/train-{{000..001}}.tar")) == 4
     one = open_shards(f"{folder}/train-001.tar")
     assert len(one) == 1
-    assert one.ids.to_pylist() == open_shards(str(folder)).ids.to_pylist()[3:4]
+    assert one.ids.to_pylist() == open_shards(folder).ids.to_pylist()[3:4]
+
+
+def test_samples_are_taken_by_place_or_by_mask(tiny_work: Path) -> None:
+    shards = open_shards(tiny_work / "shards")
+    ids, train = shards.ids.to_pylist(), shards.splits == "train"
+    for samples in (train, train.tolist(), np.flatnonzero(train)):
+        assert shards.take(samples).ids.to_pylist() == [key for key, inside in zip(ids, train, strict=True) if inside]
+    last_twice = shards.take(np.array([-1, -1]))
+    assert last_twice.ids.to_pylist() == ids[-1:] * 2 and last_twice.frames.tolist() == [shards.frames[-1]] * 2
+    assert not len(shards.take(np.array([], int)))
+    with pytest.raises(IndexError):
+        shards.take(np.array([len(ids)]))
 
 
 def test_samples_without_depth_and_without_label(shards: Path) -> None:
@@ -232,6 +244,9 @@ def test_several_patterns_are_one_set(shards: Path) -> None:
     order = [found.ids.to_pylist().index(key) for key in whole.ids.to_pylist()]
     assert np.array_equal(found.offsets[order], whole.offsets)
     assert all(text in found.source for text in patterns)
+    assert open_shards(map(Path, patterns)).ids.equals(found.ids)
+    with pytest.raises(InputError, match="no PATTERN"):
+        open_shards([])
     with pytest.raises(InputError, match="names a shard twice"):
         open_shards([str(shards), f"{shards}/val-000.tar"])
 
