@@ -84,6 +84,7 @@ def test_keypoints_give_the_same_answer_in_any_way(demo: Path, tmp_path: Path) -
     assert [one.ids for one in found] == [["keypoints"], ["clip"], ["signer14_sample1"]]
     assert np.allclose(found[0].logits, found[1].logits, atol=1e-5)
     assert np.allclose(found[0].logits, found[2].logits, atol=1e-3)
+    shards = open_shards(demo / "demo/work/shards")
     both = Recognizer.load([model, model], [1, 3], ComputeSettings(num_workers=0, device="cpu"))
     assert np.allclose(softmax(both.predict(points).logits), softmax(found[0].logits), atol=1e-6)
     assert repr(found[0]).startswith("<Prediction of 1, 3 classes; keypoints: class ")
@@ -92,6 +93,9 @@ def test_keypoints_give_the_same_answer_in_any_way(demo: Path, tmp_path: Path) -
             recognizer.predict(wrong)
     with pytest.raises(InputError, match="the model sees hand crops; give the video"):
         Recognizer.load(demo / "demo/run/best.pt").predict(points)
+    for nothing, part in (([], "no video is given"), (shards.take(np.array([], int)), "no sample was taken")):
+        with pytest.raises(InputError, match=part):
+            recognizer.predict(nothing)
     with pytest.raises(InputError, match="1 weights for 2 models"):
         Recognizer.load([model, model], [1])
 

@@ -123,6 +123,8 @@ class Recognizer:
                 return self.predict(Path(folder, "keypoints.npy"), settings, pose)
         paths = [source] if isinstance(source, Path | str) else source
         clips = find_clips([Path(path) for path in paths])
+        if not clips:
+            raise InputError("no video is given; there is nothing to predict")
         with shards_of_videos(clips, pose or PoseSource(), self.needs) as videos:
             if not videos.clips:
                 raise InputError(f"no clip could be used: {'; '.join(videos.failed)}")
@@ -132,6 +134,8 @@ class Recognizer:
 
     def _predict_shards(self, shards: ShardSet, settings: ViewSettings) -> Prediction:
         self._check_estimator(shards)
+        if not len(shards):
+            raise InputError(f"{shards.source}: no sample was taken of it; there is nothing to predict")
         span = max(checkpoint.span for checkpoint in self._checkpoints)
         windows = plan_windows(shards, span, settings.sliding) if settings.sliding else None
         found = [model.predict(shards, settings, windows) for model in self._models]
