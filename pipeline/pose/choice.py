@@ -75,6 +75,8 @@ def choose_estimator(pose: str | None, options: EstimatorOptions, ffmpeg: str | 
         return OpenPose(binary, str(models.absolute()) if models else None, options.gpus), f"OpenPose: {binary}"
     if pose == "openpose":
         raise InputError("no OpenPose binary: give --openpose-bin or OPENPOSE_BIN, or use --pose mediapipe")
+    if pose not in (None, "mediapipe"):
+        raise InputError(f"pose {pose!r} is not known; choose openpose, mediapipe, rtmw or import")
     find_uv("MediaPipe")
     why = "MediaPipe" + ("" if pose else ", since no OpenPose binary was found (--openpose-bin, PATH)")
     refuse_unused(options, "MediaPipe", why)

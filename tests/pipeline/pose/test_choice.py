@@ -29,6 +29,8 @@ def test_openpose_where_it_is_else_mediapipe(bare: Path) -> None:
     assert (estimator, why) == (MediaPipe(), "MediaPipe, since no OpenPose binary was found (--openpose-bin, PATH)")
     with pytest.raises(InputError, match="no OpenPose binary: give --openpose-bin or OPENPOSE_BIN"):
         choose_estimator("openpose", NONE)
+    with pytest.raises(InputError, match="pose 'OpenPose' is not known"):
+        choose_estimator("OpenPose", NONE)
     binary = fake_openpose(bare / "bin")
     with_gpu = choose_estimator(None, EstimatorOptions(gpus=("1",)))
     assert with_gpu == (OpenPose(str(binary), None, ("1",)), f"OpenPose: {binary}")
