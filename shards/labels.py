@@ -132,7 +132,8 @@ def number_labels(
     """The classes of labels that are all numbers, or all names of classes, and the names if they are names.
 
     Whole numbers are classes as they stand, unless all are among `names` and one is padded: 0001 names a class. Names
-    are numbered by their places among `names`, or else among themselves, sorted by code points. An empty label is None.
+    are numbered by their places among `names`, or else among themselves, sorted by code points; pandas' `nan` is a name
+    only among `names`. An empty label is None.
 
     Raises:
         InputError: a number that is no class; a name not among `names`; numbers and names mixed, without `names`.
@@ -150,7 +151,7 @@ def number_labels(
                 f"is a name, but in line {numbers[0].line} it is the number {numbers[0].text}; write only "
                 "numbers or only names, or give the classes' names in a CSV ClassId,NAME"
             )
-        names = sorted(texts)
+        names = sorted(texts - {"nan"})
     places: dict[str, int] = {}
     for place, name in enumerate(names):
         places.setdefault(name, place)

@@ -54,6 +54,7 @@ def test_paths_and_ids_in_other_unicode_forms(path: Path, tmp_path: Path) -> Non
         ("a,tr/ain,,0,a.mp4\n", "clips.csv:2: column split: 'tr/ain' cannot name a split"),
         ("a,train,,0,\n", "clips.csv:2: column color: empty; a clip needs a video or keypoints"),
         ("a,train,nan,0,a.mp4\n", "clips.csv:2: column signer: nan is pandas' word for nothing"),
+        ("a,train,,hello,a.mp4\nb,train,,nan,b.mp4\n", "clips.csv:3: class 'nan' is pandas' word for nothing"),
         ("a,train,,1234567,a.mp4\n", "clips.csv:2: class '1234567' is larger than 999999"),
         ("a,train,,0\n", "clips.csv:2: 4 columns where the header has 5"),
         ('"a\n",train,,0,a.mp4\nb,train,,-1,b.mp4\n', "clips.csv:4: class '-1'"),
