@@ -5,6 +5,7 @@ since the backend calls nobody back about a future that the scheduler gave up. W
 gives up that one clip.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -36,6 +37,8 @@ class Cluster:
         except ImportError as error:
             raise InputError("--scheduler needs Dask: pip install 'signshards[cluster]'") from error
         self.address = address
+        # It logs the traceback of a lost scheduler, of which our error says what counts.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
             # Without a port, a Client would raise only in its thread, and hold up the end of the process for a minute.
             get_address_host_port(address)

@@ -1,5 +1,6 @@
 """A real Dask scheduler and real workers on loopback."""
 
+import logging
 import os
 import re
 import signal
@@ -230,7 +231,7 @@ def test_what_is_no_scheduler_is_told_soon(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_scheduler_dies(tmp_path: Path) -> None:
+def test_the_scheduler_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     loopback = LoopbackCluster(tmp_path)
     try:
         loopback.add_worker("one")
@@ -238,9 +239,11 @@ def test_the_scheduler_dies(tmp_path: Path) -> None:
         tasks = [Task("a", "f", partial(fine, 1)), Task("b", "f", partial(nap, 60))]
         rows = cluster.run(tasks)
         assert next(rows).id == "a"
+        monkeypatch.setattr(logging.getLogger("distributed.client"), "handlers", [caplog.handler])
         loopback._processes[0].kill()
         with pytest.raises(RunError, match="lost the Dask scheduler; run the same command again"):
             next(rows)
         cluster.close()
     finally:
         loopback.close()
+    assert not caplog.records  # our error says it in one line; Dask adds no traceback
