@@ -75,7 +75,7 @@ def open_shards(patterns: str | Path | Iterable[str | Path]) -> ShardSet:
     """
     typed = list(map(str, [patterns] if isinstance(patterns, str | Path) else patterns))
     if not typed:
-        raise InputError("no PATTERN names no shards; give a folder of shards")
+        raise InputError("no PATTERN is given; name shards, or a folder of them")
     source = " ".join(typed)
     paths = [path for name in typed for path in expand(name)]
     if len(set(paths)) < len(paths):
@@ -172,10 +172,8 @@ def _check_places(shards: ShardSet, shard_bytes: np.ndarray) -> None:
     room = shard_bytes[shards.shard][:, None] - shards.offsets  # no sum, which could overflow
     beyond = np.flatnonzero((shards.sizes > room).any(axis=1))
     if len(beyond):
-        path = shards.paths[shards.shard[beyond[0]]]
-        raise InputError(
-            f"{path}: ends before {shards.ids[beyond[0]]} does in the index; `shards verify {path.parent}`"
-        )
+        path, sample_id = shards.paths[shards.shard[beyond[0]]], shards.ids[beyond[0]]
+        raise InputError(f"{path}: ends before {sample_id} does in the index; `shards verify {path.parent}`")
 
 
 class MemberReader:
