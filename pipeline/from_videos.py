@@ -118,7 +118,7 @@ def shards_of_videos(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds
             yield _run(clips, Path(folder), pose, needs)
     except StoppedBySignal as error:
         end_workers()
-        raise RunError(f"stopped by {error}; nothing was written") from error
+        raise RunError(f"stopped by {error}; no file is half written") from error
     except OSError as error:
         if not is_disk_trouble(error):
             raise

@@ -334,7 +334,7 @@ def test_a_signal_leaves_nothing_behind(checkpoint, tiny, tmp_path, scratch):
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert said.splitlines()[-1] == "Error: stopped by SIGTERM; nothing was written"
+    assert said.splitlines()[-1] == "Error: stopped by SIGTERM; no file is half written"
     assert "Traceback" not in said
     assert not [entry.name for entry in scratch.iterdir() if entry.name.startswith("signshards")]
     assert not (tmp_path / "p.csv").exists()
