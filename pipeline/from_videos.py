@@ -73,7 +73,10 @@ def find_clips(paths: Sequence[Path]) -> dict[str, Path]:
             inside = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
             inside = [file for file in inside if not file.name.startswith(".") and not file.stem.endswith("_depth")]
             if not inside:
-                raise InputError(f"{path}: no videos in it ({', '.join(sorted(VIDEO_SUFFIXES))})")
+                raise InputError(
+                    f"{path}: no videos in it ({', '.join(sorted(VIDEO_SUFFIXES))}); "
+                    "a clip that is a folder of pictures goes through `pipeline run`"
+                )
             files += inside
         elif path.exists():
             files.append(path)
@@ -115,7 +118,7 @@ def shards_of_videos(clips: dict[str, Path], pose: PoseSource, needs: ModelNeeds
             yield _run(clips, Path(folder), pose, needs)
     except StoppedBySignal as error:
         end_workers()
-        raise RunError(f"stopped by {error}; nothing was written") from error
+        raise RunError(f"stopped by {error}; no file is half written") from error
     except OSError as error:
         if not is_disk_trouble(error):
             raise

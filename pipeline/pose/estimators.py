@@ -61,7 +61,7 @@ class OpenPose:
             if self.models:
                 command += ["--model_folder", self.models]
             run_child(command, environment, time_limit(frames), clip)
-            return read_folder(Path(folder), frames)
+            return read_folder(Path(folder), frames, clip)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class MediaPipe:
         """
         with json_folder() as folder:
             ask_server(self, self._start, clip, folder, time_limit(frames))
-            return read_folder(Path(folder), frames)
+            return read_folder(Path(folder), frames, clip)
 
     def _start(self) -> ScriptServer:
         return ScriptServer("MediaPipe", MEDIAPIPE_SCRIPT, [] if self.face else ["--no-face"], self.ffmpeg)
@@ -157,7 +157,7 @@ class Rtmw:
         """
         with json_folder() as folder:
             ask_server(self, lambda: self._start(number), clip, folder, time_limit(frames))
-            return read_folder(Path(folder), frames)
+            return read_folder(Path(folder), frames, clip)
 
     def _start(self, number: int) -> ScriptServer:
         self.detector.refuse_changed()

@@ -62,17 +62,21 @@ def stack_frames(frames: Mapping[int, np.ndarray], count: int, source: str) -> n
     return keypoints
 
 
-def read_folder(folder: Path, count: int) -> np.ndarray:
+def read_folder(folder: Path, count: int, clip: str) -> np.ndarray:
     """The keypoints of a clip of `count` frames from a folder of `<clip>_<frame:012d>_keypoints.json`.
+
+    An estimator's folder is gone when an error is read: errors name the clip.
 
     Raises:
         ClipError: a frame is wrong, missing or there twice.
     """
     paths = frame_files(folder, FRAME_FILE)
     if not paths:
-        raise ClipError(f"{folder}: no frame's keypoints (*_keypoints.json) in it")
-    frames = {number: parse_frame(read_file(path, LARGEST_FRAME), str(path)) for number, path in paths.items()}
-    return stack_frames(frames, count, str(folder))
+        raise ClipError(f"{clip}: the estimator wrote no frame's keypoints (*_keypoints.json)")
+    frames = {
+        number: parse_frame(read_file(path, LARGEST_FRAME), f"{clip}: {path.name}") for number, path in paths.items()
+    }
+    return stack_frames(frames, count, clip)
 
 
 def refuse_gaps(folder: Path) -> None:

@@ -96,7 +96,7 @@ def count_frames(sample: Sample, stage: Frames) -> tuple[Video, Video | None]:
     if depth.depth_bits > 8 and stage.depth_range is None:
         raise ClipError(
             f"{sample.depth}: depth of more than 8 bits ({depth.pixels}), of which crops keep 8; say what range of its "
-            "values matters with --depth-range NEAR,FAR"
+            "values matters with `pipeline run --depth-range NEAR,FAR`"
         )
     if depth.depth_bits == 8 and stage.depth_range is not None:
         note = "depth has 8 bits already; --depth-range leaves it as it is"

@@ -122,7 +122,7 @@ def _video(found: _Found, binary: str, take_damaged: bool) -> Video:
     if fault and not take_damaged:
         raise ClipError(
             f"{path}: cut short ({_shortness(found, stream)}); copy or download it again, "
-            "or take what is there with --damaged take"
+            "or take what is there with `pipeline run --damaged take`"
         )
     is_first = stream == min(source.pictures)
     if fault or not is_first or not _packets_tell(found, stream):
@@ -130,6 +130,8 @@ def _video(found: _Found, binary: str, take_damaged: bool) -> Video:
         video = _decoded(found.recording, stream, seconds, binary, take_damaged)
     else:
         video = _squared(len(moving[stream]), picture, mean_rate(moving[stream]))
+    if video.frames == 1:
+        notes.append("a single frame, in which nothing moves")
     turned = (video.width, video.height) != (picture.width, picture.height)
     return replace(
         video,
@@ -228,5 +230,7 @@ def damaged(recording: Recording, stream: int, frame_seconds: float, binary: str
     done = _decode_listing(recording, stream, frame_seconds, binary, until_damage=True)
     before = len(listed(done.stdout.decode()).get(0, []))
     where = f"at frame {before}" if done.status and before else "inside"
-    path = recording.path
-    return f"{path}: damaged {where} ({reason}); copy or download it again, or take it as it is with --damaged take"
+    return (
+        f"{recording.path}: damaged {where} ({reason}); copy or download it again, "
+        "or take it as it is with `pipeline run --damaged take`"
+    )

@@ -146,7 +146,7 @@ def _write(prediction: Prediction, template: Sequence[str] | None, options: Pred
     if options.save_logits:
         write_logits(options.save_logits, prediction)
     if options.videos and not options.views.sliding:
-        _print_answers(prediction)
+        _print_answers(written)
     print_line(f"{options.out}: {len(written.ids)} predictions")
 
 

@@ -48,8 +48,8 @@ def test_openpose_is_called_as_in_2021_and_its_json_read(ffmpeg: str, openpose: 
     ("name", "said"),
     [
         ("crash", "ended with 1: Cuda check failed (2 vs. 0): out of memory"),
-        ("nobody", "no person found in any of 6 frames"),
-        ("short", "keypoints of 5 frames for a video of 6; frame 5 is missing"),
+        ("nobody", "nobody.mp4: no person found in any of 6 frames"),
+        ("short", "short.mp4: keypoints of 5 frames for a video of 6; frame 5 is missing"),
     ],
 )
 def test_openpose_fails(ffmpeg: str, openpose: OpenPose, tmp_path: Path, name: str, said: str) -> None:

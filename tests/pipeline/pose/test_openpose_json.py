@@ -75,10 +75,10 @@ def test_a_folder(tmp_path: Path) -> None:
     keypoints = moving_keypoints(12, 3)
     write_keypoints(tmp_path / "kp", "a_color", keypoints)
     (tmp_path / "kp" / "notes.txt").touch()
-    np.testing.assert_array_equal(read_folder(tmp_path / "kp", 12), keypoints.astype(np.float32))
+    np.testing.assert_array_equal(read_folder(tmp_path / "kp", 12, "a.mp4"), keypoints.astype(np.float32))
     (tmp_path / "none").mkdir()
-    with pytest.raises(ClipError, match="no frame's keypoints"):
-        read_folder(tmp_path / "none", 12)
+    with pytest.raises(ClipError, match=r"a\.mp4: the estimator wrote no frame's keypoints"):
+        read_folder(tmp_path / "none", 12, "a.mp4")
 
 
 def test_hidden_files_are_no_frames(tmp_path: Path) -> None:
@@ -87,13 +87,13 @@ def test_hidden_files_are_no_frames(tmp_path: Path) -> None:
     write_keypoints(tmp_path / "kp", "a_color", keypoints)
     for path in list((tmp_path / "kp").iterdir()):
         path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7Mac OS X")
-    np.testing.assert_array_equal(read_folder(tmp_path / "kp", 3), keypoints.astype(np.float32))
+    np.testing.assert_array_equal(read_folder(tmp_path / "kp", 3, "a.mp4"), keypoints.astype(np.float32))
 
 
 def test_a_frame_that_is_there_twice_names_both_files(tmp_path: Path) -> None:
     for name in ("b_color", "a_color"):
         write_keypoints(tmp_path / "kp", name, moving_keypoints(1, 3))
     with pytest.raises(ClipError) as caught:
-        read_folder(tmp_path / "kp", 1)
+        read_folder(tmp_path / "kp", 1, "a.mp4")
     one, other = (f"{name}_color_{0:012d}_keypoints.json" for name in "ab")
     assert str(caught.value) == f"{tmp_path / 'kp'}: {one} and {other} are both frame 0; remove one"

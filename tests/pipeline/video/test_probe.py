@@ -34,10 +34,9 @@ def test_probe(ffmpeg: str, clip: str, tmp_path: Path) -> None:
     )
     assert probe([Recording(clip), Recording(slow)], ffmpeg) == [Video(12, 160, 120, 30.0), Video(5, 64, 48, 12.5)]
     one = make_pattern(ffmpeg, tmp_path / "one.mp4", "-frames:v", "1", "-pix_fmt", "yuv420p")
-    assert probe([Recording(one)], ffmpeg) == [Video(1, 160, 120, 30.0)]
-    assert probe([Recording(one), Recording(one)], ffmpeg) == 2 * [
-        Video(1, 160, 120, 30.0)
-    ]  # a manifest may name a file twice
+    single = Video(1, 160, 120, 30.0, notes=("a single frame, in which nothing moves",))
+    assert probe([Recording(one)], ffmpeg) == [single]
+    assert probe([Recording(one), Recording(one)], ffmpeg) == [single, single]  # a manifest may name a file twice
 
 
 def test_probe_counts_every_frame_of_a_variable_rate(ffmpeg: str, tmp_path: Path) -> None:

@@ -120,7 +120,9 @@ def test_another_estimator_is_refused_before_any_clip_is_worked_on(tiny, tmp_pat
 def test_the_likeliest_classes(checkpoint, tiny, tmp_path):
     common = ("--checkpoint", checkpoint, "--video", tiny / "mp4" / "val", "--keypoints", tiny / "kp")
     common = (*common, "--save-logits", tmp_path / "p.npz", "--out", tmp_path / "p.csv")
-    assert run(*common, "--top-k", "2").exit_code == 0
+    result = run(*common, "--top-k", "2")
+    assert result.exit_code == 0
+    assert re.findall(r"^signer2_sample(\d): ", result.output, re.MULTILINE) == ["4", "5"]  # as in --out
     header, *found = rows(tmp_path / "p.csv")
     assert header == ["id", "rank", "class", "name", "probability"]
     assert [row[:2] for row in found] == [[f"signer2_sample{n}", str(rank)] for n in (4, 5) for rank in (1, 2)]
@@ -254,7 +256,7 @@ def test_a_model_that_sees_depth_needs_the_depth_video(tiny, tmp_path):
         ("--video CLIP --save-logits OUT/p.csv", "OUT/p.csv: has another part in this command already"),
         ("--video CLIP --overlay /nowhere/o.mp4", "/nowhere/o.mp4: its folder does not exist"),
         ("--video gone.mp4", "gone.mp4: no such file"),
-        ("--video OUT", "no videos in it"),
+        ("--video OUT", "a clip that is a folder of pictures goes through `pipeline run`"),
         ("--video CLIP --checkpoint gone.pt", "gone.pt"),
         ("--video CLIP --windows 0", "--windows"),
     ),
@@ -332,7 +334,7 @@ def test_a_signal_leaves_nothing_behind(checkpoint, tiny, tmp_path, scratch):
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert said.splitlines()[-1] == "Error: stopped by SIGTERM; nothing was written"
+    assert said.splitlines()[-1] == "Error: stopped by SIGTERM; no file is half written"
     assert "Traceback" not in said
     assert not [entry.name for entry in scratch.iterdir() if entry.name.startswith("signshards")]
     assert not (tmp_path / "p.csv").exists()
