@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
+from helpers.processes.pipeline_runs import without_tracker
 from pipeline.cli import main as pipeline
 from shards.cli import main as shards
 from train.cli import main as train
@@ -115,7 +116,7 @@ def run(command: str) -> tuple[int, str]:
     program = PROGRAMS.get(command.split()[0])
     if program is None:
         done = _bash(command)
-        return done.returncode, done.stdout
+        return done.returncode, without_tracker(done.stdout)
     words = _bash(f"printf '%s\\0' {command}").stdout.split("\0")[1:-1]
     result = CliRunner().invoke(program, words, prog_name=command.split()[0])
     if result.exception is not None and not isinstance(result.exception, SystemExit):

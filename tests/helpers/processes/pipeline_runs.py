@@ -78,14 +78,16 @@ def leftovers(work: Path) -> list[Path]:
     return list(work.rglob("*.tmp"))
 
 
-def last_line(stderr: str) -> str:
-    """What a run said last, once it is certain that no traceback is in it.
+def without_tracker(stderr: str) -> str:
+    """What was said, but for loky's resource tracker, which may warn of a semaphore that went with killed workers."""
+    lines = stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not re.search(r"resource_tracker|^ +warnings\.warn\(", line))
 
-    When workers are killed, loky's resource tracker may warn after that of a semaphore that went with them.
-    """
+
+def last_line(stderr: str) -> str:
+    """What a run said last, once it is certain that no traceback is in it."""
     assert "Traceback" not in stderr, stderr
-    lines = [line for line in stderr.splitlines() if not re.search(r"resource_tracker|^ +warnings\.warn\(", line)]
-    return lines[-1]
+    return without_tracker(stderr).splitlines()[-1]
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
