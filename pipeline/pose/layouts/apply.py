@@ -39,7 +39,7 @@ def apply_layout(
         return body135.astype(np.float32)
     if size is None:
         why = "its coordinates are fractions of it" if fractions else "the picture was mirrored"
-        raise ValueError(f"the size of the picture must be known, for {why}; give `pipeline run` --picture-size WxH")
+        raise ValueError(f"the size of the picture must be known, for {why}; give `pipeline run --picture-size WxH`")
     if mirrored:
         seen = np.asarray(body135[..., 2:] > 0)
         # A pixel's middle is a whole number, so that the last one is at width - 1; fractions are of the whole width.
