@@ -140,9 +140,11 @@ def _exact(settings: SessionSettings, shards: ShardSet, val: ShardSet | None) ->
         del values[name]
     if settings.optimizer.schedule != "cosine":
         del values["max_epochs"]  # more epochs change nothing of those before them
-    pace = {"processes": settings.loader.ranks, "batch_size": settings.loader.batch_size}
-    # What best.pt and early stopping are measured on.
-    measured = None if val is None else _digest(_ids(val) + val.labels.tobytes())
-    labels = _digest(shards.labels.tobytes())
-    source = {"estimator": shards.dataset.settings.get("estimator"), "digest of the labels": labels}
-    return values | pace | source | {"digest of the validation samples": measured}
+    return values | {
+        "processes": settings.loader.ranks,
+        "batch_size": settings.loader.batch_size,
+        "estimator": shards.dataset.settings.get("estimator"),
+        "digest of the labels": _digest(shards.labels.tobytes()),
+        # What best.pt and early stopping are measured on.
+        "digest of the validation samples": None if val is None else _digest(_ids(val) + val.labels.tobytes()),
+    }
